@@ -71,7 +71,7 @@ class FrameSettings(HostSettings):
     """A frame and its manager. ``mover_address`` is the address that the *other* manager gets as ``migrlpar --ip``.
 
     Under an IVM ``host`` is the VIOS. Under an HMC ``host`` is the HMC, ``system`` the managed system (either of
-    its names) and ``vios`` its I/O servers by partition name; ``mover_address`` is the HMC's, needed only if the
+    its names) and ``vios`` its VIOS by partition name; ``mover_address`` is the HMC's, needed only if the
     other frame is under another manager. ``partner`` is the default target of its partitions; ``check --all``
     checks all of them against it.
     """
@@ -98,11 +98,9 @@ class FrameSettings(HostSettings):
     def _vios(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         manager = info.data.get("manager")
         if manager == "hmc" and not (value and all(value) and len(set(value)) == len(value)):
-            raise ValueError(
-                "a frame under an HMC needs the partition names of its I/O servers, each once: [vios1, vios2]"
-            )
+            raise ValueError("a frame under an HMC needs the partition names of its VIOS, each once: [vios1, vios2]")
         if manager == "ivm" and value:
-            raise ValueError("under an IVM the host is the I/O server; remove this key")
+            raise ValueError("under an IVM the host is the VIOS; remove this key")
         return value
 
     @field_validator("mover_address")
@@ -394,7 +392,7 @@ class ConnectionSettings(_Part):
     """Concurrent SSH connections of ``check --all``: ``total``, and ``per_machine`` to one host, jump hosts included.
 
     Four to a host stay below the ten pending logins at which OpenSSH begins to refuse (``MaxStartups 10:30:100``),
-    and leave room for others on a console and an I/O server; each of the thirty-two is a thread here.
+    and leave room for others on a console and a VIOS; each of the thirty-two is a thread here.
     """
 
     total: int = Field(default=32, ge=1, le=256)

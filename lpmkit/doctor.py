@@ -301,7 +301,7 @@ def _console(book: Runbook, name: str, settings: FrameSettings) -> Diagnosis:
         return Diagnosis(
             Verdict.FAIL,
             f"HMC of {name}",
-            f"{settings.system} has no I/O server {', '.join(missing)}",
+            f"{settings.system} has no VIOS {', '.join(missing)}",
             f"frames.{name}.vios: it has {', '.join(sorted(listed)) or 'none'}",
         )
     version = f"version {level.version}, release {level.release}" if level else ""

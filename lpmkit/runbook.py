@@ -220,7 +220,7 @@ class Runbook:
             return control.mover_pairs(order)
 
     def movers_take(self, frame: str) -> dict[str, int | None]:
-        """Concurrent moves of each mover of a frame, by the name of its I/O server (under an IVM the frame's);
+        """Concurrent moves of each mover of a frame, by the name of its VIOS (under an IVM the frame's);
         ``None`` where its level is too old to report it.
         """
         settings, found = self.site.frame(frame), {}
@@ -392,7 +392,7 @@ class Runbook:
 
         Of a run that moves or has moved: the answer from before.
 
-        ``disks``: have the I/O servers try every disk of virtual Fibre Channel. Raises `UsageError` where the manager
+        ``disks``: have the VIOS try every disk of virtual Fibre Channel. Raises `UsageError` where the manager
         cannot.
         """
         order = self.own_order(run)

@@ -78,7 +78,8 @@ def test_the_pair_of_movers_is_shown_with_its_addresses_for_a_running_partition_
 
 def test_a_partition_id_that_another_has_is_named_with_its_owner(surveys: dict[str, Survey]) -> None:
     (line,) = lines(surveys["p8aix01"], ID)
-    assert "p8ibmi01" in line.remark
+    assert line.remark.endswith("belongs to p8ibmi01")
+    assert line.words_there() == "another id, chosen by the manager"
 
 
 @pytest.mark.parametrize("name", PARTITIONS)
@@ -120,6 +121,8 @@ def test_the_pool_goes_by_its_name_and_a_pool_that_is_not_there_is_said() -> Non
 def test_without_a_record_the_pool_is_not_promised(surveys: dict[str, Survey]) -> None:
     (line,) = lines(surveys["p8aix01"], POOL)
     assert (line.there, "default pool" in line.remark) == (None, True)
+    assert line.words_there() == "SAP pool exists, not requested"
+    assert line.remark.endswith("add --map shared_proc_pool_name='SAP pool'")
     (line,) = lines(surveys["p8aix01"], POOL, dict(build_attributes(surveys["p8aix01"]).record))
     assert line.changes == "its number is 2 there"
 
@@ -157,7 +160,7 @@ def test_what_could_not_be_read_stands_as_a_line_that_says_so(surveys: dict[str,
 
 def test_a_manager_that_sees_no_place_is_believed_before_our_own_reckoning(surveys: dict[str, Survey]) -> None:
     survey = replace(surveys["p8aix01"], places=Places())
-    assert all(line.there is None and "the manager lists no I/O server" in line.remark for line in lines(survey, SCSI))
+    assert all(line.there is None and "the manager lists no VIOS" in line.remark for line in lines(survey, SCSI))
     assert "virtual_scsi_mappings" not in build_attributes(survey).record
 
 

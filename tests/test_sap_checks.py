@@ -83,6 +83,17 @@ def test_a_job_that_starts_after_the_window_is_no_matter() -> None:
     assert findings(replace(WELL, jobs=(later,)))["sap-next-jobs"].verdict is Verdict.PASS
 
 
+def test_the_title_of_a_rule_about_jobs_has_its_limit_and_the_jobs_come_in_the_order_of_their_times() -> None:
+    jobs = tuple(
+        Job(name, "1", JobStatus.RELEASED, planned=NOW + timedelta(minutes=at)) for name, at in (("A", 20), ("B", 5))
+    )
+    found = findings(replace(WELL, jobs=jobs, slo={"window_s": 1800.0, "long_job_s": 5400.0}))
+    assert found["sap-next-jobs"].title == "No SAP job starts within the next 30 minutes"
+    assert [name for name in found["sap-next-jobs"].facts if name != "system time"] == [jobs[1].title, jobs[0].title]
+    assert found["sap-long-jobs"].title == "No SAP job running for more than 90 minutes"
+    assert found["sap-long-jobs"].facts["limit"] == "90 minutes"
+
+
 def test_what_could_not_be_looked_at_is_unknown_and_what_no_way_tells_is_not_asked() -> None:
     failed = replace(WELL, updates=None, missed=(Missed("updates", "rfc: it does not answer"),))
     assert findings(failed)["sap-updates"].verdict is Verdict.UNKNOWN

@@ -41,7 +41,7 @@ def _adapters(survey: Survey) -> tuple[VirtualFcAdapter, ...]:
     if any(server.client_lpar_id == lpar_id for server in servers) or profile not in (None, "", "none"):
         raise NotKnown(
             survey.partition,
-            f"{survey.source.name} lists no virtual Fibre Channel adapter of {survey.partition}, but its I/O servers "
+            f"{survey.source.name} lists no virtual Fibre Channel adapter of {survey.partition}, but its VIOS "
             "or its "
             "profile have one",
         )
@@ -74,7 +74,7 @@ def logged_in(survey: Survey) -> RuleResult:
         good,
         survey.partition,
         {server.name: f"{server.status} on {server.port or 'no port'}" for server in serving} or {"server adapters": 0},
-        "lsmap -all -npiv on the I/O server; check the zoning of the WWPN that is in use now",
+        "lsmap -all -npiv on the VIOS; check the zoning of the WWPN that is in use now",
         bad=Verdict.WARN,
     )
 
@@ -89,7 +89,7 @@ def ports_free(survey: Survey) -> RuleResult:
         survey.target.name,
         {"needed": len(adapters), "free": free}
         | {port.name: f"{port.ports_left} ports, {port.wwpns_left} WWPNs left" for port in ports},
-        "lsnports on the I/O servers of the target shows their ports; connect another one to the fabric",
+        "lsnports on the VIOS of the target shows their ports; connect another one to the fabric",
     )
 
 
@@ -112,7 +112,7 @@ def zoned(survey: Survey) -> RuleResult:
         not fewer,
         survey.target.name,
         facts,
-        "Fewer I/O servers than now can host them: a path is lost",
+        "Fewer VIOS than now can host them: a path is lost",
         bad=Verdict.WARN,
     )
 

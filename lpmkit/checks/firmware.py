@@ -13,7 +13,7 @@ from lpmkit.survey.model import Survey, SystemFacts
 
 _REMEDY = (
     "Update the firmware of the older system to a level that the vendor's support matrix pairs with {other}. "
-    "On an HMC: lslic -m SYSTEM shows the level; on an I/O server: lsfware."
+    "On an HMC: lslic -m SYSTEM shows the level; on a VIOS: lsfware."
 )
 
 
@@ -88,7 +88,7 @@ def firmware_pair(survey: Survey) -> RuleResult:
         raise OnlyFirmware(
             survey.target.name,
             f"the validation compares the firmware of both systems: {levels}; {known}",
-            "lslic -m SYSTEM on an HMC, lsfware on an I/O server; compare with the vendor's firmware support matrix",
+            "lslic -m SYSTEM on an HMC, lsfware on a VIOS; compare with the vendor's firmware support matrix",
         )
     facts: dict[str, Fact] = {
         f"firmware of {survey.source.name}": str(source),
@@ -99,7 +99,7 @@ def firmware_pair(survey: Survey) -> RuleResult:
 
 
 def _level(side: SystemFacts) -> FirmwareLevel | None:
-    """The level of a system, as its I/O servers told it."""
+    """The level of a system, as its VIOS told it."""
     servers = side.servers or ((side.vios,) if side.vios else ())
     told = {server.firmware for server in servers if server.firmware}
     return FirmwareLevel.from_text(told.pop()) if len(told) == 1 else None

@@ -82,6 +82,8 @@ class RuleResult:
     about: str
     facts: Mapping[str, Fact]
     remedy: str = ""
+    #: The title with the limit that was applied; empty: the title of the check.
+    title: str = ""
 
 
 class NotKnown(Exception):
@@ -210,7 +212,7 @@ class Check:
         return tuple(self._judged(survey, judge) for judge in self.judges(survey))
 
     def _owner(self, survey: Survey, about: str) -> str:
-        """Who must act: under an IVM the manager is the I/O server, and nobody administers an HMC."""
+        """Who must act: under an IVM the manager is the VIOS, and nobody administers an HMC."""
         side = survey.target if about == survey.target.name else survey.source
         return VIOS_ADMIN if self.who == HMC_ADMIN and side.manager == "ivm" else self.who
 
@@ -229,7 +231,7 @@ class Check:
         asked = tuple(_named(command, survey, result.about) for command in self.basis.asked(survey.source.manager))
         return Finding(
             self.key,
-            self.title,
+            result.title or self.title,
             result.verdict,
             result.about,
             result.facts,
@@ -299,7 +301,7 @@ def frame_of(survey: Survey, side: SystemFacts) -> Frame:
 
 
 def vios_of(survey: Survey, side: SystemFacts, what: str) -> Vios:
-    """The I/O servers of a side as one; raises `NotKnown` with the gap named ``what``."""
+    """The VIOS of a side as one; raises `NotKnown` with the gap named ``what``."""
     return need(side.vios, survey, what, side.name)
 
 
@@ -319,10 +321,10 @@ def field_of(survey: Survey, value: Value | None, what: str) -> Value:
 
 
 def io_servers_of(survey: Survey, side: SystemFacts) -> tuple[Partition, ...]:
-    """The I/O servers that a side lists; raises `NotKnown` where it lists none."""
+    """The VIOS that a side lists; raises `NotKnown` where it lists none."""
     need(side.partitions, survey, "partitions", side.name)
     if not side.io_servers:
-        raise NotKnown(side.name, f"{side.name} lists no I/O server")
+        raise NotKnown(side.name, f"{side.name} lists no VIOS")
     return side.io_servers
 
 

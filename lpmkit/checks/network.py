@@ -24,7 +24,7 @@ def _adapters(survey: Survey) -> tuple[VirtualEthernetAdapter, ...]:
     need(survey.source.partitions, survey, "partitions", survey.source.name)
     adapters = need(adapters_of(survey), survey, "ethernet adapters", survey.source.name)
     if not survey.source.ethernet_adapters:
-        # Even its I/O servers have trunk adapters: an empty list was not read right.
+        # Even its VIOS have trunk adapters: an empty list was not read right.
         raise NotKnown(survey.source.name, f"{survey.source.name} lists no virtual Ethernet adapter of any partition")
     if not adapters:
         raise NotApplicable(survey.partition, "the partition has no virtual Ethernet adapter")
@@ -58,7 +58,7 @@ def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
     dead = [vlan for vlan, bridges in seas.items() if not any(map(forwards, bridges))]
     broken = {bridge.sea for bridges in seas.values() for bridge in bridges if not _is_well(bridge)}
     remedy = (
-        f"On the I/O servers of {side.name}: entstat -all {joined(sorted(filter(None, broken)))} shows state and "
+        f"On the VIOS of {side.name}: entstat -all {joined(sorted(filter(None, broken)))} shows state and "
         "link; check "
         "cable, switch port, control channel and error log (VIOS_SEA_ADAP_FAIL)."
     )
@@ -85,7 +85,7 @@ def _only_waiting(bridges: tuple[SharedEthernet, ...]) -> bool:
 
 
 def _left_out(side: SystemFacts) -> list[str]:
-    """I/O servers that the manager lists and that were not asked, which may hold the primary SEA."""
+    """VIOS that the manager lists and that were not asked, which may hold the primary SEA."""
     return [server.name for server in side.io_servers if side.asked and server.name not in side.asked]
 
 

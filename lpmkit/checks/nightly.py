@@ -1,6 +1,6 @@
 """Every partition of a frame, or of an estate of many, judged in one pass, kept, and held against the night before.
 
-What is common to many (managers, frames, I/O servers) is asked once, see `lpmkit.survey.fleet`. It only reads.
+What is common to many (managers, frames, VIOS) is asked once, see `lpmkit.survey.fleet`. It only reads.
 """
 
 from __future__ import annotations

@@ -128,9 +128,9 @@ def rmc_manager(survey: Survey) -> RuleResult:
         state == "active" and capable,
         survey.partition,
         facts,
-        "On the partition as root: /usr/sbin/rsct/bin/rmcctrl -z; /usr/sbin/rsct/bin/rmcctrl -A; "
-        "/usr/sbin/rsct/bin/rmcctrl -p; "
-        "then allow five minutes. Port 657 must be open for TCP and UDP.",
+        "On the partition as root: first startsrc -s ctrmc, where AIX shows it inoperative (see 'RMC subsystem in the "
+        "partition'). Only if RMC stays inactive after five minutes: /usr/sbin/rsct/bin/rmcctrl -z; "
+        "/usr/sbin/rsct/bin/rmcctrl -A; /usr/sbin/rsct/bin/rmcctrl -p. Port 657 must be open for TCP and UDP.",
     )
 
 

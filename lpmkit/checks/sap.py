@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from lpmkit.checks.judging import (
@@ -44,7 +45,8 @@ def sap_hardware_key(survey: Survey) -> RuleResult:
     remedy = (
         "Before the move, install a SAP licence for the target's hardware key beside the present one (order it for "
         "the key that "
-        "saplicense -get prints there; transaction SLICENSE installs it). SAP runs on for its grace period without."
+        "saplicense -get prints there; transaction SLICENSE installs it). "
+        "Without it SAP runs only for its grace period after the move."
     )
     licensed = [snapshot.system for snapshot in survey.sap if target_licences(survey, snapshot)]
     if survey.sap and len(licensed) == len(survey.sap):
@@ -109,17 +111,26 @@ def sap_long_jobs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
         for_s = work.get((job.pid, job.program))
         if job.started is None and for_s is not None and for_s > limit:
             long[job.title] = f"for {for_s / 60:.0f} minutes"
-    return passed(
+    result = passed(
         not long,
         snapshot.system,
-        {"jobs running": len(running), **long},
+        {"limit": _minutes(limit), "jobs running": len(running), **long},
         "They continue during the move. Wait for their end if they must not be lost.",
         bad=Verdict.WARN,
     )
+    return replace(result, title=f"No SAP job running for more than {_minutes(limit)}")
+
+
+def _minutes(seconds: float) -> str:
+    """
+    >>> _minutes(3600), _minutes(60), _minutes(90)
+    ('60 minutes', '1 minute', '1.5 minutes')
+    """
+    return f"{seconds / 60:g} minute{'' if seconds == 60 else 's'}"
 
 
 def sap_next_jobs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
-    """Warn of jobs that start in the window: they run in a busy partition and see the suspension."""
+    """Warn of jobs that start within ``slo.window_s``: they run in a busy partition and see the suspension."""
     now = _sap_now(snapshot)
     if now is None:
         raise NotKnown(
@@ -129,24 +140,23 @@ def sap_next_jobs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
         raise NotKnown(
             snapshot.system, f"{snapshot.ways['jobs']} lists running jobs and no schedule; configure RFC or SOAP-RFC"
         )
-    window = timedelta(seconds=snapshot.slo.get("window_s", 3600.0))
-    soon = [
-        job
+    within_s = snapshot.slo.get("window_s", 3600.0)
+    soon = sorted(
+        (job.planned, job.title)
         for job in snapshot.jobs or ()
         if job.status in (JobStatus.RELEASED, JobStatus.READY, JobStatus.PUT_ACTIVE)
         and job.planned is not None
-        and job.planned <= now + window
-    ]
-    return passed(
+        and job.planned <= now + timedelta(seconds=within_s)
+    )
+    result = passed(
         not soon,
         snapshot.system,
-        {
-            "system time": f"{now:%H:%M:%S}",
-            **{job.title: f"at {job.planned:%H:%M:%S}" for job in soon if job.planned is not None},
-        },
-        "Move before or after them, or reschedule them in SM37.",
+        {"system time": f"{now:%H:%M:%S}", **{title: f"at {planned:%H:%M:%S}" for planned, title in soon}},
+        "Jobs that start during the move run on and wait for the suspension. If that is not acceptable, reschedule "
+        "them in SM37.",
         bad=Verdict.WARN,
     )
+    return replace(result, title=f"No SAP job starts within the next {_minutes(within_s)}")
 
 
 def _sap_now(snapshot: SapSnapshot) -> datetime | None:

@@ -121,10 +121,10 @@ def _kind_word(kind: Backing) -> str:
 def _remedy(target: VirtualTarget, kind: Backing) -> str:
     """The remedy for a device that cannot move; nothing is removed that was not recognised."""
     if kind is Backing.TAPE:
-        return f"Close the tape drive in the partition, then on the I/O server: rmvdev -vtd {target.name}"
+        return f"Close the tape drive in the partition, then on the VIOS: rmvdev -vtd {target.name}"
     if kind is Backing.FILE:
         return (
-            f"Give the partition a LUN that both I/O servers see and move the data of {target.name} in the partition "
+            f"Give the partition a LUN that both VIOS see and move the data of {target.name} in the partition "
             f"(migratepv, mirrorvg or its counterpart), then: rmvdev -vtd {target.name}"
         )
     return (
@@ -135,7 +135,7 @@ def _remedy(target: VirtualTarget, kind: Backing) -> str:
 
 
 def storage_pool(survey: Survey) -> RuleResult:
-    """Require I/O servers of the target in the cluster of the source's shared storage pool, node and pool OK."""
+    """Require VIOS of the target in the cluster of the source's shared storage pool, node and pool OK."""
     units = [target for target in _targets(survey) if backing_kind(target) is Backing.POOL_UNIT]
     if not units:
         raise NotApplicable(survey.partition, "the partition has no disk of a shared storage pool")
@@ -160,9 +160,7 @@ def storage_pool(survey: Survey) -> RuleResult:
     }
     missing = joined(own)
     if not shared or not nodes:
-        remedy = (
-            f"Add the I/O servers of the target to the cluster: cluster -addnode -clustername {missing} -hostname HOST"
-        )
+        remedy = f"Add the VIOS of the target to the cluster: cluster -addnode -clustername {missing} -hostname HOST"
         return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
     remedy = (
         f"cluster -status -clustername {joined(shared)} names the node; start it: clstartstop -start -n NAME -m HOST"
@@ -183,11 +181,11 @@ def optical(survey: Survey) -> RuleResult:
     if not drives:
         raise NotApplicable(survey.partition, "the partition has no virtual optical drive")
     listed = need(vios_of(survey, survey.source, "virtual media").media, survey, "virtual media", survey.source.name)
-    # Two I/O servers may both have a vtopt0; of two drives of one name the loaded one counts.
+    # Two VIOS may both have a vtopt0; of two drives of one name the loaded one counts.
     media = dict(sorted(listed, key=lambda drive: drive[1] is not None))
     loaded = {drive.name: drive.backing or media.get(drive.name) for drive in drives}
     facts = {name: medium or "empty" for name, medium in loaded.items()}
-    remedy = "On the I/O server: " + "; ".join(f"unloadopt -vtd {name}; rmvdev -vtd {name}" for name in loaded)
+    remedy = "On the VIOS: " + "; ".join(f"unloadopt -vtd {name}; rmvdev -vtd {name}" for name in loaded)
     return RuleResult(Verdict.FAIL if any(loaded.values()) else Verdict.WARN, survey.partition, facts, remedy)
 
 
@@ -226,7 +224,7 @@ def same_luns(survey: Survey) -> RuleResult:
         not fewer,
         survey.target.name,
         facts,
-        f"Fewer I/O servers of {survey.target.name} see the LUNs of {joined(fewer)}: zone and mask them to the "
+        f"Fewer VIOS of {survey.target.name} see the LUNs of {joined(fewer)}: zone and mask them to the "
         "others too, "
         "then cfgdev; else the partition loses a path (the firmware may refuse with HSCLA340).",
         bad=Verdict.WARN,
@@ -234,7 +232,7 @@ def same_luns(survey: Survey) -> RuleResult:
 
 
 def _servers_with(disks: Sequence[PhysicalDisk], wanted: PhysicalDisk) -> int:
-    """The number of the source's I/O servers that give the partition this LUN."""
+    """The number of the source's VIOS that give the partition this LUN."""
     return sum(wanted.unique_id is not None and disk.unique_id == wanted.unique_id for disk in disks)
 
 
@@ -244,7 +242,7 @@ def _contradicts(source: PhysicalDisk, target: PhysicalDisk) -> bool:
 
 
 def luns_free(survey: Survey) -> RuleResult:
-    """Require that the LUNs are unused on the target, by clients and by volume groups of the I/O server."""
+    """Require that the LUNs are unused on the target, by clients and by volume groups of the VIOS."""
     disks = _disks_on(survey, survey.target)
     servers = need(vios_of(survey, survey.target, "scsi map").scsi_servers, survey, "scsi map", survey.target.name)
     used = {target.backing: f"{target.name} of {server.name}" for server in servers for target in server.targets}
@@ -271,7 +269,7 @@ def reserve_policy(survey: Survey, side: SystemFacts) -> RuleResult:
         not bad,
         side.name,
         {disk.name: disk.reserve_policy for disk in disks},
-        "On the I/O server: "
+        "On the VIOS: "
         + "; ".join(f"chdev -dev {name} -attr reserve_policy=no_reserve" for name in bad)
         + " (with -perm and a restart where the disk is in use)",
     )

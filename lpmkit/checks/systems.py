@@ -1,4 +1,4 @@
-"""Checks of the two systems, their managers and their I/O servers."""
+"""Checks of the two systems, their managers and their VIOS."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def client_adapters(survey: Survey) -> list[VirtualScsiAdapter | VirtualFcAdapte
     if not adapters and any(server.client_lpar_id == lpar_id for server in served):
         raise NotKnown(
             survey.partition,
-            f"{survey.source.name} lists no client adapter of {survey.partition}, but its I/O servers serve it",
+            f"{survey.source.name} lists no client adapter of {survey.partition}, but its VIOS serve it",
         )
     if not adapters:
         raise NotApplicable(survey.partition, "the partition has no virtual SCSI and no virtual Fibre Channel adapter")
@@ -191,12 +191,12 @@ def client_adapters(survey: Survey) -> list[VirtualScsiAdapter | VirtualFcAdapte
 
 
 def virtual_slots(survey: Survey) -> RuleResult:
-    """Require a free virtual slot on the target's I/O server for every server adapter that is made there."""
+    """Require a free virtual slot on the target's VIOS for every server adapter that is made there."""
     need(survey.target.partitions, survey, "partitions", survey.target.name)
     servers = survey.target.io_servers
     if not servers or any(server.max_virtual_slots is None for server in servers):
         raise NotKnown(
-            survey.target.name, f"{survey.target.name} does not list the number of virtual slots of its I/O servers"
+            survey.target.name, f"{survey.target.name} does not list the number of virtual slots of its VIOS"
         )
     scsi = need(survey.target.scsi_adapters, survey, "scsi adapters", survey.target.name)
     ethernet = need(survey.target.ethernet_adapters, survey, "ethernet adapters", survey.target.name)
@@ -209,14 +209,14 @@ def virtual_slots(survey: Survey) -> RuleResult:
     free = {
         server: _free_slots(server, {slot for owner, slot in taken if owner == server.lpar_id}) for server in servers
     }
-    # Which adapter goes to which I/O server is the manager's choice, so the fullest one decides whether it is sure.
+    # Which adapter goes to which VIOS is the manager's choice, so the fullest one decides whether it is sure.
     fullest = min(servers, key=lambda server: len(free[server]))
     most, least = fullest.max_virtual_slots or 0, len(free[fullest])
     low = sum(slot < FIRST_MOVED_SLOT for slot in free[fullest])
     facts: dict[str, Fact] = {"needed": wanted, "free": least, "of them below 11": low, "highest number": most}
     slots = most + max(1, wanted + low - least)
     command = f'chsyscfg -r prof -i "lpar_name={fullest.name},max_virtual_slots={slots}"'
-    remedy = f"On the manager: {command}, then restart the I/O server."
+    remedy = f"On the manager: {command}, then restart the VIOS."
     enough = sum(map(len, free.values()))
     if wanted <= least - low:
         return RuleResult(Verdict.PASS, survey.target.name, facts)
@@ -233,7 +233,7 @@ def virtual_slots(survey: Survey) -> RuleResult:
 
 
 def lowest_free_slots(facts: SystemFacts) -> int | None:
-    """The virtual slots that are surely free on every I/O server of a target, for adapters of arriving partitions.
+    """The virtual slots that are surely free on every VIOS of a target, for adapters of arriving partitions.
 
     ``None`` where slots or adapters are not listed.
     """
@@ -258,13 +258,13 @@ def vasi(survey: Survey, side: SystemFacts) -> RuleResult:
         any(device.status == "Available" for device in vasi_devices),
         side.name,
         {"vasi": joined(f"{device.name} {device.status}" for device in vasi_devices)},
-        "On the I/O server: cfgdev. If lsdev -virtual still lists none: enter the PowerVM Enterprise activation and "
-        "restart the I/O server.",
+        "On the VIOS: cfgdev. If lsdev -virtual still lists none: enter the PowerVM Enterprise activation and "
+        "restart the VIOS.",
     )
 
 
 def movers(survey: Survey, side: SystemFacts) -> RuleResult:
-    """Require a mover: under an HMC an I/O server with ``msp`` 1, under an IVM its only I/O server."""
+    """Require a mover: under an HMC a VIOS with ``msp`` 1, under an IVM its only VIOS."""
     servers = io_servers_of(survey, side)
     facts: dict[str, Fact] = {f"msp of {server.name}": server.msp for server in servers}
     if any(server.msp for server in servers):
@@ -278,13 +278,13 @@ def movers(survey: Survey, side: SystemFacts) -> RuleResult:
 
 
 def rmc_vios(survey: Survey, side: SystemFacts) -> RuleResult:
-    """Require an RMC connection from the HMC to every I/O server; under an IVM the I/O server is the manager."""
+    """Require an RMC connection from the HMC to every VIOS; under an IVM the VIOS is the manager."""
     servers = io_servers_of(survey, side)
     silent = [server.name for server in servers if server.rmc_state is None]
     if silent:
         raise NotKnown(side.name, f"the manager does not list the RMC state of {joined(silent)}")
     down = [server.name for server in servers if server.rmc_state != "active"]
-    # An I/O server that is off serves no partition; on the target any other one will do.
+    # A VIOS that is off serves no partition; on the target any other one will do.
     idle = len(down) < len(servers) and (
         side is survey.target or all(server.state == "Not Activated" for server in servers if server.name in down)
     )
@@ -292,21 +292,21 @@ def rmc_vios(survey: Survey, side: SystemFacts) -> RuleResult:
         not down,
         side.name,
         {f"rmc_state of {server.name}": server.rmc_state for server in servers},
-        f"On {joined(down)} after oem_setup_env, in /usr/sbin/rsct/bin: rmcctrl -z; rmcctrl -A; rmcctrl -p; then "
-        "allow five minutes. "
-        "On the HMC: lspartition -dlpar",
+        f"On {joined(down)} after oem_setup_env: lssrc -s ctrmc; startsrc -s ctrmc, if it is inoperative. Only if RMC "
+        "stays inactive after five minutes, in /usr/sbin/rsct/bin: rmcctrl -z; rmcctrl -A; rmcctrl -p. On the HMC: "
+        "lspartition -dlpar",
         bad=Verdict.WARN if idle else Verdict.FAIL,
     )
 
 
 def io_servers_named(survey: Survey, side: SystemFacts) -> RuleResult:
-    """Warn of I/O servers that the site file does not name: their facts are missing in every check."""
+    """Warn of VIOS that the site file does not name: their facts are missing in every check."""
     listed = [server.name for server in io_servers_of(survey, side)]
     left_out = [name for name in listed if name not in side.asked]
     return passed(
         not left_out,
         side.name,
-        {"I/O servers": joined(listed), "not asked": joined(left_out)},
+        {"VIOS": joined(listed), "not asked": joined(left_out)},
         f"Add {joined(left_out)} to frames.{side.name}.vios of the site file, so that its disks, paths and bridges "
         "are read too.",
         bad=Verdict.WARN,
@@ -330,11 +330,11 @@ def movers_connected(survey: Survey) -> RuleResult:
     if keys.status != 0 or keys.text:
         raise NotKnown(
             survey.target.name,
-            "the movers are the I/O servers under the managers, which do not reach each other by SSH",
+            "the movers are the VIOS under the managers, which do not reach each other by SSH",
             "Exchange the SSH keys between the managers (mkauthkeys), then check again.",
         )
     return RuleResult(
-        Verdict.PASS, survey.target.name, {"movers": "the managers' own I/O servers, which reach each other by SSH"}
+        Verdict.PASS, survey.target.name, {"movers": "the managers' own VIOS, which reach each other by SSH"}
     )
 
 
@@ -349,6 +349,7 @@ def time_reference(survey: Survey, side: SystemFacts) -> RuleResult:
         bool(references),
         side.name,
         {"time reference": joined(references)},
+        "Without one, the clock may jump on arrival. Not needed if NTP runs in the partition. To set one: "
         f'chsyscfg -r lpar -m {side.frame.name if side.frame else side.name} -i "lpar_id={server},time_ref=1"',
         bad=Verdict.WARN,
     )
@@ -372,7 +373,7 @@ def optimizer_idle(survey: Survey, side: SystemFacts) -> RuleResult:
 
 
 def multipath(survey: Survey) -> RuleResult:
-    """Warn where the target has fewer I/O servers than the source: a path is lost."""
+    """Warn where the target has fewer VIOS than the source: a path is lost."""
     now = {adapter.remote_lpar_id for adapter in client_adapters(survey)}
     able = [
         server.name
@@ -382,8 +383,8 @@ def multipath(survey: Survey) -> RuleResult:
     return passed(
         len(able) >= len(now),
         survey.target.name,
-        {"I/O servers now": len(now), "on the target": joined(able)},
-        "Accept fewer paths, or make sure that the other I/O servers of the target run and have RMC; --map places "
+        {"VIOS now": len(now), "on the target": joined(able)},
+        "Accept fewer paths, or make sure that the other VIOS of the target run and have RMC; --map places "
         "the adapters.",
         bad=Verdict.WARN,
     )
@@ -472,11 +473,11 @@ def _held_against(survey: Survey, about: str, what: str, levels: Mapping[str, st
 
 
 def vios_level(survey: Survey, side: SystemFacts) -> RuleResult:
-    """Hold the levels of the I/O servers against the matrix."""
+    """Hold the levels of the VIOS against the matrix."""
     servers = side.servers or (vios_of(survey, side, "level"),)
     levels = {f"VIOS level of {server.name}": need(server.level, survey, "level", side.name) for server in servers}
     return _held_against(
-        survey, side.name, "VIOS", levels, "Update the I/O server: updateios -install -dev DIRECTORY -accept"
+        survey, side.name, "VIOS", levels, "Update the VIOS: updateios -install -dev DIRECTORY -accept"
     )
 
 

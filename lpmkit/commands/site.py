@@ -261,7 +261,7 @@ def show(context: click.Context, as_json: bool) -> None:
                 "frame": name,
                 "manager": f"{frame.manager.upper()} {frame.host}",
                 "system": frame.system,
-                "I/O servers": ", ".join(frame.vios),
+                "VIOS": ", ".join(frame.vios),
                 "partner": frame.partner,
             }
             for name, frame in loaded.frames.items()

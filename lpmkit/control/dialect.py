@@ -18,7 +18,7 @@ MANAGED_BY_HMC = "VIOSE01010003-0245"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """``kind`` is ``hmc``, ``ivm`` or ``vios`` (an I/O server that an HMC manages, which manages nothing itself).
+    """``kind`` is ``hmc``, ``ivm`` or ``vios`` (a VIOS that an HMC manages, which manages nothing itself).
 
     ``level`` as it prints it.
     """
@@ -42,7 +42,7 @@ def dialect_of(session: Session) -> Dialect:
         level_of_vios = read_level(reply.checked().output)
     except (CommandRefused, UnexpectedReply) as trouble:
         raise UnexpectedReply(
-            "this is neither an HMC (lshmc -V) nor a virtual I/O server (ioscli ioslevel)",
+            "this is neither an HMC (lshmc -V) nor a VIOS (ioscli ioslevel)",
             where=session.where,
             line=reply.text.partition("\n")[0] or None,
             next_step="Is `host` in the site file the manager of the frame, and the login its own (hscroot, padmin)?",

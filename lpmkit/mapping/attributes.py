@@ -1,7 +1,7 @@
 """The ``-i`` record of ``migrlpar`` that keeps a partition's mapping (`PYPVM`, `RedMSP`).
 
 `build_attributes` builds the attributes with which each adapter comes to the same place on the target: the partner of
-the same I/O server, the same server slot where it is free, the same Fibre Channel and SR-IOV port, the same processor
+the same VIOS, the same server slot where it is free, the same Fibre Channel and SR-IOV port, the same processor
 pool by *name* (its number may be another's there), the same partition id where it is free, and the movers that can
 talk. What cannot be kept is reported, and left to the manager.
 """
@@ -41,9 +41,9 @@ from lpmkit.survey.model import Survey, SystemFacts, same_disk
 #: An IVM keeps the slots below for itself (``3,reserved``, A `NOVA-IVM`); that a console begins here too is recalled
 #: (D).
 FIRST_MOVED_SLOT = 11
-#: The attributes that name slots of I/O servers.
+#: The attributes that name slots of VIOS.
 SLOT_MAPPINGS = ("virtual_scsi_mappings", "virtual_fc_mappings")
-#: What takes a name apart inside a record; such an I/O server is named by its id.
+#: What takes a name apart inside a record; such a VIOS is named by its id.
 UNSAFE = frozenset('/,"=')
 
 
@@ -51,7 +51,7 @@ UNSAFE = frozenset('/,"=')
 class Reserved:
     """Ids and server slots of a target that other orders name and that are not taken there yet.
 
-    A slot is a pair of its I/O server, by name or id as the order has it, and its number.
+    A slot is a pair of its VIOS, by name or id as the order has it, and its number.
     """
 
     ids: frozenset[int] = frozenset()
@@ -132,10 +132,10 @@ class _Keeping:
         self._partner = self._partners()
         self._taken = {name: self._slots_of(name) for name in self._servers}
 
-    # which I/O server
+    # which VIOS
 
     def _for_disks(self, client: VirtualScsiAdapter) -> list[str]:
-        """The target's I/O servers that see every LUN behind an adapter and have it free.
+        """The target's VIOS that see every LUN behind an adapter and have it free.
 
         Where the manager says its own, only those.
         """
@@ -158,7 +158,7 @@ class _Keeping:
         return True
 
     def _for_ports(self, client: VirtualFcAdapter) -> list[str]:
-        """I/O servers with a port for another adapter. Only the manager knows the zoning of both WWPNs."""
+        """VIOS with a port for another adapter. Only the manager knows the zoning of both WWPNs."""
         free = []
         for name in self._servers:
             vios = server_named(self._survey.target, name)
@@ -175,7 +175,7 @@ class _Keeping:
         )
 
     def _partners(self) -> dict[str, str]:
-        """For each I/O server of the source one of the target, each another where that can be: able ones first, then
+        """For each VIOS of the source one of the target, each another where that can be: able ones first, then
         the same id, then alike names.
         """
         source_ids = {server.name: server.lpar_id for server in self._survey.source.io_servers}
@@ -211,7 +211,7 @@ class _Keeping:
         if not able:
             what = "its disks, free" if kind == SCSI else "its WWPNs"
             self.troubles.append(
-                f"no I/O server of {self._survey.target.name} takes the {kind} adapter in slot {client.slot} "
+                f"no VIOS of {self._survey.target.name} takes the {kind} adapter in slot {client.slot} "
                 f"({what}); the manager is left to choose"
             )
             return None
@@ -231,7 +231,7 @@ class _Keeping:
         return taken | {slot for owner, slot in (self._reserved or Reserved()).slots if owner in owners}
 
     def _slot(self, name: str, wanted: int | None) -> str:
-        """The same slot where it is free and within the I/O server's limit; else empty, for the manager to choose.
+        """The same slot where it is free and within the VIOS's limit; else empty, for the manager to choose.
 
         The lowest free one where slots are reserved by number.
         """

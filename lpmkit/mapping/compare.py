@@ -1,7 +1,7 @@
 """The servers of a partition's adapters on the source and on the target, side by side.
 
 Values out of a `lpmkit.survey.model.Survey`; nothing here talks to a machine. `compare_mapping` shows every adapter
-with the I/O server, the server adapter and the device behind it on both ends, what stays and what is renamed.
+with the VIOS, the server adapter and the device behind it on both ends, what stays and what is renamed.
 `arrived` lays two surveys side by side after a move. The record that keeps a mapping is built by
 `lpmkit.mapping.attributes`.
 
@@ -11,6 +11,7 @@ virtualio``).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -34,7 +35,7 @@ Client = TypeVar("Client", VirtualScsiAdapter, VirtualFcAdapter)
 Network = TypeVar("Network", VnicAdapter, VirtualEthernetAdapter)
 
 SCSI, FC, ETHERNET, NIC, POOL, MOVER, ID = "vSCSI", "NPIV", "Ethernet", "vNIC", "pool", "mover", "id"
-CHOSEN_THERE = "chosen there"
+CHOSEN_THERE = "chosen by the manager"
 LOST, UNKNOWN = "lost", "unknown"
 #: The pool that every system has and that needs no naming.
 DEFAULT_POOL = 0
@@ -42,7 +43,7 @@ DEFAULT_POOL = 0
 
 @dataclass(frozen=True, slots=True)
 class AdapterEnd:
-    """One end of an adapter: the I/O server, its server adapter (or bridge), the slot of that, and the device behind
+    """One end of an adapter: the VIOS, its server adapter (or bridge), the slot of that, and the device behind
     it; ``None`` is not known.
     """
 
@@ -65,7 +66,8 @@ class MappingRow:
     """One thing of the partition on both ends.
 
     ``there`` is ``None`` without a place on the target, or where that is not known; ``remark`` has the reason.
-    ``state`` is `LOST` where the target has no place, `UNKNOWN` where a list is missing, else empty.
+    ``state`` is `LOST` where the target has no place, `UNKNOWN` where a list is missing, else empty. ``note_there``
+    is what people read in place of an end that is not settled yet.
 
     ``slot`` is the client's. ``name_after`` is ``None`` where the target will choose. ``known_by`` is what makes it
     the same on both ends.
@@ -82,6 +84,17 @@ class MappingRow:
     changes: str = ""
     remark: str = ""
     state: str = ""
+    note_there: str = ""
+
+    def words_there(self) -> str:
+        """The place on the target, or why none is named: none exists, not known, or for the manager to choose.
+
+        >>> MappingRow(SCSI, "vt", state=LOST).words_there(), MappingRow(NIC, "b0").words_there()
+        ('none', 'chosen by the manager')
+        """
+        if self.there is not None:
+            return self.there.words()
+        return self.note_there or {LOST: "none", UNKNOWN: "not known"}.get(self.state, CHOSEN_THERE)
 
 
 class PlacementChooser:
@@ -152,7 +165,7 @@ def as_row(line: MappingRow) -> dict[str, str]:
         "name": line.name,
         "name there": line.name_after or "",
         "here": line.here.words(),
-        "there": "none" if line.there is None else line.there.words(),
+        "there": line.words_there(),
         "same by": line.known_by or "",
         "stays": line.stays,
         "changes": line.changes,
@@ -200,7 +213,7 @@ def _own(survey: Survey, side: SystemFacts, listed: tuple[Network, ...] | None) 
 
 
 def server_named(side: SystemFacts, name: str | None) -> Vios | None:
-    """The I/O server of that partition name; under an IVM the only one goes by the site file's name of the frame."""
+    """The VIOS of that partition name; under an IVM the only one goes by the site file's name of the frame."""
     if name is None:
         return None
     servers = servers_on(side)
@@ -209,12 +222,12 @@ def server_named(side: SystemFacts, name: str | None) -> Vios | None:
 
 
 def servers_on(side: SystemFacts) -> tuple[Vios, ...]:
-    """The I/O servers of a side, each by itself; of a survey that was kept before they were, the only one."""
+    """The VIOS of a side, each by itself; of a survey that was kept before they were, the only one."""
     return side.servers or ((side.vios,) if side.vios is not None and len(side.asked) <= 1 else ())
 
 
 def server_of(survey: Survey, adapter: VirtualScsiAdapter) -> VirtualScsiServer | None:
-    """The ``vhost`` that faces a client's adapter, found by its slot on the I/O server."""
+    """The ``vhost`` that faces a client's adapter, found by its slot on the VIOS."""
     vios = server_named(survey.source, adapter.remote_partition)
     if vios is None or vios.scsi_servers is None:
         return None
@@ -236,7 +249,7 @@ def compare_mapping(survey: Survey, record: Mapping[str, str] | None = None) -> 
         *_fc_lines(survey, choice),
         *_ethernet_lines(survey),
         *_nic_lines(survey, choice, told=bool(record)),
-        *_pool_lines(survey, choice, told=record is not None),
+        *_pool_lines(survey, choice),
         *_id_lines(survey, record or {}),
         *_mover_lines(survey, record or {}),
     )
@@ -314,7 +327,7 @@ def _disk_line(
 
 
 def disk_on(side: SystemFacts, server: str | None, name: str) -> PhysicalDisk | None:
-    """The disk that an I/O server calls so."""
+    """The disk that a VIOS calls so."""
     vios = server_named(side, server)
     return next((disk for disk in (vios.disks if vios else None) or () if disk.name == name), None)
 
@@ -326,8 +339,8 @@ def _state(survey: Survey) -> str:
 
 def _no_choice(survey: Survey, kind: str, slot: int) -> str:
     if survey.places is None:
-        return f"the target chooses the I/O server: {survey.why_not('places', survey.source.name)}"
-    return f"the manager lists no I/O server of {survey.target.name} for the adapter in slot {slot}"
+        return f"the target chooses the VIOS: {survey.why_not('places', survey.source.name)}"
+    return f"the manager lists no VIOS of {survey.target.name} for the adapter in slot {slot}"
 
 
 def _fc_lines(survey: Survey, choice: PlacementChooser) -> tuple[MappingRow, ...]:
@@ -405,7 +418,7 @@ def _ethernet_line(survey: Survey, adapter: VirtualEthernetAdapter, vlan: int) -
 
 
 def _bridge_seat(side: SystemFacts, vlan: int, vswitch: str | None) -> AdapterEnd | None:
-    """The I/O server and SEA that bridge a VLAN; the active one first of several."""
+    """The VIOS and SEA that bridge a VLAN; the active one first of several."""
     seats = []
     for server in servers_on(side):
         sea = bridge_for(SystemFacts(side.name, vios=server), vlan, vswitch)
@@ -446,7 +459,7 @@ def _nic_line(
     )
 
 
-def _pool_lines(survey: Survey, choice: PlacementChooser, *, told: bool) -> tuple[MappingRow, ...]:
+def _pool_lines(survey: Survey, choice: PlacementChooser) -> tuple[MappingRow, ...]:
     moving = survey.moving
     if moving is None or moving.pool is None:
         return ()
@@ -466,8 +479,10 @@ def _pool_lines(survey: Survey, choice: PlacementChooser, *, told: bool) -> tupl
             ),
         )
     if not choice.pool(target_pool):
-        remark = "the record does not name it" if told else "may come into the default pool: the order does not name it"
-        return (MappingRow(POOL, moving.pool, None, None, on_source, None, "name", remark=remark),)
+        requested = shlex.quote(moving.pool)
+        remark = f"the default pool may be chosen: add --map shared_proc_pool_name={requested}"
+        note = f"{moving.pool} exists, not requested"
+        return (MappingRow(POOL, moving.pool, None, None, on_source, None, "name", remark=remark, note_there=note),)
     number = "" if target_pool == moving.pool_id else f"its number is {target_pool} there"
     return (
         MappingRow(
@@ -496,13 +511,11 @@ def _id_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow, ..
         return ()
     on_source, wanted = AdapterEnd(device=f"id {moving.lpar_id}"), record.get("dest_lpar_id")
     owner = next((partition.name for partition in listed or () if partition.lpar_id == moving.lpar_id), None)
-    remark = (
-        f"{owner} has it on {survey.target.name}"
-        if owner
-        else ""
-        if listed is not None
-        else "the partitions of the target are not known"
-    )
+    remark, note = f"id {moving.lpar_id} is free there", CHOSEN_THERE
+    if listed is None:
+        remark, note = "the partitions of the target are not known", ""
+    elif owner:
+        remark, note = f"id {moving.lpar_id} belongs to {owner}", f"another id, {CHOSEN_THERE}"
     on_target = AdapterEnd(device=f"id {wanted}") if wanted else None
     return (
         MappingRow(
@@ -512,7 +525,8 @@ def _id_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow, ..
             moving.name,
             on_source,
             on_target,
-            remark=remark if remark or wanted else CHOSEN_THERE,
+            remark=remark,
+            note_there=note,
         ),
     )
 
@@ -557,7 +571,7 @@ def chosen_movers(survey: Survey, record: Mapping[str, str] | None = None) -> Mo
 
 
 def arrived(before: Survey, after: Survey) -> tuple[IdentityRow, ...]:
-    """Rows of the mapping after a move: pool, WWPNs, disks, networks and the number of I/O servers.
+    """Rows of the mapping after a move: pool, WWPNs, disks, networks and the number of VIOS.
 
     Rows of which nothing is known on either end are left out; a thing that only one survey could read is ``UNKNOWN``.
     """
@@ -567,7 +581,7 @@ def arrived(before: Survey, after: Survey) -> tuple[IdentityRow, ...]:
         ("virtual Fibre Channel (WWPNs)", lambda end: end.wwpns),
         ("virtual disks (LUNs)", lambda end: end.luns),
         ("MAC addresses", lambda end: end.macs),
-        ("I/O servers that serve it", lambda end: end.servers),
+        ("number of VIOS serving it", lambda end: end.servers),
     )
     rows = []
     for what, ask in questions:
@@ -646,7 +660,7 @@ class _Standing:
 
     @property
     def servers(self) -> int | None:
-        """The number of I/O servers that serve it."""
+        """The number of VIOS that serve it."""
         scsi, fibre = self._mine(self._side.scsi_adapters), self._mine(self._side.fc_adapters)
         if scsi is None or fibre is None:
             return None

@@ -1,4 +1,4 @@
-"""What an order names and what the partition got on the target: id, processor pool, I/O servers and their slots."""
+"""What an order names and what the partition got on the target: id, processor pool, VIOS and their slots."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _plain(record: Mapping[str, str], target: SystemFacts, name: str) -> Iterato
 def _slots(
     attribute: str, record: Mapping[str, str], target: SystemFacts, name: str
 ) -> Iterator[tuple[str, str, str | None]]:
-    """The I/O server and slot of each adapter that the record maps, in the form of the record: ``server/slot``."""
+    """The VIOS and slot of each adapter that the record maps, in the form of the record: ``server/slot``."""
     fibre = attribute == "virtual_fc_mappings"
     arrived = target.partition(name)
     listed: tuple[VirtualScsiAdapter | VirtualFcAdapter, ...] | None = (

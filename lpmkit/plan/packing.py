@@ -136,7 +136,7 @@ class _Shelf:
         if (need.processors or 0.0) > self.processors + UNIT_ERROR:
             yield f"needs {need.processors:g} processors, {max(0.0, self.processors):.4g} are left"
         if (need.adapters or 0) > self.slots:
-            yield f"needs {need.adapters} virtual slots of an I/O server, {max(0, self.slots)} are left"
+            yield f"needs {need.adapters} virtual slots of a VIOS, {max(0, self.slots)} are left"
         if need.fibre > self.fibre_ports:
             yield f"needs {need.fibre} Fibre Channel ports, {max(0, self.fibre_ports)} are left"
         units = self.pools.get(need.pool) if need.pool is not None else None

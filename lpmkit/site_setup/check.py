@@ -22,7 +22,7 @@ def check_file(path: Path, site: Site) -> list[Diagnosis]:
 
 
 def check_machines(site: Site) -> list[Diagnosis]:
-    """The rows for the machines: logins, managers, I/O servers, interfaces, and the frame that lists each partition."""
+    """The rows for the machines: logins, managers, VIOS, interfaces, and the frame that lists each partition."""
     return [*examine_hosts(site), *_placed(site)]
 
 

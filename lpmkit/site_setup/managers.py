@@ -1,4 +1,4 @@
-"""The managed systems behind the managers that a person names, with their I/O servers and partitions. Reads only."""
+"""The managed systems behind the managers that a person names, with their VIOS and partitions. Reads only."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ManagedFrame:
 
     @property
     def servers(self) -> tuple[Partition, ...]:
-        """The virtual I/O servers."""
+        """The VIOS."""
         return tuple(partition for partition in self.partitions or () if partition.is_vios)
 
     @property
@@ -74,7 +74,7 @@ class ManagedFrame:
 
     @property
     def is_usable(self) -> bool:
-        """True if a site file can name it: an HMC's system needs its I/O servers."""
+        """True if a site file can name it: an HMC's system needs its VIOS."""
         return self.partitions is not None and (self.manager.kind == "ivm" or bool(self.servers))
 
 
@@ -186,7 +186,7 @@ def _listed(named: NamedManager, level: str, user: str, name: str, frame: Frame,
     except LpmError as error:
         gap = str(error)
     if partitions is not None and named.kind == "hmc" and not any(partition.is_vios for partition in partitions):
-        gap = "the manager lists no I/O server on it"
+        gap = "the manager lists no VIOS on it"
     return ManagedFrame(name, named, level, user, frame, partitions, gap)
 
 
