@@ -84,7 +84,7 @@ def _id(phase: Phase) -> str:
 
 def ways_out() -> str:
     """The table of recommended actions, in the order in which the rules are tried."""
-    rows = [f"| {rule.seen} | **{rule.action.words}** | {rule.why} |" for rule in RULES]
+    rows = [f"| {rule.seen} | **{rule.action.words}** | {rule.reason()} |" for rule in RULES]
     return "\n".join(["| seen | recommended action | why |", "|---|---|---|", *rows])
 
 

@@ -28,7 +28,16 @@ from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.limits import MoveLimits, read_limits
 from lpmkit.mapping.attributes import MappingAttributes, Reserved, build_attributes
 from lpmkit.migration.phases import Phase
-from lpmkit.migration.recovery import BothEnds, Leftover, Proposal, RecoveryAction, left_behind, look, propose, recorded
+from lpmkit.migration.recovery import (
+    BothEnds,
+    Leftovers,
+    Proposal,
+    RecoveryAction,
+    leftovers_of,
+    look,
+    propose,
+    recorded,
+)
 from lpmkit.migration.status import State, confirmed, order_of, refused_ends, state
 from lpmkit.person import Person, acting_person
 from lpmkit.prediction.history import StoredPrediction, history, inputs_of
@@ -482,7 +491,8 @@ class Runbook:
                 "the firmware's validation refused this order",
                 where=run.name,
                 answered=validation.text,
-                next_step=again,
+                next_step=f"Correct what it names (`lpmkit check {order.partition} --to {order.target}` lists the "
+                f"remedies), then `lpmkit validate {order.partition} --to {order.target}`.",
             )
         if not validation.is_fresh(self.site.runs.validation_holds_minutes, self.clock.wall_ns()):
             minutes = self.site.runs.validation_holds_minutes
@@ -713,9 +723,9 @@ class Runbook:
         self._keep_unless_recorded(run)
         return ends
 
-    def left_behind(self, run: Run) -> tuple[Leftover, ...] | None:
+    def left_behind(self, run: Run) -> Leftovers | None:
         """Remains of the partition on the end where it is not; looks at both ends, changes nothing."""
-        found = left_behind(survey_both_ends(self.site, self.own_order(run), self.secrets, self._asked.append))
+        found = leftovers_of(survey_both_ends(self.site, self.own_order(run), self.secrets, self._asked.append))
         self._keep_unless_recorded(run)
         return found
 

@@ -230,7 +230,7 @@ def test_what_is_not_fine_is_open_and_first(boards: dict[str, tuple[Run, Board]]
         assert opened == sorted(opened, reverse=True)
     by_key = {fold.key: fold for fold in boards["copying"][1].folds}
     assert [chip.text for chip in by_key["checks"].chips] == [
-        "48 pass", "4 warn", "0 fail", "6 left to the validation: passed"
+        "48 pass", "4 warn", "0 fail", "6 validated"
     ]  # fmt: skip
     assert all("pass" not in item.text for item in by_key["checks"].items)
     ready = {fold.key: fold for fold in boards["ready"][1].folds}
@@ -281,7 +281,7 @@ def test_the_summary_before_the_name_says_what_from_to_and_what_is_accepted(tmp_
     assert rows["move"] == "bxaix85 (AIX 5.3, 4 GB, SAP BX5)"
     assert rows["from → to"] == "blade13 → blade14"
     assert rows["validation"] == "passed at 07:10:58 UTC"
-    assert rows["checks"] == "48 pass, 4 warn, 0 fail, 6 left to the validation (passed)"
+    assert rows["checks"] == "48 pass, 4 warn, 0 fail, 6 validated"
     assert len(rows["accepted warnings"].split("; ")) == 4
     assert rows["expected"] == "copy 25 … 147 s, suspended 0.7 … 2.9 s"
     assert "Stop until the switch-over" in rows["back-out"]

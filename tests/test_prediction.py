@@ -307,6 +307,7 @@ def test_the_first_day_is_wide_and_a_few_moves_make_it_narrow() -> None:
     assert fifth.copy_s.p50 == pytest.approx(truth.copy_s, rel=0.1)
     assert fifth.suspended_s.p50 == pytest.approx(1.6, rel=0.25)
     assert "5 past moves" in fifth.basis
+    assert "based on 0 past moves" in first.sentence()
 
 
 @pytest.mark.parametrize("count", [0, 4, MIN_MOVES + 2])
@@ -523,6 +524,9 @@ def test_reliability_counts_on_either_side_and_says_how_sure_it_is() -> None:
     row = figure_reliability("copy_s", [(said, actual) for actual in (5.0, 12.0, 15.0, 25.0, 40.0)])
     assert (row.below, row.below_middle, row.above) == (0.2, 0.6, 0.2)
     assert row.covered == pytest.approx(0.6)
+    assert row.words()[2].startswith("60% (")
+    first = figure_reliability("copy_s", [(said, 5.0)])
+    assert first.words()[1:] == ("1", "1 past move: too few to judge", "", "")
     low, high = row.covered_bounds
     assert low < 0.3
     assert high > 0.85

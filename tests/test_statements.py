@@ -76,7 +76,7 @@ def test_notebook_and_terminal_count_the_same_findings(capsys: pytest.CaptureFix
     assert words in findings_table(findings()).data
     print_findings(findings())
     assert words in " ".join(capsys.readouterr().out.split())
-    assert "2 left to the validation (passed)" in findings_table(findings(), True).data
+    assert "2 validated" in findings_table(findings(), True).data
 
 
 def test_passed_checks_are_folded_and_what_needs_somebody_is_not() -> None:

@@ -85,12 +85,9 @@ def _checks(view: View) -> Iterator[Fold]:
     chips += [Chip(f"{counts.unknown} unknown", Tone.STILL)] if counts.unknown else []
     validation = view.documents.get("validation")
     if counts.left:
-        answer = (
-            {True: "passed", False: "failed"}.get(bool(validation.get("passed")), "")
-            if isinstance(validation, dict)
-            else ""
-        )
-        chips.append(Chip(f"{counts.left} left to the validation{f': {answer}' if answer else ''}"))
+        passed = bool(validation.get("passed")) if isinstance(validation, dict) else None
+        answer = {True: "validated", False: "left to the validation: failed", None: "left to the validation"}[passed]
+        chips.append(Chip(f"{counts.left} {answer}"))
     urgent = [row for row in rows if row.get("verdict") in _URGENT and not row.get("only_firmware")]
     urgent.sort(key=lambda row: _URGENT.index(row["verdict"]))
     before = not view.now.has_begun

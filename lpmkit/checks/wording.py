@@ -32,15 +32,15 @@ class CheckCounts:
         """The counts as one line; ``validated`` is the manager's answer, ``None`` before it.
 
         >>> CheckCounts(48, 4, 0, 0, 6, 1).words(True)
-        '48 pass, 4 warn, 0 fail, 6 left to the validation (passed)'
+        '48 pass, 4 warn, 0 fail, 6 validated'
         >>> CheckCounts(9, 0, 1, 2, 0, 0).words()
         '9 pass, 0 warn, 1 fail, 2 unknown'
         """
         parts = [f"{self.passed} pass", f"{self.warned} warn", f"{self.failed} fail"]
         parts += [f"{self.unknown} unknown"] if self.unknown else []
         if self.left:
-            answer = {True: " (passed)", False: " (failed)", None: ""}[validated]
-            parts.append(f"{self.left} left to the validation{answer}")
+            answer = {True: "validated", False: "left to the validation (failed)", None: "left to the validation"}
+            parts.append(f"{self.left} {answer[validated]}")
         return ", ".join(parts)
 
 

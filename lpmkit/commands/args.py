@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -40,6 +41,22 @@ class MoveArguments:
     limits: tuple[str, ...] = ()
     window: str | None = None
     on_breach: str | None = None
+
+    def typed(self) -> str:
+        """The same arguments as they are typed behind a command.
+
+        >>> MoveArguments("bxaix85", "bvio83", None, False, ("shared_proc_pool_name=SAP pool",)).typed()
+        "bxaix85 --to bvio83 --map 'shared_proc_pool_name=SAP pool'"
+        """
+        repeated = {"--map": self.attributes, "--option": self.options, "--limit": self.limits}
+        single = {"--to": self.target, "--from": self.source, "--window": self.window, "--on-breach": self.on_breach}
+        words = [self.partition or ""]
+        for name, value in single.items():
+            words += [name, value] if value is not None else []
+        words += ["--keep-mapping"] if self.keep_mapping else []
+        for name, values in repeated.items():
+            words += [word for value in values for word in (name, value)]
+        return shlex.join(words)
 
     def names(self) -> tuple[str, str]:
         """Partition and target frame. Raises `UsageError` if one is missing."""

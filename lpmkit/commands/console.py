@@ -217,9 +217,34 @@ def named_run(context: click.Context, name: str | None) -> Run:
         return Run(name)
     folder = site_of(context).runs.folder
     known = [path.parent.name for path in sorted(folder.glob("*/run.json"))]
+    if name not in known and (runs_of := _runs_of_partition(folder, name)):
+        look = " --look" if context.info_name == "recover" else ""
+        raise UsageError(
+            f"{name} is a partition. Its newest run is {runs_of[-1]}",
+            where=str(folder),
+            next_step=f"`{context.command_path} {runs_of[-1]}{look}`.",
+        )
     if name not in known:
         raise NotFound("run", name, known=known[-5:], where=str(folder))
     return Run(folder / name)
+
+
+def _runs_of_partition(folder: Path, partition: str) -> list[str]:
+    """The names of the runs that move a partition or watch it, oldest first."""
+    from lpmkit.runs.folder import Run
+
+    names = []
+    for path in sorted(folder.glob("*/run.json")):
+        try:
+            manifest = Run(path.parent).manifest
+        except RecordError:
+            continue  # of a newer format, or not readable: it has to be named
+        order, hosts = manifest.get("order"), manifest.get("hosts")
+        if (isinstance(order, dict) and order.get("partition") == partition) or (
+            isinstance(hosts, list) and partition in hosts
+        ):
+            names.append(path.parent.name)
+    return names
 
 
 def current_run(folder: Path) -> Run:

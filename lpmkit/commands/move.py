@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,13 +32,13 @@ from lpmkit.commands.console import (
     terminal,
 )
 from lpmkit.commands.progress import follow_and_report
-from lpmkit.commands.survey import print_findings, validate
+from lpmkit.commands.survey import NEXT_MOVE, print_findings, validate
 from lpmkit.json_values import JsonObject
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lpmkit.migration.recovery import Leftover, Proposal
+    from lpmkit.migration.recovery import Leftovers, Proposal
     from lpmkit.runbook import Runbook
     from lpmkit.runs.away import Away
     from lpmkit.runs.folder import Run
@@ -156,6 +156,8 @@ def home(
     if typed is None:
         if not as_json:
             _check_way_home(context, stay, keep_mapping)
+        kept = " --keep-mapping" if keep_mapping else ""
+        context.meta[NEXT_MOVE] = f"lpmkit home {stay.partition} --confirm {stay.partition}{kept}"
         context.invoke(validate, **back)
     else:
         context.invoke(move, **back, typed=typed, lead_in_s=lead_in_s, tail_s=tail_s, detach=detach)
@@ -235,7 +237,7 @@ def recover(
     out, proposal = _people(as_json), book.way_out(run)
     print_proposal(proposal, out)
     facts: JsonObject = {"run": str(run.path), "proposal": {**asdict(proposal), "action": proposal.action.value}}
-    leftovers: Sequence[Leftover] | None = None
+    leftovers: Leftovers | None = None
     if only_look:
         status = STATUS_OF_WAY.get(proposal.action.value, NOT_FINE)
         status = COULD_NOT_TELL if proposal.rule in NOBODY_KNOWS else status
@@ -247,11 +249,11 @@ def recover(
         facts |= answer
     if only_look or status == FINE:
         leftovers = book.left_behind(run)
-        print_left_behind(leftovers, out)
+        print_left_behind(leftovers, proposal, out)
     if not only_look and status == FINE and leftovers is None:
         status = DONE_OPEN
     if as_json:
-        left = None if leftovers is None else [asdict(leftover) for leftover in leftovers]
+        left = None if leftovers is None else [asdict(leftover) for leftover in leftovers.things]
         print_json({**facts, "left_behind": left, "complete": status in (FINE, NOT_FINE)})
     sys.exit(status)
 
@@ -286,14 +288,15 @@ def print_proposal(proposal: Proposal, out: Console) -> None:
         out.print(f"  {command}", soft_wrap=True)
 
 
-def print_left_behind(leftovers: Sequence[Leftover] | None, out: Console) -> None:
-    """Print what an interrupted migration left on the frame where the partition is not; `None` if that is not known."""
+def print_left_behind(leftovers: Leftovers | None, proposal: Proposal, out: Console) -> None:
+    """Print what is on the frame where the partition is not, and what becomes of it by the proposal that was made
+    before; `None` if that is not known.
+    """
     if leftovers is None:
         out.print("Leftovers: unknown. At least one frame did not answer.", style="yellow")
-    elif not leftovers:
-        out.print("Leftovers on the other frame: none.")
-    for leftover in leftovers or ():
-        out.print(f"Left behind on {leftover.frame}: {leftover.what}", style="yellow")
+        return
+    for line in leftovers.lines(proposal):
+        out.print(line, style="yellow" if leftovers.things else None, soft_wrap=True)
 
 
 def _request(
@@ -305,7 +308,7 @@ def _request(
     out: Console,
 ) -> tuple[int, JsonObject]:
     """Send the request to the recorder, print the answer; returns the exit status and the answer as JSON values."""
-    from lpmkit.runbook import Runbook, answer_to
+    from lpmkit.runbook import ANSWER_TIMEOUT_S, Runbook, answer_to
 
     run = named_run(context, run_name)
     book = Runbook(site_or_none(context))
@@ -314,11 +317,24 @@ def _request(
         if what == "stop":
             book.may_stop(run)
         typed = _name_for(run, what)
-    status, text = answer_to(book, run, ask(book, run, typed))
+    request = ask(book, run, typed)
     out.print(
-        f"{what}: {'done' if status == 0 else 'refused' if status is not None else 'no answer'}. {text}".strip(),
+        f"Waiting for the recorder's answer, at most {ANSWER_TIMEOUT_S / 60:g} minutes. "
+        "Ctrl-C ends the waiting, not the request.",
+        soft_wrap=True,
+    )
+    status, text = answer_to(book, run, request)
+    word = "accepted by the manager" if what == "recover" else "done"
+    out.print(
+        f"{what}: {word if status == 0 else 'refused' if status is not None else 'no answer'}. {text}".strip(),
         markup=False,
     )
+    if what == "recover" and status == 0:
+        out.print(
+            f"`lpmkit recover {run.path} --look` shows where {typed} runs; wait for 'none'.",
+            markup=False,
+            soft_wrap=True,
+        )
     out.print(f"`lpmkit attach {run.path}` shows the progress.")
     facts: JsonObject = {"run": str(run.path), "request": what, "status": status, "text": text}
     return FINE if status == 0 else NOT_FINE if status is not None else COULD_NOT_TELL, facts

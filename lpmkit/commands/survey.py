@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from lpmkit.commands.console import (
     json_option,
     print_item,
     print_json,
+    print_line,
     print_table,
     reports_errors,
     terminal,
@@ -31,7 +33,8 @@ from lpmkit.errors import NotAllowed, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lpmkit.checks import Finding
+    from lpmkit.checks import Answer, Finding
+    from lpmkit.config import RunSettings
     from lpmkit.prediction.prior import Prediction
     from lpmkit.runbook import Validation
     from lpmkit.runs.folder import Run
@@ -135,6 +138,7 @@ def check(context: click.Context, wanted: MoveArguments, every: bool, as_json: b
     else:
         print_findings(findings)
         terminal().print(f"Saved in {run.path}")
+        print_line(after_check(ready(findings), f"lpmkit validate {wanted.typed()}"))
     sys.exit(statuses[ready(findings).value])
 
 
@@ -186,7 +190,35 @@ def validate(context: click.Context, wanted: MoveArguments, disks: bool, as_json
         else:
             print_prediction(book.predict(run))
         terminal().print(f"Saved in {run.path}")
+        if validation.passed:
+            move = context.meta.get(NEXT_MOVE, f"lpmkit move {wanted.typed()}")
+            print_line(after_validation(book.site.runs, run.name, move))
+        elif refused:
+            print_line(f"Next: correct what is named above, then lpmkit validate {wanted.typed()}")
     sys.exit(FINE if validation.passed else NOT_FINE if validation.status is not None else COULD_NOT_TELL)
+
+
+#: The key under which a command that calls `validate` leaves the command for the move that follows.
+NEXT_MOVE = "lpmkit.next_move"
+
+
+def after_check(answer: Answer, validate: str) -> str:
+    """The next step after the checks; ``validate`` is the command."""
+    step = {
+        "ready": validate,
+        "not ready": f"correct the checks marked FAIL, then {validate}",
+        "could not tell": f"clear up what is unknown, or let the manager decide: {validate}",
+    }[answer.value]
+    return f"Next: {step}"
+
+
+def after_validation(rules: RunSettings, run: str, move: str) -> str:
+    """The next step after a validation that passed: the approvals that the site asks for, then the move."""
+    within = f"{move} (within {rules.validation_holds_minutes:g} minutes)"
+    if not rules.approvals:
+        return f"Next: {within}"
+    others = "1 other person types" if rules.approvals == 1 else f"{rules.approvals} other persons type"
+    return f"Next: {others} lpmkit approve {run}, then {within}"
 
 
 #: Verdicts in the order in which they are printed.
@@ -198,7 +230,7 @@ def print_findings(findings: Sequence[Finding], console: Console | None = None, 
     from lpmkit.checks.wording import count_findings
 
     out = console or terminal()
-    left_out = [finding.title for finding in findings if finding.only_firmware]
+    left_out = Counter(finding.title for finding in findings if finding.only_firmware)
     shown = [finding for finding in findings if not finding.only_firmware]
     shown.sort(key=lambda finding: _URGENCY.index(finding.verdict.value))
     titles_of = {verdict: [one.title for one in shown if one.verdict.value == verdict] for verdict in _URGENCY}
@@ -220,7 +252,7 @@ def print_findings(findings: Sequence[Finding], console: Console | None = None, 
     if absent and not only_trouble:
         out.print(f"Not applicable: {'; '.join(dict.fromkeys(absent))}.")
     if left_out:
-        titles = "; ".join(dict.fromkeys(left_out))
+        titles = "; ".join(title if count == 1 else f"{title} ({count} frames)" for title, count in left_out.items())
         out.print(f"Covered by the validation only (lpmkit validate): {titles}.")
 
 

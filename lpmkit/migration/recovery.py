@@ -44,9 +44,9 @@ class RecoveryAction(StrEnum):
         """The action as it is shown.
 
         >>> RecoveryAction.HANDS_OFF.words, RecoveryAction.START.words
-        ('none (do not intervene)', 'activate it')
+        ('none', 'activate it')
         """
-        return {"hands off": "none (do not intervene)", "start it": "activate it"}.get(self.value, self.value)
+        return {"hands off": "none", "start it": "activate it"}.get(self.value, self.value)
 
 
 def _amount(number: int | None) -> str:
@@ -152,13 +152,18 @@ class BothEnds:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryRule:
-    """One row of the table."""
+    """One row of the table. ``why`` may name ``{partition}``, ``{source}`` and ``{target}``."""
 
     key: str
     seen: str
     action: RecoveryAction
     why: str
     holds: Callable[[BothEnds], bool]
+
+    def reason(self, partition: str = "the partition", source: str = "the source", target: str = "the target") -> str:
+        """``why`` with these names, or in general."""
+        text = self.why.format(partition=partition, source=source, target=target)
+        return text[:1].upper() + text[1:] if text.startswith("the ") else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,42 +187,41 @@ def _stuck(ends: BothEnds) -> bool:
     return ends.source.migrates and not ends.source.broken and (ends.still_s or 0.0) >= STILL_S
 
 
-#: "It" is the partition throughout, "its manager" the HMC or IVM of that end.
 RULES: tuple[RecoveryRule, ...] = (
     RecoveryRule(
         "nobody-answers",
         "neither manager answers",
         RecoveryAction.HANDS_OFF,
-        "It is not known where the partition is. A migration continues without a manager. Check again when one of "
-        "them answers.",
+        "It is not known where {partition} is. Do not intervene: a migration continues without a manager. Check again "
+        "when one of them answers.",
         lambda ends: ends.source.reading is None and ends.target.reading is None,
     ),
     RecoveryRule(
         "runs-there-source-silent",
         "running on the target, the manager of the source does not answer",
         RecoveryAction.HANDS_OFF,
-        "It runs on the target. Only the manager of the source knows if anything is left on the source.",
+        "{partition} runs on {target}. Only the manager of {source} knows if anything is left there.",
         lambda ends: ends.source.reading is None and ends.target.runs_it,
     ),
     RecoveryRule(
         "source-silent",
         "the manager of the source does not answer",
         RecoveryAction.HANDS_OFF,
-        "Stop and recover are commands of the source's manager. Check again when it answers.",
+        "Do not intervene: stop and recover are commands of the manager of {source}. Check again when it answers.",
         lambda ends: ends.source.reading is None,
     ),
     RecoveryRule(
         "settled",
         "gone from the source, running on the target",
         RecoveryAction.HANDS_OFF,
-        "It has moved. Verify the workload and keep the report.",
+        "{partition} runs on {target}: it has moved. Verify the workload and keep the report.",
         lambda ends: not ends.source.lists_it and ends.target.runs_it,
     ),
     RecoveryRule(
         "settled-inactive",
         "gone from the source, not activated on the target, as it was before the move",
         RecoveryAction.HANDS_OFF,
-        "It has moved. It was not activated before and is not now.",
+        "{partition} is on {target}: it has moved. It was not activated before and is not now.",
         lambda ends: (
             ends.inactive
             and not ends.source.lists_it
@@ -236,7 +240,8 @@ RULES: tuple[RecoveryRule, ...] = (
         "gone-target-silent",
         "gone from the source, the state of the target is not known",
         RecoveryAction.HANDS_OFF,
-        "It is most likely on the target. Check again when the target's manager answers. Do not activate it anywhere.",
+        "{partition} is most likely on {target}. Check again when the manager of {target} answers. Do not activate it "
+        "anywhere.",
         lambda ends: not ends.source.lists_it and ends.target.is_silent,
     ),
     RecoveryRule(
@@ -304,40 +309,39 @@ RULES: tuple[RecoveryRule, ...] = (
         "left-behind",
         "running on the target, still listed by the source without a migration, recovery was refused",
         RecoveryAction.CLEAN,
-        "It runs on the target. The source lists a shell partition: compare its adapters, then, as the last resort, "
-        "remove it "
-        "there (rmsyscfg).",
+        "{partition} runs on {target}. A shell partition is left on {source}: compare its adapters, then, as the last "
+        "resort, remove it there (rmsyscfg).",
         lambda ends: ends.target.runs_it and not ends.source.migrates and ends.recover_refused > 0,
     ),
     RecoveryRule(
         "finish-it",
         "running on the target, still listed by the source without a migration",
         RecoveryAction.RECOVER,
-        "It runs on the target, and the source was not cleaned up.",
+        "{partition} runs on {target}, and {source} was not cleaned up.",
         lambda ends: ends.target.runs_it and not ends.source.migrates,
     ),
     RecoveryRule(
         "shell-there-no-power",
         "on the source as before; the target lists a shell partition and has no power",
         RecoveryAction.HANDS_OFF,
-        "It is on the source. The shell partition can be removed when the target has power again. Check again then.",
+        "{partition} is on {source}. The shell partition can be removed when {target} has power again. Check again "
+        "then.",
         lambda ends: _home_again(ends) and ends.target.lists_it and ends.target.is_off,
     ),
     RecoveryRule(
         "shell-left-there",
         "on the source as before; the target lists a shell partition",
         RecoveryAction.CLEAN,
-        "It is on the source. The shell partition is left from a recovery that did not reach the target: compare its "
-        "adapters, then "
-        "remove it there (rmsyscfg).",
+        "{partition} is on {source}. The shell partition on {target} is left from a recovery that did not reach it: "
+        "compare its adapters, then remove it there (rmsyscfg).",
         lambda ends: _home_again(ends) and ends.target.lists_it and not ends.target.migrates,
     ),
     RecoveryRule(
         "at-home",
         "on the source as before, no migration",
         RecoveryAction.HANDS_OFF,
-        "No move is in progress: it did not begin, or it was rolled back. Correct what the manager's message named, if "
-        "there was one, and validate again.",
+        "{partition} is on {source}; nothing is in progress. The move did not begin, or it was rolled back. Correct "
+        "what the manager's message named, if there was one, and validate again.",
         lambda ends: _home_again(ends) and not ends.target.migrates,
     ),
     RecoveryRule(
@@ -410,7 +414,9 @@ def propose(ends: BothEnds, run: str = "RUN") -> Proposal:
     readings = (ends.source.words(), ends.target.words())
     if rule is None:
         return Proposal(RecoveryAction.HANDS_OFF, "unheard-of", UNHEARD_OF, readings)
-    return Proposal(rule.action, rule.key, rule.why, readings, _commands(rule.action, ends, run))
+    order = ends.order
+    why = rule.reason(order.partition, order.source, order.target)
+    return Proposal(rule.action, rule.key, why, readings, _commands(rule.action, ends, run))
 
 
 def _commands(action: RecoveryAction, ends: BothEnds, run: str) -> tuple[str, ...]:
@@ -522,7 +528,35 @@ class Leftover:
     what: str
 
 
-def left_behind(survey: Survey) -> tuple[Leftover, ...] | None:
+#: Where nothing is under way and recovery has nothing to do: what is left has to be removed by hand.
+AT_REST = frozenset({"settled", "settled-inactive", "at-home", "left-behind", "shell-left-there"})
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """The frame where the partition is not, and what is left of it there."""
+
+    frame: str
+    things: tuple[Leftover, ...]
+
+    def lines(self, proposal: Proposal) -> list[str]:
+        """What is left, each with what becomes of it by the proposal: only what recovery leaves is removed by hand.
+
+        >>> found = Leftovers("bvio83", (Leftover("bvio83", "the partition bxaix85"),))
+        >>> found.lines(Proposal(RecoveryAction.RECOVER, "failed", "", ()))
+        ['On bvio83 for now; recovery removes it: the partition bxaix85']
+        """
+        if not self.things:
+            return [f"Nothing left behind on {self.frame}."]
+        begin = f"On {self.frame} now; do not remove it"
+        if proposal.action in (RecoveryAction.RECOVER, RecoveryAction.FORCE):
+            begin = f"On {self.frame} for now; recovery removes it"
+        elif proposal.rule in AT_REST:
+            begin = f"Left behind on {self.frame}, remove by hand"
+        return [f"{begin}: {thing.what}" for thing in self.things]
+
+
+def leftovers_of(survey: Survey) -> Leftovers | None:
     """Remainders of the partition on the end where it is not; ``None`` when a list is missing.
 
     The partition is where it runs; if it runs nowhere, on the end that lists it, the source first.
@@ -534,9 +568,14 @@ def left_behind(survey: Survey) -> tuple[Leftover, ...] | None:
     home = home or next((side for side in ends.values() if _state(side, survey.partition) is not None), None)
     if home is None:
         return None
-    return tuple(
-        leftover for side in ends.values() if side is not home for leftover in _leftovers(side, survey.partition)
-    )
+    other = next(side for side in ends.values() if side is not home)
+    return Leftovers(other.name, tuple(_leftovers(other, survey.partition)))
+
+
+def left_behind(survey: Survey) -> tuple[Leftover, ...] | None:
+    """The things of `leftovers_of`."""
+    found = leftovers_of(survey)
+    return None if found is None else found.things
 
 
 def _state(side: SystemFacts, name: str) -> str | None:

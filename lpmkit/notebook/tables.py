@@ -61,7 +61,7 @@ def findings_table(findings: Sequence[Finding], validated: bool | None = None) -
     )
     table_of = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>" if rows else ""
     folds = (
-        ("left to the validation", [one for one in findings if one.only_firmware]),
+        ("validated" if validated else "left to the validation", [one for one in findings if one.only_firmware]),
         ("passed", [one for one in findings if one.verdict.value == "pass"]),
         ("not applicable", [one for one in findings if one.verdict.value == "not applicable"]),
     )

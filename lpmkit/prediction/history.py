@@ -294,6 +294,9 @@ class Reliability:
 
     def words(self) -> tuple[str, ...]:
         """The row for people, in the order of `RELIABLE_HEADINGS`."""
+        if self.count < FEWEST_JUDGED:
+            moves = f"{self.count} past move{'s' * (self.count != 1)}"
+            return LABELS[self.figure], str(self.count), f"{moves}: too few to judge", "", ""
         low, high = self.covered_bounds
         return (
             LABELS[self.figure],
@@ -304,6 +307,9 @@ class Reliability:
         )
 
 
+#: Number of moves from which a share of them is printed: of fewer, the 95 % interval of "4 of 5" is wider than 60
+#: points.
+FEWEST_JUDGED = 5
 #: Column headings of the reliability table.
 RELIABLE_HEADINGS = (
     "",

@@ -108,11 +108,11 @@ class Prediction:
     basis: str
 
     def sentence(self) -> str:
-        """The prediction for people, with P10 and P90."""
+        """The prediction for people: P10 … P90 as the range of 4 of 5 moves, and what it is based on."""
         copy, suspended = self.copy_s, self.suspended_s
         text = f"copy {copy.p10:.0f} … {copy.p90:.0f} s, suspended {suspended.p10:.1f} … {suspended.p90:.1f} s"
         risk = f"; {self.stall:.0%} risk that the copy does not converge" if self.stall >= 0.1 else ""
-        return f"{text} (P10 … P90; {self.basis}){risk}"
+        return f"{text} (4 of 5 moves are expected to lie in each range; based on {self.basis}){risk}"
 
     def as_data(self) -> JsonObject:
         """The prediction as JSON values."""
@@ -427,11 +427,9 @@ def _stall(outcomes: CopyOutcomes) -> float:
 
 
 def _basis(inputs: Inputs, past: Sequence[ObservedMove], usable: int) -> str:
-    if not usable:
-        return "no past move is known, so the interval is wide"
     own = sum(_level(inputs, move.inputs) == 2 for move in past)
-    made = "interval from their errors" if usable >= MIN_MOVES else "interval from the model"
-    return f"{usable} past move{'s' * (usable != 1)}, {own} of this partition over these movers; {made}"
+    same = f", {own} of this partition over these movers" if usable else ""
+    return f"{usable} past move{'s' * (usable != 1)}{same}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ def test_a_mover_that_dies_is_told_in_the_commands_last_words_and_recover_mends_
         assert "Recommended action: recover." in said.output
         said = terminal.type("recover", str(run.path), "--confirm", "p7aix01", "--json")
         assert said.status == 0, said
-        assert "Leftovers on the other frame: none" in said.error
+        assert "Nothing left behind on p7b." in said.error
         assert said.json["proposal"]["action"] == "recover"
         assert (said.json["status"], said.json["left_behind"], said.json["complete"]) == (0, [], True)
         soon(lambda: phases(run)[-1] == "failed")
