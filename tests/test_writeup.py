@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import string
 import zipfile
 from pathlib import Path
@@ -18,12 +19,17 @@ from lpmkit.analysis import analyse
 from lpmkit.cli import all_commands, main
 from lpmkit.errors import LpmError, NotFound, RecordError, UsageError
 from lpmkit.report.writeup import FORMS, LANGUAGES, Words, add_remark, remarks, write_up, written
+from lpmkit.report.writeup.document import Facts, Text
+from lpmkit.report.writeup.front import deviations, follow_up, header
+from lpmkit.report.writeup.inputs import WriteUpInputs
 from lpmkit.report.writeup.whereabouts import whereabouts
 from lpmkit.report.writeup.words import texts_of
 from lpmkit.runs.folder import Run, create, write_document
 from lpmkit.runs.remarks import NAME, change_of
 from tests.made_runs import Made, make
 from tests.test_report import DOCUMENTS, MOVE
+
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "runs"
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +104,10 @@ def test_the_texts_of_both_languages_have_the_same_places_to_fill() -> None:
     english, german = texts_of("en"), texts_of("de")
     # English says these as the analysis and the checks do
     of_its_own = ("verdict.", "fact.", "question.", "check.", "who.")
-    assert {key for key in german if not key.startswith(of_its_own)} == set(english) - {"verdict", "fact"}
+    assert {key for key in german if not key.startswith(of_its_own)} == {
+        key for key in english if key != "verdict" and not key.startswith("fact.")
+    }
+    assert {key for key in english if key.startswith("fact.")} <= set(german)
 
     def places(text: str) -> set[str | None]:
         return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
@@ -286,3 +295,26 @@ def test_the_commands_add_a_remark_and_write_one_form(run: Run, tmp_path: Path) 
     refused = terminal.invoke(main, ["remark", str(run.path), "", "--kind", "remark"])
     assert refused.exit_code == 2
     assert "empty" in refused.output
+
+
+def test_a_move_that_was_interrupted_and_recovered_tells_it_on_its_first_pages(tmp_path: Path) -> None:
+    run = Run(shutil.copytree(FIXTURES / "recovered-move", tmp_path / "recovered-move"))
+    source = WriteUpInputs(run, analyse(run), Words("en"))
+    text = str(deviations(source).blocks).replace("\\xa0", " ")
+    assert "interrupted at 51 % from 2026-11-30 07:15:39 to 2026-11-30 07:15:46 UTC" in text
+    assert "recovered by operator with migrlpar -o r; bxaix85 stayed on bvio82" in text
+    assert "error logs of both VIOS before the next attempt" in str(follow_up(source).blocks)
+    (facts,) = header(source).blocks
+    assert isinstance(facts, Facts)
+    assert (
+        dict(facts.rows)["move attempted"]
+        .replace("\N{NO-BREAK SPACE}", " ")
+        .startswith("2026-11-30 07:15:36 … 07:15:46 UTC")
+    )
+
+
+def test_a_move_that_was_stopped_leaves_nothing_to_find_out() -> None:
+    run = Run(FIXTURES / "stopped-move")
+    source = WriteUpInputs(run, analyse(run), Words("en"))
+    assert "interrupted" not in str(deviations(source).blocks)
+    assert follow_up(source).blocks == (Text("None."),)

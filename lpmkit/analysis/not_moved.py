@@ -17,8 +17,8 @@ _AT_HOME = ("runs on the source", "the manager refused: ")
 class Interruption:
     """A migration that ended half way, until it was in order again; ``until_ns`` is ``None`` where it never was.
 
-    ``percent`` of the copy was done. ``recovered_by`` asked for a recovery; empty where nobody did. Monotonic
-    nanoseconds.
+    ``percent`` of the copy was done. ``recovered_by`` asked for a recovery; empty where nobody did. Nanoseconds
+    since 1970.
     """
 
     since_ns: int
@@ -34,13 +34,13 @@ def interruptions(events: Sequence[Event], operator: str) -> Iterator[Interrupti
     for place, event in enumerate(phases):
         if event.data.get("phase") != "needs-recovery":
             continue
-        until_ns = next((later.mono_ns for later in phases[place + 1 :]), None)
-        within = [one for one in events if event.mono_ns <= one.mono_ns <= (until_ns or one.mono_ns)]
+        until_ns = next((later.wall_ns for later in phases[place + 1 :]), None)
+        within = [one for one in events if event.wall_ns <= one.wall_ns <= (until_ns or one.wall_ns)]
         asked = [one.data for one in within if one.kind == "intent" and one.data.get("what") == "recover"]
         named = [one.data for one in within if one.kind == "request" and one.data.get("what") == "recover"]
         by = str((named[-1].get("by") if named else "") or operator) if asked else ""
         forced = bool(asked and asked[-1].get("force"))
-        yield Interruption(event.mono_ns, until_ns, percent_copied(events, event.mono_ns), by, forced)
+        yield Interruption(event.wall_ns, until_ns, percent_copied(events, event.wall_ns), by, forced)
 
 
 def percent_copied(events: Sequence[Event], until_ns: int) -> int | None:
@@ -48,7 +48,7 @@ def percent_copied(events: Sequence[Event], until_ns: int) -> int | None:
     counted = [
         (event.data["bytes_transmitted"], event.data["bytes_remaining"])
         for event in events
-        if event.kind == "reading" and event.mono_ns <= until_ns and event.data.get("bytes_transmitted")
+        if event.kind == "reading" and event.wall_ns <= until_ns and event.data.get("bytes_transmitted")
     ]
     if not counted or counted[-1][1] is None:
         return None
@@ -65,7 +65,7 @@ def why_it_stayed(events: Sequence[Event], order: JsonMapping) -> tuple[str, ...
     phase, why = str(last.data.get("phase")), str(last.data.get("why") or "")
     if phase == "failed" and why and not why.startswith(_AT_HOME):
         return (why,)  # it may be anywhere: the recorder asked for nothing, or somebody else moves it
-    cause = _cause(events, phase, last.mono_ns)
+    cause = _cause(events, phase, last.wall_ns)
     if phase == "needs-recovery":
         return (cause,)
     return f"{order.get('partition', 'the partition')} runs on {order.get('source', 'the source')} as before", cause

@@ -94,6 +94,7 @@ def database_chart(analysis: Analysis, database: DatabaseAnalysis) -> Figure:
         bottom = lane
         if traces:
             bottom = latency(analysis, traces, sheet.row(2.0, gap=0.25))
+            bottom.set_ylabel("session wait")
             lane.tick_params(axis="x", labelbottom=False, length=0)
         bottom.xaxis.set_major_locator(MaxNLocator(10))
         bottom.set_xlabel(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lpmkit.analysis import Analysis, utc
+from lpmkit.analysis import Analysis
 from lpmkit.analysis.oracle import DatabaseAnalysis
 from lpmkit.json_values import JsonMapping
-from lpmkit.oracle.judge import LogPosition
+from lpmkit.oracle.judge import LogPosition, LogTally
+from lpmkit.oracle.state import HARDLY, SessionsRetained
 from lpmkit.plots.database import chart_name
+from lpmkit.report.facts import edge_text
+from lpmkit.rules.table import Class
+from lpmkit.rules.usual import chance_by_rate
 
 #: Lines of the log in the report; all are in the run folder.
 MAX_LINES = 60
@@ -24,7 +29,7 @@ class DatabaseSection:
     anchor: str
     chart: Any
     about: str
-    before_after: list[tuple[str, str, str, bool]]
+    before_after: list[tuple[str, str, str, str, bool]]
     waits: list[tuple[str, str, str, str]]
     rules: list[tuple[str, str, str, str, str]]
     lines: list[tuple[str, str, str, str]]
@@ -51,7 +56,7 @@ def _section(analysis: Analysis, found: DatabaseAnalysis, chart: Any) -> Databas
         waits=[
             (wait.event, str(wait.waits), f"{wait.seconds:.3f} s", _bucket(wait.longest_ms)) for wait in found.waits
         ],
-        rules=list(_rules(found)),
+        rules=list(_rules(found, analysis.window.length_ns / 1e9)),
         lines=[
             (_when(analysis, mark.at.lo_ns, mark.at.hi_ns), mark.printed, mark.meaning.value, mark.text)
             for mark in lines[:MAX_LINES]
@@ -87,43 +92,45 @@ def _bucket(milliseconds: int | None) -> str:
 
 
 def _when(analysis: Analysis, lo_ns: int, hi_ns: int) -> str:
-    begin = utc(analysis.wall.at(lo_ns), 3)[11:-1]
-    return f"{begin} + {(hi_ns - lo_ns) / 1e9:.3f} s"
+    return edge_text(analysis.wall.at(lo_ns), analysis.wall.at(hi_ns))
 
 
-def _rules(found: DatabaseAnalysis) -> Iterator[tuple[str, str, str, str, str]]:
+def _rules(found: DatabaseAnalysis, watched_s: float) -> Iterator[tuple[str, str, str, str, str]]:
     if found.judgement is None:
         return
     for tally in found.judgement.tallies:
         usual = "not known" if tally.usual_per_hour is None else f"{tally.usual_per_hour:.1f} an hour"
-        yield tally.meaning.value, tally.key, str(tally.count), usual, tally.reason
+        yield tally.meaning.value, tally.key, str(tally.count), usual, f"{tally.reason}{_more_often(tally, watched_s)}"
 
 
-def _before_after(found: DatabaseAnalysis) -> Iterator[tuple[str, str, str, bool]]:
-    """State before and after the move for a DBA: instance, sessions, redo position."""
+def _more_often(tally: LogTally, watched_s: float) -> str:
+    """Where a routine rule applied more often than chance lets it: how often, in what time."""
+    if tally.usual_per_hour is None or tally.meaning is not Class.ROUTINE:
+        return ""
+    expected = tally.usual_per_hour * watched_s / 3600
+    is_chance = tally.count <= expected or chance_by_rate(tally.count, expected) >= HARDLY
+    return "" if is_chance else f"; more often than usual: {tally.count} in {watched_s:.0f} s"
+
+
+def _before_after(found: DatabaseAnalysis) -> Iterator[tuple[str, str, str, str, bool]]:
+    """State before and after the move for a DBA: instance, sessions, redo position; whether it changed, and whether
+    that wants a look.
+    """
     before, after = (dict(one.get("facts", {})) if one else {} for one in (found.before, found.after))
     for label, name, columns in _ROWS:
         for column in columns:
             old, new = _first(before.get(name), column), _first(after.get(name), column)
             if old is not None or new is not None:
-                yield (
-                    f"{label} {column.replace('_', ' ')}".strip(),
-                    old or "not known",
-                    new or "not known",
-                    old != new and None not in (old, new),
-                )
-    yield from _populations(before.get("population"), after.get("population"))
+                what = f"{label} {column.replace('_', ' ')}".strip()
+                yield what, old or "not known", new or "not known", *_compared(old, new)
+    yield from _populations(before.get("population"), after.get("population"), found.kept)
     if found.kept is not None:
-        yield (
-            "sessions from long before",
-            str(found.kept.before),
-            f"{found.kept.same} of them still there",
-            bool(found.kept.lost),
-        )
+        there, lost = f"{found.kept.same} of them still there", bool(found.kept.lost)
+        yield "long-lived sessions", str(found.kept.before), there, "changed" if lost else "same", lost
     shown = {label for label, *_ in found.changes if label.startswith(("instance", "database"))}
     for label, old, new in found.changes:
         if label not in shown:
-            yield label, old, new, True
+            yield label, old, new, "changed", True
 
 
 _ROWS = (
@@ -134,18 +141,42 @@ _ROWS = (
 
 
 def _first(rows: Sequence[JsonMapping] | None, column: str) -> str | None:
-    return str(rows[0].get(column)) if rows and rows[0].get(column) is not None else None
+    return _moment(str(rows[0].get(column))) if rows and rows[0].get(column) is not None else None
+
+
+def _moment(text: str) -> str:
+    """A moment by the database's clock as other moments are written; any other text unchanged.
+
+    >>> _moment("20261020013358"), _moment("OPEN")
+    ('2026-10-20 01:33:58', 'OPEN')
+    """
+    return re.sub(r"^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$", r"\1-\2-\3 \4:\5:\6", text)
+
+
+def _compared(old: str | None, new: str | None) -> tuple[str, bool]:
+    if old is None or new is None:
+        return "not known", False
+    return ("same", False) if old == new else ("changed", True)
 
 
 def _populations(
-    before: Sequence[JsonMapping] | None, after: Sequence[JsonMapping] | None
-) -> Iterator[tuple[str, str, str, bool]]:
+    before: Sequence[JsonMapping] | None, after: Sequence[JsonMapping] | None, kept: SessionsRetained | None
+) -> Iterator[tuple[str, str, str, str, bool]]:
+    """Sessions by type and status. People log off all the time: a change wants a look only where a long-lived session
+    is missing, or where nothing is known of them.
+    """
     if before is None or after is None:
         return
     old, new = ({(row["type"], row["status"]): row for row in rows} for rows in (before, after))
     for key in sorted({**old, **new}, key=str):
         texts = [
-            f"{row['count']}, the oldest since {row['oldest_logon']}" if row else "none"
+            f"{row['count']}, the oldest since {_moment(str(row['oldest_logon']))}" if row else "none"
             for row in (old.get(key), new.get(key))
         ]
-        yield f"sessions {key[0]} {key[1]}", texts[0], texts[1], texts[0] != texts[1]
+        what, differs = f"sessions {key[0]} {key[1]}", texts[0] != texts[1]
+        if not differs or kept is None or kept.lost or key[0] != "USER":
+            yield what, texts[0], texts[1], *_compared(texts[0], texts[1])
+            continue
+        more = int((new.get(key) or {}).get("count") or 0) - int((old.get(key) or {}).get("count") or 0)
+        number = f"{abs(more)} {'more' if more > 0 else 'fewer'}; " if more else ""
+        yield what, texts[0], texts[1], f"changed ({number}all {kept.before} long-lived sessions are there)", False

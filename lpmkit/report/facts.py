@@ -19,6 +19,7 @@ from lpmkit.analysis import (
     SessionOutage,
     alarms_an_hour,
     identity_of,
+    in_utc,
     same_boot,
     seconds,
     utc,
@@ -90,11 +91,11 @@ def span_text(analysis: Analysis, span: Interval) -> str:
     """An interval in UTC and in local time."""
     begin, end = analysis.wall.at(span.lo_ns), analysis.wall.at(span.hi_ns)
     local = [datetime.fromtimestamp(moment / 1e9, tz=UTC).astimezone() for moment in (begin, end)]
+    text = f"{clock_text(begin)} … {clock_text(end)[11:]} UTC"
+    if not any(moment.utcoffset() for moment in local):
+        return text
     zone = local[0].tzname() or "local time"
-    return (
-        f"{clock_text(begin)} … {clock_text(end)[11:]} UTC ({local[0]:%H:%M:%S} … {local[1]:%H:%M:%S} {zone} where "
-        "this report was made)"
-    )
+    return f"{text} ({local[0]:%H:%M:%S} … {local[1]:%H:%M:%S} {zone} where this report was made)"
 
 
 def clock_text(wall_ns: int, digits: int = 0) -> str:
@@ -132,9 +133,29 @@ def witnesses_of(analysis: Analysis) -> Iterator[JsonObject]:
 def _ends(analysis: Analysis, length: Interval, begin: Interval, end: Interval) -> dict[str, str]:
     return {
         "length": seconds(length),
-        "begin": f"{clock_text(analysis.wall.at(begin.lo_ns), 3)[11:]} + {clock_ms(begin.length_ns)}",
-        "end": f"{clock_text(analysis.wall.at(end.hi_ns), 3)[11:]} − {clock_ms(end.length_ns)}",
+        "begin": edge_text(analysis.wall.at(begin.lo_ns), analysis.wall.at(begin.hi_ns)),
+        "end": edge_text(analysis.wall.at(end.lo_ns), analysis.wall.at(end.hi_ns)),
     }
+
+
+def edge_text(earliest_ns: int, latest_ns: int) -> str:
+    """The earliest and the latest time of day of a moment, rounded outwards to milliseconds.
+
+    >>> edge_text(1_700_000_000_251_900_000, 1_700_000_000_257_100_000)
+    '22:13:20.251 … .258'
+    >>> edge_text(1_700_000_000_999_000_000, 1_700_000_001_001_000_000)
+    '22:13:20.999 … 22:13:21.001'
+    """
+    first, last = (clock_text(at, 3)[11:] for at in (earliest_ns, -(-latest_ns // 10**6) * 10**6))
+    if first == last:
+        return first
+    return f"{first} … {last[8:] if first[:8] == last[:8] else last}"
+
+
+def longest_session(analysis: Analysis) -> SessionOutage | None:
+    """The open session that waited longest, or ``None`` where none was silent."""
+    waits = (session for host in analysis.hosts for session in host.sessions)
+    return max(waits, key=lambda one: one.bounds.hi_ns, default=None)
 
 
 def session_row(analysis: Analysis, one: SessionOutage) -> dict[str, str]:
@@ -176,7 +197,7 @@ def false_alarms(noise: Noise) -> str:
     if most is None:
         return "not known: no lead-in"
     seen = f"{noise.alarms} in {noise.over_ns / 1e9:.0f} s"
-    if most > RATE_KNOWN and noise.alarms == 0:
+    if most > RATE_KNOWN:
         return f"{seen}; the baseline is too short to bound their rate"
     return f"{seen}; at most {most:.3g} an hour"
 
@@ -284,7 +305,7 @@ def compared(before: Any, after: Any) -> Iterator[tuple[str, str, str, str]]:
         known = old not in (None, "") and new not in (None, "")
         same = old == new or ("boot" in label.lower() and same_boot(str(old), str(new)))
         changed = ("same" if same else "changed") if known else "not known"
-        yield label.replace("_", " "), shown(old), shown(new), changed
+        yield label.replace("_", " "), in_utc(shown(old)), in_utc(shown(new)), changed
 
 
 def identity_changes(run: Run) -> Iterator[tuple[str, str, str, str]]:
@@ -300,7 +321,8 @@ def identity_changes(run: Run) -> Iterator[tuple[str, str, str, str]]:
         # earlier versions expected another frame after a move that was stopped or rolled back, too
         is_wrong = row.get("as_it_should") is False and not (stayed and changed == "same")
         wrong = ", not as it should be" if is_wrong else ""
-        yield str(row.get("what", "")), shown(row.get("before")), shown(row.get("after")), changed + wrong
+        was, now = (in_utc(shown(row.get(side))) for side in ("before", "after"))
+        yield str(row.get("what", "")), was, now, changed + wrong
 
 
 def shown(value: Any) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
@@ -41,6 +42,7 @@ from lpmkit.report.facts import (
     findings_of,
     identity_changes,
     known_before,
+    longest_session,
     not_looked_at,
     sap_identity,
     session_row,
@@ -82,6 +84,10 @@ _TIMELINE = {
 }
 
 
+#: Folds of the board that are sections of the report.
+_SECTIONS = ("questions", "checks")
+
+
 def write_report(path: str | os.PathLike[str], output: Path | None = None) -> Path:
     """Work out the whole report of a run folder; returns the path of ``report.html``. Repeating it changes nothing but
     what the run added.
@@ -114,13 +120,15 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> JsonObj
     events = run.events()
     survey, after = document_of(run, "survey"), document_of(run, "survey-after")
     drawn = _charts(files)
+    board = board_of(run, summary=summary(analysis))
+    board = replace(board, folds=tuple(fold for fold in board.folds if fold.key not in _SECTIONS))
+    validation, findings = document_of(run, "validation"), findings_of(run)
     return {
         "run": run,
-        "board": Markup(board_html(board_of(run, summary=summary(analysis)))),  # noqa: S704 - it escapes what it shows
-        "counts": count_rows(findings_of(run)),
+        "board": Markup(board_html(board)),  # noqa: S704 - it escapes what it shows
+        "counts": count_rows(findings),
         "analysis": analysis,
         "verdict": analysis.verdict,
-        "figures": list(_figures(analysis)),
         "about": list(_about(run, analysis)),
         "charts": drawn,
         "databases": sections(analysis, drawn),
@@ -129,9 +137,10 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> JsonObj
         "silences": list(silence_rows(analysis)),
         "clocks": list(clock_rows(analysis)),
         "timeline": list(_timeline(analysis, events)),
-        "findings": findings_of(run),
-        "validation": document_of(run, "validation"),
-        "explained": [one.sentences() for one in explain(str((document_of(run, "validation") or {}).get("text", "")))],
+        "findings": findings,
+        "validation": validation,
+        "answered": [_answered(one) for one in findings if one.get("only_firmware")] if _passed(validation) else [],
+        "explained": [one.sentences() for one in explain(str((validation or {}).get("text", "")))],
         "identity": list(identity_changes(run)),
         "foreseen": list(_foreseen(run, analysis)),
         "foreseen_by": ((document_of(run, "prediction") or {}).get("before") or {}).get("basis", ""),
@@ -157,37 +166,6 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> JsonObj
 # --- the top --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFigure:
-    """A figure at the top of the report: name, number, note."""
-
-    name: str
-    value: str
-    note: str = ""
-
-
-def _figures(analysis: Analysis) -> Iterator[KeyFigure]:
-    still = analysis.suspension
-    if still:
-        best = f"estimate {still.best_ns / 1e9:.3f} s, 95 % coverage interval {seconds(still.likely)}"
-        yield KeyFigure("suspended", seconds(still.length), best)
-    else:
-        yield KeyFigure("suspended", "none found", "no gap that all probes share")
-    if analysis.longest_wait is not None:
-        note = "at the keyboard of an open SSH session"
-        yield KeyFigure("session outage", seconds(analysis.longest_wait), note)
-    else:
-        echo = any(trace.kind == "echo" for host in analysis.hosts for trace in host.traces)
-        yield KeyFigure("session outage", "none seen" if echo else "not looked at", "open SSH session")
-    if analysis.mode == "move":
-        took = "not known" if analysis.move_ns is None else f"{analysis.move_ns / 1e9:.0f} s"
-        yield KeyFigure("duration of the move", took, "from the command to running on the target")
-    yield KeyFigure("other gaps", str(analysis.other_silences), "network, single service, micro-stops")
-    unseen = sum(hole.length_ns for hole in analysis.holes) / 1e9
-    stalled = sum(stall.length_ns for stall in analysis.stalls) / 1e9
-    yield KeyFigure("not observed", f"{unseen:.1f} s", f"observer stalls: {stalled:.2f} s")
-
-
 def _about(run: Run, analysis: Analysis) -> Iterator[tuple[str, str]]:
     facts, order = run.manifest, run.manifest.get("order")
     if isinstance(order, dict):
@@ -196,9 +174,19 @@ def _about(run: Run, analysis: Analysis) -> Iterator[tuple[str, str]]:
             yield "target machine", str(order["target_machine"])
     else:
         yield "what", "watched " + ", ".join(host.host for host in analysis.hosts)
-    yield "when", span_text(analysis, analysis.record)
+    yield "samples", span_text(analysis, analysis.record)
     yield "by", f"{facts.get('by', '?')} on {facts.get('observer', '?')}, lpmkit {facts.get('lpmkit', '?')}"
     yield "run", f"{run.name} ({facts.get('mode', '?')})"
+    still, longest = analysis.suspension, longest_session(analysis)
+    if still:
+        interval = f"95 % coverage interval {seconds(still.likely)}"
+        yield "suspension", f"{seconds(still.length)}; estimate {still.best_ns / 1e9:.3f} s, {interval}"
+    if longest is not None:
+        yield "longest wait of an open session", f"{seconds(longest.bounds)} ({longest.probe})"
+    yield "other gaps", f"{analysis.other_silences} (network, single service, micro-stops)"
+    unseen = sum(hole.length_ns for hole in analysis.holes) / 1e9
+    stalled = sum(stall.length_ns for stall in analysis.stalls) / 1e9
+    yield "not observed", f"{unseen:.1f} s; observer stalls: {stalled:.2f} s"
 
 
 def _charts(files: Mapping[str, Path]) -> dict[str, Markup]:
@@ -225,7 +213,7 @@ def _timeline(analysis: Analysis, events: Sequence[Event]) -> Iterator[tuple[str
     """Everything in the order of events; an entry of a log stands where its stamp places it, not where it was read."""
     begin_ns = analysis.wall.at(analysis.window.lo_ns)
     told = [
-        (event.wall_ns, clock_text(event.wall_ns, 3)[11:], event.kind, f"{event.source}: {event_text(event)}")
+        (event.wall_ns, clock_text(event.wall_ns, 3)[11:], event.kind, _told(event))
         for event in events
         if event.kind in _TIMELINE
     ]
@@ -236,6 +224,21 @@ def _timeline(analysis: Analysis, events: Sequence[Event]) -> Iterator[tuple[str
             told.append((moment.rank_ns, f"{first} … {last}", kind, moment_text(moment)))
     for wall_ns, at, kind, text in sorted(told, key=lambda row: row[0]):
         yield at, f"{(wall_ns - begin_ns) / 1e9:+.1f}", kind, text
+
+
+def _told(event: Event) -> str:
+    """An event as a sentence behind the name of what tells it, which is there once."""
+    name, text = event.source.removeprefix("probe:"), event_text(event)
+    return text if text.startswith((f"{name}: ", f"{name} ")) else f"{name}: {text}"
+
+
+def _passed(validation: Any) -> bool:
+    return isinstance(validation, dict) and validation.get("passed") is True
+
+
+def _answered(finding: JsonObject) -> JsonObject:
+    """A finding that only the firmware could tell, once its validation has passed: nothing is left to do."""
+    return {**finding, "verdict": "validated", "remedy": "", "who": ""}
 
 
 def _sap(outcome: SapOutcome, events: Sequence[Event]) -> JsonObject:

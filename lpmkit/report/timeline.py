@@ -140,7 +140,7 @@ def _entries(analysis: Analysis, events: Sequence[Event]) -> Iterator[Moment]:
             identifier = str(line.data.get("identifier") or "")
             label = known_codes()[identifier].label if identifier in known_codes() else ""
             text = f"{line.data.get('description')}"
-            log = " ".join(filter(None, (str(line.data.get("log")), str(line.data.get("resource") or ""))))
+            log = " ".join(dict.fromkeys(filter(None, (str(line.data.get("log")), line.data.get("resource")))))
             rank = _rank(analysis, events, f"{label} {log} {text}", span)
             yield Moment(span.lo_ns, span.hi_ns, "entry", where, text, label, log, resolution, rank)
 

@@ -45,6 +45,7 @@ from lpmkit.report.writeup.inputs import (
     check_title,
     facts_text,
     instants,
+    is_utc_here,
     question_title,
     questions_table,
     seconds_text,
@@ -103,8 +104,8 @@ def _scope(source: WriteUpInputs) -> Section:
     blocks.append(Text(words("scope.watched", probes=watched or words("none"))))
     span = source.analysis.record
     edges = source.analysis.wall.at(span.lo_ns), source.analysis.wall.at(span.hi_ns)
-    local = instants(words, *edges, is_local=True)
-    blocks.append(Text(f"{words('header.recorded')}: {instants(words, *edges)} UTC ({local})"))
+    local = "" if is_utc_here(edges[0]) else f" ({instants(words, *edges, is_local=True)})"
+    blocks.append(Text(f"{words('header.recorded')}: {instants(words, *edges)} UTC{local}"))
     blocks.append(Text(f"{words('header.versions')}: {', '.join(_versions(source))}"))
     return Section("scope", words("section.scope"), tuple(blocks))
 
@@ -153,7 +154,7 @@ def _before_after(source: WriteUpInputs) -> Section:
     return Section("before-after", words("section.before-after"), (Table(head, tuple(rows)),))
 
 
-_INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)")
+_INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00| UTC)")
 
 
 def _instant(words: Words, text: str) -> str:

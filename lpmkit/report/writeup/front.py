@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from lpmkit.analysis import AnswerState, OutageKind
 from lpmkit.analysis.limits import limits_of
+from lpmkit.analysis.not_moved import interruptions
 from lpmkit.analysis.verdict import STAYED
 from lpmkit.checks.limits import KEY as PREDICTED
-from lpmkit.report.facts import findings_of
+from lpmkit.report.facts import findings_of, longest_session
 from lpmkit.report.timeline import ENDS
 from lpmkit.report.writeup.document import Block, Facts, Figure, Section, Table, Text
 from lpmkit.report.writeup.inputs import (
@@ -18,6 +19,7 @@ from lpmkit.report.writeup.inputs import (
     check_title,
     facts_text,
     instants,
+    is_utc_here,
     question_title,
     seconds_text,
     state_word,
@@ -93,13 +95,13 @@ def figures_of(source: WriteUpInputs) -> Iterator[Figure]:
     yield Figure(
         words("figure.suspended.name"), seconds_text(words, still.length) if still else words("none_found"), note
     )
-    longest = analysis.longest_wait
+    longest, slowest = analysis.longest_wait, longest_session(analysis)
     watched = any(trace.kind == "echo" for host in analysis.hosts for trace in host.traces)
     felt = words("none_seen") if watched else words("not_looked_at")
     yield Figure(
         words("figure.session.name"),
         felt if longest is None else seconds_text(words, longest),
-        words("figure.session.note"),
+        words("figure.session.note", probe=slowest.probe) if slowest else words("figure.session.none"),
     )
     yield Figure(words("figure.move.name"), _duration(source), words("figure.move.note"))
     yield Figure(words("figure.other.name"), str(analysis.other_silences), words("figure.other.note"))
@@ -171,10 +173,12 @@ def _moved(source: WriteUpInputs) -> str:
     begin, end = span
     first = both_times(words, begin)
     if end is None:
-        return words("header.end_unknown", begin=f"{first[0]} UTC ({first[1]})")
+        local = "" if is_utc_here(begin) else f" ({first[1]})"
+        return words("header.end_unknown", begin=f"{first[0]} UTC{local}")
     second = 1_000_000_000
-    edges = begin // second * second, -(-end // second) * second
-    return f"{instants(words, *edges)} UTC ({instants(words, *edges, is_local=True)})"
+    edges = begin // second * second, end // second * second  # cut off, as every other time of day in whole seconds
+    local = "" if is_utc_here(begin) else f" ({instants(words, *edges, is_local=True)})"
+    return f"{instants(words, *edges)} UTC{local}"
 
 
 def _window(source: WriteUpInputs) -> tuple[str, bool]:
@@ -241,6 +245,7 @@ def deviations(source: WriteUpInputs) -> Section:
             state = "warn" if question.warns else question.state.value
             text = f"{question_title(words, question)} {words.said(question.answer)}"
             rows.append((state_word(words, state), text, words("owner.operator")))
+    rows += _interruptions(source) if source.is_move else ()
     window, is_outside = _window(source)
     if is_outside:
         rows.append((state_word(words, "warn"), words("window.deviation", window=window), words("owner.operator")))
@@ -277,6 +282,36 @@ def deviations(source: WriteUpInputs) -> Section:
     return Section("deviations", words("section.deviations"), (block,))
 
 
+def _interruptions(source: WriteUpInputs) -> Iterator[tuple[str, str, str]]:
+    """Each time that the migration stood half way: from when to when, and how it ended."""
+    words, order = source.words, source.order
+    moved = has_moved(source)
+    for one in interruptions(source.events, str(source.run.manifest.get("by") or "?")):
+        begin = both_times(words, one.since_ns)[0]
+        end = both_times(words, one.until_ns)[0] if one.until_ns is not None else words("not_known")
+        done = words("not_known") if one.percent is None else f"{one.percent} %"
+        parts = [words("deviation.interrupted", percent=done, begin=begin, end=f"{end} UTC" if one.until_ns else end)]
+        if one.until_ns is None:
+            parts.append(words("deviation.not_recovered"))
+        else:
+            force = " --force" if one.forced else ""
+            how = words("deviation.recovered", who=one.recovered_by, force=force) if one.recovered_by else ""
+            parts.append(how or words("deviation.in_order"))
+            place = {
+                "partition": source.partition,
+                "source": order.get("source", "?"),
+                "target": order.get("target", "?"),
+            }
+            parts.append(words("deviation.arrived" if moved else "deviation.stayed", **place))
+        yield state_word(words, "warn"), "; ".join(parts), words("owner.vios")
+
+
+def _was_broken_off(source: WriteUpInputs) -> bool:
+    """True where a copy that had begun came to no end by itself, and nobody had it stopped."""
+    names = [phase.name for phase in source.analysis.phases]
+    return "needs-recovery" in names or ("copying" in names and names[-1] == "failed")
+
+
 def follow_up(source: WriteUpInputs) -> Section:
     words = source.words
     rows = [(one.text, one.owner or words("not_given"), one.by) for one in source.of_kind("follow-up")]
@@ -285,6 +320,8 @@ def follow_up(source: WriteUpInputs) -> Section:
             (words(f"follow_up.{name}"), words(f"owner.{who}"), "lpmkit")
             for name, who in (("profile", "vios"), ("inventory", "operator"), ("licence", "sap"))
         ]
+    if source.is_move and _was_broken_off(source):
+        rows.append((words("follow_up.cause"), words("owner.vios"), "lpmkit"))
     head = tuple(words(f"head.{name}") for name in ("what", "owner", "said_by"))
     block: Block = Table(head, tuple(rows)) if rows else Text(words("follow_up.none"))
     return Section("follow-up", words("section.follow-up"), (block,))

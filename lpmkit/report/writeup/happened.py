@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lpmkit.report.timeline import Moment, moments, own_requests, stated_resolution
 from lpmkit.report.writeup.document import Block, Facts, Section, Table, Text
-from lpmkit.report.writeup.inputs import WriteUpInputs, both_times, instants
+from lpmkit.report.writeup.inputs import WriteUpInputs, both_times, instants, is_utc_here
 from lpmkit.report.writeup.words import Words
 from lpmkit.timeline import Event
 
@@ -16,11 +16,13 @@ def happened(source: WriteUpInputs) -> Section:
     """Events, log entries and suspensions; then what lpmkit itself asked for."""
     words = source.words
     blocks: list[Block] = [Text(words("timeline.about"))]
-    head = tuple(words(f"head.{name}") for name in ("utc", "local", "what"))
-    rows = [(*_times(words, one), _told(words, one)) for one in moments(source.analysis, source.events)]
+    # local times are a column only where they are not UTC
+    shown = 1 if is_utc_here(source.analysis.wall.at(source.analysis.record.lo_ns)) else 2
+    head = tuple(words(f"head.{name}") for name in (*("utc", "local")[:shown], "what"))
+    rows = [(*_times(words, one)[:shown], _told(words, one)) for one in moments(source.analysis, source.events)]
     if rows:
         blocks.append(Table(head, tuple(rows)))
-    asked = [(*both_times(words, one.wall_ns, 3), _request(words, one)) for one in own_requests(source.events)]
+    asked = [(*both_times(words, one.wall_ns, 3)[:shown], _request(words, one)) for one in own_requests(source.events)]
     if asked:
         blocks.append(Table(head, tuple(asked), words("timeline.own")))
     clocks = [

@@ -88,6 +88,11 @@ def both_times(words: Words, wall_ns: int, digits: int = 0) -> tuple[str, str]:
     return f"{words.date(moment)}{TOGETHER}{moment:%H:%M:%S}{part}", f"{local:%H:%M:%S}{part}{zone}"
 
 
+def is_utc_here(wall_ns: int) -> bool:
+    """True where the local time of this machine is UTC at a moment: it is not told a second time then."""
+    return not utc_of(wall_ns).astimezone().utcoffset()
+
+
 def instants(words: Words, lo_ns: int, hi_ns: int, *, is_local: bool = False) -> str:
     """Two instants that bound a third, rounded outwards to milliseconds; whole seconds where both are."""
     unit = 1_000_000
