@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from zoneinfo import available_timezones
@@ -474,10 +474,67 @@ def read_settings(path: Path, model: type[Settings], holds: str, what: str | Non
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problems = [f"line {_line(data, item['loc'])}, {_key(item['loc'])}: {item['msg']}" for item in error.errors()]
-        raise SiteFileError(str(path), problems, what=what) from None
+        raise SiteFileError(str(path), _problems(data, error), what=what) from None
     except RecursionError:
         raise SiteFileError(str(path), ["it is nested too deep"], what=what) from None
+
+
+def _problems(data: Any, error: ValidationError) -> list[str]:
+    """What is wrong, with line and key: keys that are missing beside keys that do not exist in one sentence, because
+    the one is mostly meant by the other.
+    """
+    items = [item for item in error.errors() if item["type"] != "too_short" or not _lies_within(item["loc"], error)]
+    missing, strange = _keys_of(items, "missing"), _keys_of(items, "extra_forbidden")
+    problems: list[str] = []
+    told: set[tuple[int | str, ...]] = set()
+    for item in items:
+        place = tuple(item["loc"])
+        part = place[:-1]
+        if item["type"] not in ("missing", "extra_forbidden"):
+            problems.append(f"line {_line(data, place)}, {_key(place)}: {item['msg']}")
+        elif part in missing and part in strange:
+            if part not in told:
+                told.add(part)
+                problems.append(_misnamed(data, part, missing[part], strange[part]))
+        else:
+            says = "there is no such key" if item["type"] == "extra_forbidden" else "this key is missing"
+            problems.append(f"line {_line(data, place)}, {_key(place)}: {says}")
+    return problems
+
+
+def _lies_within(place: tuple[int | str, ...], error: ValidationError) -> bool:
+    """True if a member of this part is wrong too: a list is too short for pydantic without its wrong members."""
+    return any(len(item["loc"]) > len(place) and item["loc"][: len(place)] == place for item in error.errors())
+
+
+def _keys_of(items: Sequence[Any], kind: str) -> dict[tuple[int | str, ...], list[str]]:
+    """The last keys of the problems of a kind, by the part of the file that they belong to."""
+    keys: dict[tuple[int | str, ...], list[str]] = {}
+    for item in items:
+        if item["type"] == kind:
+            keys.setdefault(tuple(item["loc"][:-1]), []).append(str(item["loc"][-1]))
+    return keys
+
+
+def _misnamed(data: Any, part: tuple[int | str, ...], lacks: Sequence[str], odd: Sequence[str]) -> str:
+    are = "is not a key" if len(odd) == 1 else "are not keys"
+    hint = f". Did you mean {_quoted(lacks)}?" if len(lacks) == len(odd) == 1 else ""
+    return f"line {_line(data, (*part, odd[0]))}: {_part(part)} has no {_quoted(lacks)}; {_quoted(odd)} {are}{hint}"
+
+
+def _quoted(keys: Sequence[str]) -> str:
+    return ", ".join(map(repr, keys))
+
+
+def _part(place: tuple[int | str, ...]) -> str:
+    """A part of a file in words; members of a list count from 1.
+
+    >>> _part(("moves", 0)), _part(("frames", "p8a")), _part(())
+    ('move 1', 'frames.p8a', 'the file')
+    """
+    if len(place) == 2 and isinstance(place[1], int):
+        return f"{str(place[0]).removesuffix('s')} {place[1] + 1}"
+    return _key(place) if place else "the file"
 
 
 def parse_yaml(text: str, where: str, *, what: str | None = None, typ: str = "rt") -> Any:

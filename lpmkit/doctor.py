@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
@@ -31,6 +31,8 @@ from lpmkit.survey.connect import confirm_dialect, control_of
 
 #: The subject of a diagnosis of a package begins so.
 PACKAGE = "package "
+#: The subject of a diagnosis of a login begins so.
+LOGIN = "login to "
 if TYPE_CHECKING:
     from lpmkit.sap.system import System
 
@@ -46,6 +48,27 @@ class Diagnosis:
     what: str
     found: str
     next_step: str = ""
+    #: A part that is only needed for some things, or that something else can take the place of.
+    optional: bool = False
+
+
+def verdict_line(rows: Sequence[Diagnosis]) -> str:
+    """All diagnoses in one sentence: ready, not ready or inconclusive, and the optional parts that are missing.
+
+    >>> verdict_line([Diagnosis("pass", "login to p", "works"), Diagnosis("warn", "SSH agent", "none", optional=True)])
+    'Ready: all logins work. 1 optional part is missing.'
+    """
+    failed = sum(row.verdict == Verdict.FAIL for row in rows)
+    unknown = sum(row.verdict == Verdict.UNKNOWN for row in rows)
+    lacking = sum(row.optional for row in rows)
+    if failed:
+        line = f"Not ready: {failed} test{'s' * (failed != 1)} failed."
+    elif unknown:
+        line = f"Inconclusive: {unknown} test{'s' * (unknown != 1)} could not be made."
+    else:
+        logins = any(row.what.startswith(LOGIN) for row in rows)
+        line = "Ready: all logins work." if logins else "Ready. The site file names no machine to log in to."
+    return line + (f" {lacking} optional part{'s are' if lacking != 1 else ' is'} missing." if lacking else "")
 
 
 def examine_machine(site_file: str | None = None) -> list[Diagnosis]:
@@ -101,6 +124,7 @@ def _package(requirement: Requirement, extra: str) -> Diagnosis:
                 f"{PACKAGE}{requirement.name}",
                 "not installed",
                 f"Only needed for {PURPOSES[extra]}: pip install 'lpmkit[{extra}]'",
+                optional=True,
             )
         return Diagnosis(
             Verdict.FAIL,
@@ -122,8 +146,8 @@ def _rfc() -> Diagnosis:
     reason = trouble()
     if reason is None:
         return Diagnosis(Verdict.PASS, f"{PACKAGE}pyrfc", "can be used")
-    next_step = "Nothing to do: SOAP-RFC provides the same data, and SAP has withdrawn pyrfc."
-    return Diagnosis(Verdict.WARN, f"{PACKAGE}pyrfc", reason, next_step)
+    next_step = "Not needed: SOAP-RFC provides the same data, and SAP has withdrawn pyrfc."
+    return Diagnosis(Verdict.WARN, f"{PACKAGE}pyrfc", reason, next_step, optional=True)
 
 
 def _ssh_client() -> Diagnosis:
@@ -146,7 +170,8 @@ def _agent() -> Diagnosis:
             Verdict.WARN,
             "SSH agent",
             "none",
-            "Nothing to do if the ssh configuration names key files (IdentityFile). Else: eval $(ssh-agent) && ssh-add",
+            "Not needed if the ssh configuration names key files (IdentityFile). Else: eval $(ssh-agent) && ssh-add",
+            optional=True,
         )
     keys = paramiko.Agent().get_keys()
     if not keys:
@@ -187,9 +212,9 @@ def examine_hosts(site: Site) -> Iterator[Diagnosis]:
         return
     for name, settings in {**site.frames, **site.partitions}.items():
         if name in trouble:
-            yield Diagnosis(Verdict.FAIL, f"login to {name}", trouble[name], "")
+            yield Diagnosis(Verdict.FAIL, f"{LOGIN}{name}", trouble[name], "")
         else:
-            yield Diagnosis(Verdict.PASS, f"login to {name}", f"works, as `ssh {settings.host}` would log in")
+            yield Diagnosis(Verdict.PASS, f"{LOGIN}{name}", f"works, as `ssh {settings.host}` would log in")
             yield from _ssh_options(site, name, settings.host)
             if isinstance(settings, FrameSettings):
                 yield _dialect(book, name)

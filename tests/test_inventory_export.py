@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import openpyxl
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 
 from lpmkit.analysis import analyse
 from lpmkit.cli import main
-from lpmkit.commands.inventory import csv_of
+from lpmkit.commands.inventory import _print, csv_of
 from lpmkit.report.workbook import workbook
 from lpmkit.report.writeup import write_up
 from lpmkit.runs.folder import Run
@@ -52,6 +53,16 @@ def test_every_table_is_there_and_its_rows_name_their_frame(js22: Tables, p8pair
     used = {row["disk"]: row["virtual target"] for row in js22["disks"] if row["partition"] == "bxaix85"}
     assert used["hdisk1"] == "bxaix85_rvg"
     assert {row["level"] for row in js22["levels"] if row["what"] == "VIOS"} == {"1.5.1.1-FP-10.1"}
+
+
+def test_a_terminal_shows_the_trades_words_and_files_keep_their_keys(
+    p8pair: Tables, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _print(p8pair)
+    said = capsys.readouterr().out
+    assert not re.search(r"\b(lpar_id|os_version|memory_mb|proc_units|pvid|size_mb|type_model|I/O server)\b", said)
+    assert "OS level" in said
+    assert csv_of(p8pair, "disks").startswith("frame,I/O server,disk")
 
 
 def test_both_wwpns_of_an_adapter_are_whole(p8pair: Tables) -> None:

@@ -102,7 +102,7 @@ def test_limits_of_an_order_lie_over_those_of_the_site(tmp_path: Path) -> None:
         ("limits: {suspension_s: -1}", 4, "greater than or equal to 0"),
         ("limits: {suspension_s: .nan}", 4, "finite"),
         ("limits: {suspension_s: {}}", 4, "a number of seconds"),
-        ("limits: {suspended_s: 2}", 4, "Extra inputs"),
+        ("limits: {suspended_s: 2}", 4, "limits.suspended_s: there is no such key"),
         ("limits:\n  window: {end: 2026-11-30 23:00:00}", 5, "timezone"),
         ("limits:\n  window: {begin: 2026-11-30T23:00:00Z, end: 2026-11-30T22:00:00Z}", 5, "ends before it begins"),
         ("limits: {guard: {on_breach: kill}}", 4, "'tell' or 'stop'"),

@@ -12,7 +12,10 @@ from lpmkit.cli import main
 from lpmkit.commands.args import MoveArguments
 from lpmkit.commands.survey import after_check, after_validation, print_findings
 from lpmkit.config import RunSettings
+from lpmkit.doctor import Diagnosis, verdict_line
+from lpmkit.errors import SiteFileError
 from lpmkit.migration.recovery import Leftover, Leftovers, Proposal, RecoveryAction
+from lpmkit.plan import load_plan
 from lpmkit.runs.folder import create
 
 SITE = "frames:\n  a: {host: a.invalid, mover_address: 192.0.2.1}\n  b: {host: b.invalid, mover_address: 192.0.2.2}\n"
@@ -82,3 +85,21 @@ def test_a_check_that_both_frames_leave_to_the_validation_is_named_with_their_nu
     said = " ".join(capsys.readouterr().out.split())
     assert "3 left to the validation" in said
     assert "Mains power (2 frames); Keys." in said
+
+
+def test_a_wrong_key_of_a_plan_is_named_with_the_one_that_is_missing(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("title: night\nmoves:\n  - {partition: p, to: b}\n  - {target: b}\n")
+    with pytest.raises(SiteFileError) as refused:
+        load_plan(plan)
+    first, second = refused.value.problems
+    assert first == "line 3: move 1 has no 'target'; 'to' is not a key. Did you mean 'target'?"
+    assert second == "line 4, moves.1.partition: this key is missing"
+
+
+def test_the_doctor_ends_with_its_verdict_and_optional_parts_are_no_trouble() -> None:
+    login = Diagnosis("pass", "login to p", "works")
+    lacking = Diagnosis("warn", "package cx_Oracle", "not installed", optional=True)
+    assert verdict_line([login, lacking, lacking]) == "Ready: all logins work. 2 optional parts are missing."
+    assert verdict_line([login, Diagnosis("fail", "login to q", "refused")]) == "Not ready: 1 test failed."
+    assert verdict_line([Diagnosis("unknown", "machines", "?"), lacking]).startswith("Inconclusive: 1 test could not")

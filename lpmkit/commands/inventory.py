@@ -84,9 +84,24 @@ _SHOWN = {
 }
 
 
+#: The headings that people read for the keys of files and JSON.
+_HEADINGS = {
+    "I/O server": "VIOS",
+    "type_model": "type-model",
+    "memory_available_mb": "free memory MB",
+    "proc_units_available": "free processing units",
+    "lpar_id": "id",
+    "os_version": "OS level",
+    "memory_mb": "memory MB",
+    "proc_units": "processing units",
+    "pvid": "PVID",
+    "size_mb": "size MB",
+}
+
+
 def _print(found: Tables) -> None:
     for name, columns in _SHOWN.items():
-        rows = [{column: row.get(column) for column in columns} for row in found[name]]
+        rows = [{_HEADINGS.get(column, column): row.get(column) for column in columns} for row in found[name]]
         print_table(name.capitalize(), rows)
 
 

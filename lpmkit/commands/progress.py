@@ -99,7 +99,7 @@ def report_and_leave(run: Run, as_json: bool, output: Path | None = None, *, aft
             console.print("The existing report is signed and stays unchanged; this is a new file.", soft_wrap=True)
     if _is_recorded(run):
         console.print(
-            f"The SAP logs are still being read. Run `lpmkit report {run.path}` again when the recording is over.",
+            f"The SAP logs are read for another {_time_left(run)}. Then run `lpmkit report {run.path}` again.",
             soft_wrap=True,
         )
     if as_json:
@@ -121,6 +121,15 @@ def _written(run: Run, analysis: Analysis, output: Path | None) -> Path:
     except ModuleNotFoundError as error:
         raise missing_extra(error) or error from error
     return write_analysed(run, analysis, output)
+
+
+def _time_left(run: Run) -> str:
+    from lpmkit.migration.status import state
+
+    left_s = state(run).reads_on_s
+    if left_s is None:
+        return "while"
+    return f"{left_s:.0f} s" if left_s < 90 else f"{left_s / 60:.0f} minutes"
 
 
 def _is_recorded(run: Run) -> bool:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 #: Kernels talk over sockets in a folder of this account. On ports of this machine anybody on it could read along what
 #: they show.
 KERNELS_BY_FILES = "--KernelManager.transport=ipc"
+#: Seconds that a rehearsal waits at most for the end of its recording: the simulator's site reads SAP's logs for nine.
+SAP_LOGS_S = 20.0
 #: Seconds that a server has to end its kernels after it was told to stop.
 STOP_PATIENCE_S = 10.0
 
@@ -70,6 +72,7 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
     from lpmkit.config import RunSettings
     from lpmkit.rehearsal import Rehearsal
     from lpmkit.runbook import Runbook
+    from lpmkit.timeline import wait_until
 
     console = Terminal(stderr=as_json)
     console.print("Starting two simulated JS22 blades, bvio82 and bvio83, and the partition bxaix85 …")
@@ -89,6 +92,9 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
         )
         book.move(run, "bxaix85")
         follow(book, run, console)
+        if run.is_recorded():
+            console.print("The move is over. The SAP logs are read for some seconds more …")
+            wait_until(lambda: not run.is_recorded(), clock=book.clock, timeout_s=SAP_LOGS_S)
     console.print("The same step by step in a notebook: make lab, then 00_rehearse_on_the_simulator.ipynb")
     report_and_leave(run, as_json)
 
@@ -301,11 +307,14 @@ def doctor(context: click.Context, as_json: bool) -> None:
 
 
 def _print_diagnoses(rows: Sequence[Diagnosis]) -> None:
-    """Print what needs attention, each with its next step, then what is in order, the packages in one line."""
-    from lpmkit.doctor import PACKAGE
+    """Print what needs attention, each with its next step, then what is in order, the packages in one line, then what
+    is missing and optional, and the verdict.
+    """
+    from lpmkit.doctor import PACKAGE, verdict_line
 
     order = ("fail", "unknown", "warn")
-    for row in sorted((row for row in rows if row.verdict in order), key=lambda row: order.index(row.verdict)):
+    urgent = [row for row in rows if row.verdict in order and not row.optional]
+    for row in sorted(urgent, key=lambda row: order.index(row.verdict)):
         print_item(MARKS[row.verdict], f"{row.what}: {row.found}", row.next_step)
     fine = [row for row in rows if row.verdict not in order]
     packages = [row for row in fine if row.what.startswith(PACKAGE)]
@@ -315,6 +324,10 @@ def _print_diagnoses(rows: Sequence[Diagnosis]) -> None:
     if packages:
         versions = ", ".join(f"{row.what.removeprefix(PACKAGE)} {row.found}" for row in packages)
         print_item(MARKS["pass"], f"{len(packages)} packages: {versions}")
+    for row in rows:
+        if row.optional:
+            print_item("optional", f"{row.what}: {row.found}", row.next_step)
+    terminal().print(verdict_line(rows))
 
 
 COMMANDS = (

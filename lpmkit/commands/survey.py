@@ -235,7 +235,10 @@ def print_findings(findings: Sequence[Finding], console: Console | None = None, 
     shown.sort(key=lambda finding: _URGENCY.index(finding.verdict.value))
     titles_of = {verdict: [one.title for one in shown if one.verdict.value == verdict] for verdict in _URGENCY}
     absent = titles_of.pop("not applicable")
-    out.print(f"Checks: {count_findings(findings).words()}.")
+    counts = count_findings(findings)
+    out.print(f"Checks: {counts.words()}.")
+    if counts.warned and not counts.failed:
+        out.print("A warning does not stop the move: read it and decide, with its owner.")
     for finding in shown:
         if finding.verdict.value in ("pass", "not applicable"):
             continue
