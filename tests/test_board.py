@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from lpmkit.analysis import write_summary
+from lpmkit.analysis import analyse, summary, write_summary
 from lpmkit.board.banner import ACTIONS
 from lpmkit.board.confirm import move_summary
+from lpmkit.board.events import event_text
 from lpmkit.board.follow import FollowedRun, board_of, title_of
 from lpmkit.board.model import Board, Tile, Tone
 from lpmkit.board.page import PARTS, board_html, parts
@@ -29,6 +30,7 @@ from lpmkit.config import Site
 from lpmkit.errors import NotAllowed, UsageError
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run, RunWriter, write_document
+from lpmkit.timeline import Event
 from tests.board_states import FIXTURE, STATES, SUSPENDED, board_in
 from tests.made_runs import START, Made, MadeClock, S, make
 from tests.test_widgets import Recorder, book, run, site
@@ -41,14 +43,19 @@ SAYS: dict[str, tuple[Tone, str, str, tuple[str, ...]]] = {
     "lead-in": (Tone.BUSY, "LEAD-IN 0:05", "Wait. The baseline is recorded", ("stop",)),
     "asked": (Tone.BUSY, "ASKED", "Wait. The manager of blade13 was asked", ("stop", "look")),
     "copying": (Tone.BUSY, "COPYING 63 %", "Wait. 1.7 GB of 4.6 GB left", ("stop", "look")),
-    "suspended": (Tone.STILL, "STANDS STILL 1.2 s so far", "Wait. bxaix85 stands still", ("stop", "look")),
+    "suspended": (Tone.STILL, "SUSPENDED 1.2 s so far", "Wait. bxaix85 is suspended", ("stop", "look")),
     "resumed": (Tone.BUSY, "RESUMED suspended at most 1.", "have not yet reported where it runs", ("look",)),
     "switched": (Tone.BUSY, "SWITCHED", "Wait. It has left blade13", ("look",)),
     "arrived": (Tone.GOOD, "ARRIVED watching on, 0:13", "It runs on blade14.", ()),
     "moved": (Tone.STILL, "MOVED suspended 1.5", "not evaluated. bxaix85 runs on blade14.", ("write-up", "report")),
     "stopped": (Tone.QUIET, "STOPPED", "bxaix85 runs on blade13 as before", ("look",)),
     "failed": (Tone.BAD, "NOT MOVED", "The manager refused the move. bxaix85 runs on blade13", ("look",)),
-    "needs-recovery": (Tone.BAD, "STOPPED AT 51 % RECOVER", "its users feel nothing", ("recover", "look")),
+    "needs-recovery": (
+        Tone.BAD,
+        "INTERRUPTED AT 51 %",
+        "bxaix85 still runs and answers. Delete nothing. Recover it: lpmkit recover ",
+        ("recover", "look"),
+    ),
     "recorder-gone": (Tone.BAD, "NOT OBSERVED RECORDER GONE", "Restart the recorder", ("attach", "look")),
 }
 
@@ -209,7 +216,7 @@ def test_a_failure_says_the_managers_words_their_meaning_where_it_runs_and_what_
     assert any("HSCLA27C The operation to get the physical device location failed." in line for line in told)
     assert any(line.startswith("HSCLA27C: A VIOS could not say") for line in told)
     assert "blade13: Migrating - Running, Migration Failed, 2.20 GB sent, 2.10 GB left" in told
-    assert "bxaix85 answers: its users feel nothing." in told
+    assert "bxaix85 still runs and answers." in told
     assert f"lpmkit recover {run.path}" in told
 
 
@@ -363,3 +370,39 @@ def test_runs_of_earlier_versions_have_a_board(path: Path, tmp_path: Path) -> No
     assert raw == []
     assert live_line(board).startswith(board.banner.title)
     assert tile(board, "suspension").value != "not yet", "it is over"
+
+
+def test_a_move_that_was_recovered_says_what_the_manager_reported_and_that_it_is_home() -> None:
+    run = Run(FIXTURE.parent / "recovered-move")
+    board = board_of(run, summary=summary(analyse(run)))
+    lines = board_lines(board)
+    told = "The manager gave no message. It reported: Migration Failed, at 51 % of the copy."
+    assert f"  ✗ {told} Look into errlog -ls on bvio82 and bvio83." in lines
+    assert "  07:15:46  rolled back: bxaix85 runs on bvio82 as before" in lines
+    assert any(line.startswith("  until rolled back: 0:10") for line in lines)
+    assert "  No user's wait was seen in the record." in lines
+    assert "  07:15:50  recording ended: not moved" in lines
+
+
+def test_an_alert_log_counts_what_came_since_the_run_began() -> None:
+    board = board_of(Run(FIXTURE.parent / "hmc-move"))
+    (fold,) = (fold for fold in board.folds if fold.key.startswith("alerts-"))
+    assert [chip.text for chip in fold.chips] == ["7 entries since the run began, nothing unusual"]
+    assert len(fold.rows) == 7
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "text"),
+    [
+        ("recorder-ended", {"reason": "settled"}, "recording ended: moved"),
+        ("tail-over", {"goes_on_s": 1.0}, "observation after the move ended; reading logs for 1 s more"),
+        ("sap-way", {"probe": "sap-BX5", "question": "queues", "way": "soap_rfc"}, "sap-BX5: dispatcher queues by soap_rfc"),
+        (
+            "sap-way",
+            {"probe": "sap-BX5", "question": "queues", "way": "", "why": "no SAP interface in the site file provides it"},
+            "sap-BX5: dispatcher queues: no SAP interface in the site file provides them",
+        ),
+    ],
+)  # fmt: skip
+def test_events_are_told_in_the_words_of_the_trade(kind: str, data: dict[str, Any], text: str) -> None:
+    assert event_text(Event(0, 0, 1, "recorder", kind, data)) == text

@@ -515,5 +515,5 @@ def test_an_alarm_is_for_what_nobody_should_miss(tmp_path: Path) -> None:
         with board_in(tmp_path / name, name) as (_, board):
             alarms[name] = alarm_of(board)
     assert alarms["copying"] == ""
-    assert "RECOVER" in alarms["needs-recovery"]
+    assert "INTERRUPTED" in alarms["needs-recovery"]
     assert "MOVED" in alarms["moved"]

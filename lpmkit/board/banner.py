@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from lpmkit.board.model import Banner, Tone
 from lpmkit.board.view import View
 from lpmkit.board.wording import at_most, clock_time, of_day, plural, size
+from lpmkit.json_values import JsonMapping
 from lpmkit.limits import LimitState, judge
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import RecoveryAction
 from lpmkit.migration.status import refusals, tail_left_s
 from lpmkit.timeline import outwards
 
+#: Kinds of probes that keep a session open.
+_SESSIONS = ("echo", "sql", "commit", "ni")
 #: The actions that a banner can offer, with the words on their buttons.
 ACTIONS: Mapping[str, str] = {
     "move": "Move …",
@@ -118,8 +121,8 @@ def _suspended(view: View) -> Banner:
     lasts = view.still.length_s if view.still else 0.0
     over = view.limit is not None and judge(lasts, None, view.limit) is LimitState.FAILED
     limit = f" That is too long: {view.limit.sentence()}." if over and view.limit is not None else ""
-    text = f"Wait. {view.partition} stands still while its last memory goes over; no probe gets an answer.{limit}"
-    return _made(view, "suspended", Tone.STILL, "STANDS STILL", f"{lasts:.1f} s so far", text, "stop", "look")
+    text = f"Wait. {view.partition} is suspended while its last memory is sent; no probe gets an answer.{limit}"
+    return _made(view, "suspended", Tone.STILL, "SUSPENDED", f"{lasts:.1f} s so far", text, "stop", "look")
 
 
 def _switched(view: View) -> Banner:
@@ -191,23 +194,43 @@ def _not_moved(view: View) -> Banner:
 def _needs_recovery(view: View) -> Banner:
     done = view.proposal is not None and view.proposal.action in (RecoveryAction.RECOVER, RecoveryAction.FORCE)
     rest = (
-        "Recovery rolls the move back, or completes it where it is past the point of no return."
+        f"Delete nothing. Recover it: lpmkit recover {view.run.name}. "
+        "Recovery rolls back, or completes the move if it is past the point of no return."
         if done
         else (view.proposal.why if view.proposal else "No manager has answered yet: check both frames.")
     )
-    text = f"The migration has ended half way. {answers(view)} {rest}"
-    figure = "RECOVER" if done else "NEEDS RECOVERY"
-    return _made(view, "needs-recovery", Tone.BAD, f"STOPPED AT {_percent(view)}", figure, text, "recover", "look")
+    text = f"The migration ended half way. {answers(view)} {rest}"
+    return _made(view, "needs-recovery", Tone.BAD, f"INTERRUPTED AT {_percent(view)}", "", text, "recover", "look")
 
 
 def answers(view: View) -> str:
-    """Whether users feel anything, from the last heartbeats; that it is not known, where nobody looks."""
+    """Whether users feel anything, from the last heartbeats, or what the record has of it; that it is not known, where
+    nobody looked.
+    """
     heard = [lane.ago_s for lane in view.lanes if lane.ago_s is not None]
+    if not view.now.recorded and view.summary is not None and _has_sessions(view):
+        waits = session_waits(view.summary)
+        longest = max((float(wait["waited"]["high"]) for wait in waits), default=None)
+        if longest is None:
+            return "No user's wait was seen in the record."
+        return f"The longest wait of an open session was at most {at_most(longest)} s."
     if not heard or not view.now.recorded:
         return "Whether its users feel anything is not known."
     if min(heard) < 2.0:
-        return f"{view.partition} answers: its users feel nothing."
+        return f"{view.partition} still runs and answers."
     return f"{view.partition} has not answered for {min(heard):.0f} s."
+
+
+def session_waits(summary: JsonMapping) -> list[JsonMapping]:
+    """The outages of open sessions that the analysis found."""
+    return [one for host in summary.get("hosts") or () for one in host.get("session_outages") or ()]
+
+
+def _has_sessions(view: View) -> bool:
+    """True where an open session was watched and answered."""
+    orders = view.run.manifest.get("probes") or ()
+    names = {str(order.get("name")) for order in orders if order.get("kind") in _SESSIONS}
+    return any(lane.probe in names and lane.ago_s is not None for lane in view.lanes)
 
 
 def _recorder_gone(view: View) -> Banner:

@@ -24,7 +24,6 @@ _SENTENCES: Mapping[str, str] = {
     "ni-connection": "{probe}: connection {connection} to {address}",
     "ni-lost": "{probe}: connection lost: {why}",
     "alert-log": "{probe}: follows {path}",
-    "sap-way": "{probe}: {question} by {way}",
     "conductor-ended": "{why}",
     "note": "{text}",
     "guard": "guard: {text}",
@@ -108,7 +107,7 @@ def _moment(text: str) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rpartition(' ')[0] or text[:_LONGEST]} …"
 
 
 # --- kinds with a sentence of their own -----------------------------------------------------------------------------
@@ -153,12 +152,23 @@ def _started(data: JsonMapping) -> str:
 
 
 def _ended(data: JsonMapping) -> str:
-    return f"recorder ended: {data['reason']}" if data.get("reason") else "recorder ended"
+    reason = str(data.get("reason") or "")
+    return f"recording ended: {_ENDS.get(reason, reason)}" if reason else "recording ended"
+
+
+#: Reasons of a recorder's end that are the last phase of its move.
+_ENDS: Mapping[str, str] = {
+    "settled": "moved",
+    "failed": "not moved",
+    "stopped": "move stopped",
+    "needs-recovery": "migration interrupted",
+}
 
 
 def _tail_over(data: JsonMapping) -> str:
     on = float(data.get("goes_on_s") or 0)
-    return f"post-migration window over; logs are read for {on:.0f} s more" if on else "post-migration window over"
+    more = f"; reading logs for {on:.0f} s more" if on else ""
+    return f"observation after the move ended{more}"
 
 
 def _session(data: JsonMapping) -> str:
@@ -171,6 +181,14 @@ def _db_session(data: JsonMapping) -> str:
     text = f"{data.get('probe')}: session {data.get('connection')} of {shown(data.get('instance')) or 'the database'}"
     parts = [f"status {data['status']}" if data.get("status") else "", f"logged on {since}" if since else ""]
     return ", ".join(filter(None, (text, *parts)))
+
+
+def _sap_way(data: JsonMapping) -> str:
+    what = str(data.get("question") or "").replace("_", " ")
+    what = {"queues": "dispatcher queues"}.get(what, what)
+    how = f"by {data['way']}" if data.get("way") else str(data.get("why") or "no answer")
+    joint = " " if data.get("way") else ": "
+    return f"{data.get('probe')}: {what}{joint}{how.replace('provides it', 'provides them')}"
 
 
 def _over(data: JsonMapping) -> str:
@@ -189,4 +207,5 @@ _OWN: Mapping[str, Callable[[JsonMapping], str]] = {
     "session": _session,
     "db-session": _db_session,
     "over": _over,
+    "sap-way": _sap_way,
 }

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from lpmkit.board.banner import answers as whether_it_answers
 from lpmkit.board.model import Chip, Fold, Item, Tone
 from lpmkit.board.view import View
-from lpmkit.board.wording import age, plural
-from lpmkit.board.workload import alert_lines, alert_order, job_rows, rules_of
+from lpmkit.board.wording import age, cut, of_day, plural
+from lpmkit.board.workload import MOST_ENTRIES, alert_lines, alert_order, job_rows, rules_of
 from lpmkit.checks.wording import count_rows, facts_text
 from lpmkit.control.codes import explain
 from lpmkit.json_values import JsonObject
@@ -125,7 +125,8 @@ def _jobs(view: View) -> Iterator[Fold]:
         if view.is_live:
             chips.append(Chip(age((view.now_ns - int(jobs["answered_ns"])) / 1e9 // 5 * 5)))
         if jobs.get("no_answer_since"):
-            chips.append(Chip(f"no answer since: {jobs['no_answer_since'][:80]}", Tone.STILL))
+            at = f" {of_day(int(jobs['no_answer_wall_ns']))}" if jobs.get("no_answer_wall_ns") else ""
+            chips.append(Chip(f"SAP not reachable since{at}: {cut(str(jobs['no_answer_since']), 80)}", Tone.STILL))
         yield Fold(f"jobs-{sid}", title, tuple(chips), rows=rows)
 
 
@@ -145,7 +146,9 @@ def _alerts(view: View) -> Iterator[Fold]:
         elif bad or doubtful:
             chips = (Chip(plural(bad, "failure"), _worst(bad, Tone.BAD)), Chip(f"{doubtful} to look at", Tone.STILL))
         else:
-            chips = (Chip(f"{len(entries)} entries, nothing unusual", Tone.GOOD),)
+            chips = (Chip(f"{_entries(entries)} since the run began, nothing unusual", Tone.GOOD),)
+        if len(entries) > MOST_ENTRIES:
+            chips = (*chips, Chip(f"newest {MOST_ENTRIES} of {len(entries)}"))
         yield Fold(
             f"alerts-{sid}",
             f"Alert log {sid}",
@@ -154,6 +157,10 @@ def _alerts(view: View) -> Iterator[Fold]:
             tuple(alert_lines(entries)),
             is_open=bad > 0 or bool(items),
         )
+
+
+def _entries(entries: Sequence[object]) -> str:
+    return f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'}"
 
 
 def _trouble(view: View) -> Iterator[Fold]:
@@ -175,7 +182,7 @@ def _lanes(view: View) -> Iterator[Fold]:
         for lane in view.lanes
     )
     if rows:
-        yield Fold("lanes", "The lanes in words", (Chip(plural(len(rows), "probe")),), rows=rows)
+        yield Fold("lanes", "Last answer and longest gap of each probe", (Chip(plural(len(rows), "probe")),), rows=rows)
 
 
 # --- the frames -----------------------------------------------------------------------------------------------------
@@ -188,7 +195,7 @@ def _frames(view: View) -> Iterator[Fold]:
         words = f"Recommended action: {view.proposal.action.words}. {view.proposal.why}"
         items = [Item(words), *items, *(Item("", command=command) for command in view.proposal.commands)]
     items.append(Item(f"run folder: {view.run.path}"))
-    yield Fold("frames", "Both frames, run folder, commands", (), tuple(items))
+    yield Fold("frames", "State of both frames, run folder", (), tuple(items))
 
 
 def failure(view: View) -> Fold | None:
@@ -211,9 +218,22 @@ def _words(view: View) -> Iterator[Item]:
         meaning = tuple(f"{code.code}: {code.known.meaning} {code.known.mend}" for code in explain(text) if code.known)
         yield Item(f"The manager answered with status {data['status']}: {text}", Tone.BAD, meaning)
     if not told:
-        named = {str(e.data.get("phase")): str(e.data.get("why") or "") for e in view.events if e.kind == "phase"}
-        why = named.get("needs-recovery") or named.get("failed") or ""
-        yield Item(f"The manager gave no message{f'; seen: {why}' if why else ''}.", Tone.BAD)
+        yield Item(_without_words(view), Tone.BAD)
+
+
+def _without_words(view: View) -> str:
+    """What is known where the manager gave no message: why lpmkit asked for nothing, or the state that the manager
+    reported, and where to look.
+    """
+    phases = [event for event in view.events if event.kind == "phase"]
+    ended = next((event for event in phases if event.data.get("phase") in ("needs-recovery", "failed")), None)
+    why = str(ended.data.get("why") or "") if ended is not None else ""
+    if why.startswith("not asked for"):
+        return f"{why[:1].upper()}{why[1:]}."
+    done = f", at {int(100 * view.now.progress.fraction)} % of the copy" if view.now.progress.transmitted else ""
+    reported = f" It reported: {view.broken_state}{done}." if view.broken_state else ""
+    servers = " and ".join(view.servers) or "both Virtual I/O Servers"
+    return f"The manager gave no message.{reported} Look into errlog -ls on {servers}."
 
 
 def _whereabouts(view: View) -> Iterator[Item]:

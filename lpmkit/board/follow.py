@@ -18,7 +18,14 @@ from lpmkit.board.provisional import WITNESSES, Gap, common_gap, silent_since
 from lpmkit.board.tiles import tiles
 from lpmkit.board.view import View
 from lpmkit.board.wording import at_most
-from lpmkit.board.workload import alert_entries, alert_marks, databases_of, sap_answers, sap_systems_of
+from lpmkit.board.workload import (
+    alert_entries,
+    alert_marks,
+    databases_of,
+    sap_answers,
+    sap_systems_of,
+    since_the_run_began,
+)
 from lpmkit.control.base import Order
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonObject
@@ -33,7 +40,7 @@ from lpmkit.runs.samples import Int64Array, columns, pieces
 from lpmkit.timeline import Clock
 
 #: Documents of a run that the board shows.
-_DOCUMENTS = ("validation", "findings", "prediction", "summary")
+_DOCUMENTS = ("validation", "findings", "prediction", "summary", "survey")
 _ENDED = (Phase.SETTLED, Phase.FAILED, Phase.STOPPED, Phase.NEEDS_RECOVERY)
 #: The frozen lanes show this time at least, and so many times the length of the suspension.
 FROZEN_S, FROZEN_LENGTHS = 8.0, 4.0
@@ -120,7 +127,8 @@ class FollowedRun:
             {name: self._document(name) for name in _DOCUMENTS},
             tuple(self._unreadable.values()),
             self._sap,
-            self._alerts,
+            {sid: since_the_run_began(self.run, sid, rows, events) for sid, rows in self._alerts.items()},
+            self.status.broken_state,
         )
 
     def _document(self, name: str) -> Any:
@@ -209,7 +217,7 @@ class FollowedRun:
         """The lanes around the suspension, as they stay."""
         aside = max(FROZEN_S, FROZEN_LENGTHS * gap.length_s) / 2
         begin, end = (round((gap.begin_ns + gap.end_ns) / 2 + sign * aside * 1e9) for sign in (-1, 1))
-        window = Window(begin, end, gap.begin_ns, "seconds from the begin of the suspension", view.to_wall_ns)
+        window = Window(begin, end, gap.begin_ns, "seconds from the start of the suspension", view.to_wall_ns)
         marks = [alert_marks(sid, entries) for sid, entries in view.alerts.items()]
         bounds = bounds_of(view.summary) if view.summary else None
         name = f"{bounds[0]:.3f} … {bounds[1]:.3f} s" if bounds else f"≤ {at_most(gap.length_s)} s"

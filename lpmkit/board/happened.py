@@ -63,10 +63,17 @@ def _happening(view: View, event: Event) -> Happening:
         phase, order = str(event.data.get("phase")), view.order
         names = {"source": order.source, "target": order.target} if order else {}
         text = _PHASES[phase].format(**names) if phase in _PHASES and names else phase
-        bad = phase in ("failed", "needs-recovery")
+        recovered = phase == "failed" and event.data.get("was") == "needs-recovery" and _is_recovery_asked(view)
+        if recovered and names:
+            text = f"rolled back: {view.partition} runs on {names['source']} as before"
+        bad = phase in ("failed", "needs-recovery") and not recovered
     elif event.kind == "recorder-started" and not event.data.get("resumed"):
         text = "recording begins"
     return Happening(of_day(event.wall_ns), text, bad)
+
+
+def _is_recovery_asked(view: View) -> bool:
+    return any(event.kind == "intent" and event.data.get("what") == "recover" for event in view.events)
 
 
 def _suspension(view: View) -> list[tuple[int, Happening]]:
@@ -74,7 +81,7 @@ def _suspension(view: View) -> list[tuple[int, Happening]]:
         return []
     at = of_day(view.gap.begin_ns + view.to_wall_ns)
     bounds = bounds_of(view.summary) if view.summary else None
-    text = f"stood still for at most {at_most(view.gap.length_s)} s, seen by {plural(len(view.gap.probes), 'probe')}"
+    text = f"suspended for at most {at_most(view.gap.length_s)} s, seen by {plural(len(view.gap.probes), 'probe')}"
     if bounds is not None:
-        text = f"stood still for {bounds[0]:.3f} … {bounds[1]:.3f} s"
+        text = f"suspended for {bounds[0]:.3f} … {bounds[1]:.3f} s"
     return [(view.gap.begin_ns, Happening(at, text))]

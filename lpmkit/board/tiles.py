@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lpmkit.board.banner import bounds_of
+from lpmkit.board.banner import bounds_of, session_waits
 from lpmkit.board.model import Tile, Tone
 from lpmkit.board.view import View
-from lpmkit.board.wording import age, at_most, clock_time, of_day, plural
+from lpmkit.board.wording import age, at_most, clock_time, cut, of_day, plural
 from lpmkit.board.workload import alert_order
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.limits import LimitState, judge
@@ -74,11 +74,12 @@ def _span(name: str, expected: Mapping[str, float] | None) -> str:
 
 
 def _felt(summary: JsonMapping) -> Tile:
-    """The longest wait of a user at the keyboard, with its bounds as everywhere."""
-    waits = [session["waited"] for host in summary.get("hosts") or () for session in host.get("session_outages") or ()]
-    longest = max(waits, key=lambda wait: float(wait["high"]), default=None)
-    text = "nothing seen" if longest is None else bounds(longest["low"], longest["high"])
-    return Tile("users felt", text, "longest wait at a keyboard", Tone.GOOD)
+    """The longest wait of an open session, with its bounds as everywhere."""
+    longest = max(session_waits(summary), key=lambda one: float(one["waited"]["high"]), default=None)
+    if longest is None:
+        return Tile("users felt", "nothing seen", "longest wait of an open session", Tone.GOOD)
+    text = bounds(longest["waited"]["low"], longest["waited"]["high"])
+    return Tile("users felt", text, f"longest wait of an open session ({longest['probe']})", Tone.GOOD)
 
 
 def _elapsed(view: View) -> Tile:
@@ -88,10 +89,19 @@ def _elapsed(view: View) -> Tile:
     done = view.since(Phase.SETTLED, Phase.FAILED, Phase.STOPPED)
     at = f"asked {_day(view, asked)} UTC"
     if done is not None:
-        return Tile("whole move", clock_time((done - asked) / 1e9), at)
+        return Tile(_whole(view), clock_time((done - asked) / 1e9), at)
     if not view.now.recorded:
         return Tile("elapsed", "–", at)
     return Tile("elapsed", clock_time((view.now_ns - asked) / 1e9), at, Tone.BUSY)
+
+
+def _whole(view: View) -> str:
+    """What the time from the command to the end of a move is."""
+    if view.now.phase is Phase.STOPPED:
+        return "until stopped"
+    if view.now.phase is Phase.FAILED:
+        return "until rolled back" if view.since(Phase.STARTING, Phase.COPYING) is not None else "until refused"
+    return "whole move"
 
 
 def _watched(view: View) -> Tile:
@@ -161,16 +171,14 @@ def _partition(view: View) -> Tile:
     if not heard:
         return Tile("partition", "not watched" if view.now.has_begun else "–", "no probe has reported")
     if not view.is_live:
-        return Tile("partition", "answered", f"{plural(len(heard), 'probe')}, at the end of the record")
+        return Tile("partition", "answered", f"{plural(len(heard), 'host probe')}, at the end of the record")
     ago = min(lane.ago_s or 0.0 for lane in heard)
     still = view.still is not None and view.now.phase in _UNDER_WAY
     answer = [lane for lane in heard if (lane.ago_s or 0.0) < SILENT_S and not still]
-    note = f"{len(answer)} of {plural(len(heard), 'probe')}, {age(ago)}"
+    note = f"{len(answer)} of {plural(len(heard), 'host probe')}, {age(ago)}"
     if answer:
         return Tile("partition", "✓ answers", note, Tone.GOOD)
-    return Tile(
-        "partition", "stands still" if still else f"silent {ago:.0f} s", note, Tone.STILL if still else Tone.BAD
-    )
+    return Tile("partition", "suspended" if still else f"silent {ago:.0f} s", note, Tone.STILL if still else Tone.BAD)
 
 
 # --- SAP and Oracle -------------------------------------------------------------------------------------------------
@@ -189,7 +197,7 @@ def _sap_tile(view: View, name: str, answers: Mapping[str, JsonObject]) -> Tile:
     told = [row for row in answers.values() if "rows" in row]
     if not told:
         why = next((str(row["trouble"]) for row in answers.values() if row.get("trouble")), "no answer yet")
-        return Tile(name, "no answer", why[:60], Tone.STILL if answers else Tone.QUIET)
+        return Tile(name, "no answer", cut(why, 60), Tone.STILL if answers else Tone.QUIET)
     ago_s = (view.now_ns - max(int(row["answered_ns"]) for row in told)) / 1e9
     processes = answers.get("work_processes", {}).get("rows")
     jobs = answers.get("jobs", {}).get("rows")

@@ -27,7 +27,8 @@ class View:
 
     ``documents`` are by name, ``None`` where there is none; ``unreadable`` tells of those that cannot be read.
     ``gap`` is the suspension as the lanes show it, ``still`` the silence of all probes that lasts now. ``sap`` has each
-    system's newest answers by question, ``alerts`` each database's newest entries of the alert log.
+    system's newest answers by question, ``alerts`` each database's newest entries of the alert
+    log since the run began. ``broken_state`` is a failed migration's state as its manager named it.
     """
 
     run: Run
@@ -45,6 +46,7 @@ class View:
     unreadable: Sequence[str]
     sap: Mapping[str, Mapping[str, JsonObject]]
     alerts: Mapping[str, Sequence[tuple[JsonObject, Classified]]]
+    broken_state: str = ""
 
     @property
     def partition(self) -> str:
@@ -52,6 +54,15 @@ class View:
         if self.order is not None:
             return self.order.partition
         return ", ".join(str(host) for host in self.run.manifest.get("hosts") or ()) or self.run.name
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The Virtual I/O Servers of both frames by the survey; none where there is no survey."""
+        survey = self.documents.get("survey")
+        sides = [survey.get(side) for side in ("source", "target")] if isinstance(survey, dict) else []
+        told = [side.get("vios") for side in sides if isinstance(side, dict)]
+        rows = [row for one in told for row in (one if isinstance(one, list) else [one])]
+        return tuple(dict.fromkeys(str(row["name"]) for row in rows if isinstance(row, dict) and row.get("name")))
 
     @property
     def is_live(self) -> bool:

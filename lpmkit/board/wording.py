@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from textwrap import shorten
 
 from lpmkit.timeline import outwards
 
@@ -31,6 +32,15 @@ def size(count: float) -> str:
 def of_day(wall_ns: int) -> str:
     """The time of day in UTC."""
     return f"{datetime.fromtimestamp(wall_ns // 10**9, tz=UTC):%H:%M:%S}"
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters, cut between words.
+
+    >>> cut("SAP not reachable: connection refused", 30), cut("short", 30)
+    ('SAP not reachable: …', 'short')
+    """
+    return shorten(text, most, placeholder=" …")
 
 
 def age(seconds: float) -> str:

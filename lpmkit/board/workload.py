@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from lpmkit.board.wording import cut
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.oracle.event_rows import from_row
 from lpmkit.oracle.rules import Classified, LogRules
@@ -14,6 +15,7 @@ from lpmkit.plots.colours import CLASSES, FAINT
 from lpmkit.plots.live import Marks
 from lpmkit.runs.folder import Run
 from lpmkit.sap.model import JobStatus
+from lpmkit.timeline import Event
 
 #: Jobs that are listed at most, and entries of an alert log.
 MOST_JOBS, MOST_ENTRIES = 40, 8
@@ -40,7 +42,9 @@ def sap_answers(run: Run, sid: str) -> dict[str, JsonObject]:
         if "rows" in row or "rows" not in answers.get(name, {}):
             answers[name] = row
         else:
-            answers[name] = {**answers[name], "no_answer_since": str(row.get("trouble") or "no reason is known")}
+            since = answers[name].get("no_answer_wall_ns") or row.get("wall_ns")
+            why = str(row.get("trouble") or "no reason is known")
+            answers[name] = {**answers[name], "no_answer_since": why, "no_answer_wall_ns": since}
     return answers
 
 
@@ -60,7 +64,7 @@ def job_rows(answers: dict[str, JsonObject]) -> list[JsonObject]:
                 "program": row.get("program") or process.get("program"),
                 "user": row.get("user"),
                 "work process": "" if row.get("pid") is None else f"{row.get('work_process')}, pid {row['pid']}",
-                "CPU s": process.get("cpu_s"),
+                "CPU s of the work process": process.get("cpu_s"),
                 "its log": _job_log(logs.get((row.get("name"), row.get("count"))), row.get("steps")),
             }
         )
@@ -99,6 +103,15 @@ def alert_entries(run: Run, sid: str) -> list[tuple[JsonObject, Classified]]:
     return entries
 
 
+def since_the_run_began(
+    run: Run, sid: str, entries: Sequence[tuple[JsonObject, Classified]], events: Sequence[Event]
+) -> list[tuple[JsonObject, Classified]]:
+    """Without the entries from before the run, which are read when the log is opened, before its probe tells so."""
+    name = alert_order(run, sid)["name"]
+    opened = next((e.mono_ns for e in events if e.kind == "alert-log" and e.data.get("probe") == name), None)
+    return [] if opened is None else [one for one in entries if int(one[0]["mono_ns"]) > opened]
+
+
 @lru_cache(maxsize=8)
 def rules_of(text: str) -> tuple[LogRules, str]:
     """The rules for alert logs that a run holds, and what is wrong with them."""
@@ -118,7 +131,7 @@ def alert_lines(entries: Sequence[tuple[JsonObject, Classified]]) -> list[JsonOb
             "seen (UTC)": f"{datetime.fromtimestamp(row['wall_ns'] / 1e9, tz=UTC):%H:%M:%S}",
             "class": f"{CLASSES.get(entry.meaning.value, ('·', ''))[0]} {entry.meaning.value}",
             "log time": str((row.get("when") or [""])[0])[11:19],
-            "line": entry.event.headline[:160],
+            "line": cut(entry.event.headline, 160),
         }
         for row, entry in entries[-MOST_ENTRIES:][::-1]
     ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 
 from lpmkit.control.base import MigrationReading, Order
 from lpmkit.errors import NotAllowed, RecordError, UsageError
-from lpmkit.migration.phases import Phase, Progress, progress
+from lpmkit.migration.phases import Phase, Progress, needs_recovery, progress
 from lpmkit.migration.recovery import (
     ENDED,
     STOPPABLE,
@@ -82,6 +82,8 @@ class RunStatus:
         self._read_to = 0
         #: Every event so far that is told once.
         self.events: list[Event] = []
+        #: The last state of a migration that had failed, as a manager named it; empty where none had.
+        self.broken_state = ""
         self._sent: list[tuple[int, int | None, int | None]] = []
         #: What was heard last of each end, and when.
         self._ends: dict[str, tuple[int, EndReading]] = {}
@@ -152,7 +154,10 @@ class RunStatus:
     def _hear(self, event: Event) -> None:
         where = str(event.data["where"])
         reading = {field.name: event.data.get(field.name) for field in fields(MigrationReading)}
-        self._ends[where] = event.mono_ns, EndReading(where, MigrationReading(**reading))
+        told = MigrationReading(**reading)
+        self._ends[where] = event.mono_ns, EndReading(where, told)
+        if needs_recovery(told):
+            self.broken_state = told.migration_state or ""
         if where != self._source:
             return
         if self._inactive is None:
