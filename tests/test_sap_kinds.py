@@ -212,7 +212,7 @@ def forget(services: dict[str, Start]) -> None:
         (restart, "failed", "server0 has another pid (34, now 99)"),
         (crash, "failed", "server1 has no process any more"),
         (come_back, "passed", "yellow: server1"),
-        (forget, "not evaluated", "Java nodes of instance 01 after the pause"),
+        (forget, "not evaluated", "Java nodes of instance 01 after the suspension"),
     ],
 )
 def test_a_java_node_is_watched_beside_the_jstart_that_outlives_it(
@@ -227,7 +227,7 @@ def test_an_instance_that_lists_no_process_leaves_the_question_open(tmp_path: Pa
     del services["02"].answers["GetProcessList"]
     question = judged(tmp_path, services)["processes"]
     assert question.state == "not evaluated"
-    assert "instance 02 before the pause" in question.answer
+    assert "instance 02 before the suspension" in question.answer
 
 
 def test_an_instance_whose_features_are_not_listed_is_asked_and_its_refusal_remembered(tmp_path: Path) -> None:
