@@ -228,7 +228,7 @@ def test_while_the_source_cannot_be_asked_neither_stop_nor_recover_is_offered(
     recorder.enters("copying")
     recorder.writer.event("recorder", "control-lost", where="bvio82", error="no route to <host>")
     assert enabled(panel) == set()
-    assert "It is not known where the partition is" in panel.why_not.value
+    assert "Check again when one of them answers" in panel.why_not.value
     assert "no route to <host>" in told(panel)
     recorder.reads(COPYING)
     assert enabled(panel) == {"stop"}
