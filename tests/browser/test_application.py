@@ -197,7 +197,7 @@ def test_a_move_whose_mover_dies_is_recovered_from_the_banner(tmp_path: Path) ->
         _confirm(page, "Move")
         page.locator("[data-state=needs-recovery]").wait_for()
         assert page.title().startswith("✗ INTERRUPTED AT")
-        page.get_by_text("its users feel nothing").first.wait_for()
+        page.get_by_text("bxaix85 still runs and answers").first.wait_for()
         page.get_by_text("lpmkit recover").first.wait_for()
         assert page.locator("button.jupyter-button:visible", has_text="Move …").count() == 0
         shot(page, "application-recover-1366")
