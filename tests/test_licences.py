@@ -23,11 +23,11 @@ from lpmkit.errors import UsageError
 from lpmkit.runs.error_log_moves import log_sightings
 from lpmkit.runs.folder import RunWriter, create
 from lpmkit.runs.licences import (
-    Basis,
     Entitlement,
+    LicenceBasis,
+    LicensedStay,
     Onward,
     Sighting,
-    Stay,
     as_csv,
     licence_rows,
     products,
@@ -47,7 +47,7 @@ def move(at: int, source: str, target: str, entitled: Entitlement = TWO) -> list
     return [seen(at, source, entitled, Onward.MOVED), seen(at + 5, target, entitled)]
 
 
-def short(found: list[Stay]) -> list[tuple[Any, ...]]:
+def short(found: list[LicensedStay]) -> list[tuple[Any, ...]]:
     return [(one.frame, one.cores, one.since, one.until) for one in found]
 
 
@@ -58,7 +58,7 @@ def test_two_moves_that_fit_together_are_three_stays_without_a_gap() -> None:
         ("p8b", 2.0, (10, 15), (90, 95)),
         ("p8a", 2.0, (90, 95), (95, None)),
     ]
-    assert [one.basis for one in found] == [Basis.FIRST, Basis.RECORDED, Basis.LAST]
+    assert [one.basis for one in found] == [LicenceBasis.FIRST, LicenceBasis.RECORDED, LicenceBasis.LAST]
 
 
 def test_a_partition_that_is_found_elsewhere_leaves_a_gap_with_the_bounds_of_both_sightings() -> None:
@@ -76,9 +76,9 @@ def test_a_move_of_unknown_outcome_is_a_gap_until_the_next_sighting() -> None:
     assert short(stays("a", [lost])) == [("p8a", 2.0, (None, 10), (10, None)), ("", None, (10, None), (10, None))]
     found = stays("a", [lost, seen(50, "p8a")])
     assert [(one.frame, one.basis) for one in found] == [
-        ("p8a", Basis.FIRST),
-        ("", Basis.UNKNOWN),
-        ("p8a", Basis.LAST),
+        ("p8a", LicenceBasis.FIRST),
+        ("", LicenceBasis.UNKNOWN),
+        ("p8a", LicenceBasis.LAST),
     ]
 
 

@@ -27,7 +27,7 @@ from lpmkit.errors import (
     Unreachable,
 )
 from lpmkit.ssh.client import SshSession, route
-from lpmkit.ssh.connection import Connection, Prepare
+from lpmkit.ssh.connection import Prepare, SshConnection
 from lpmkit.ssh.greeting import Greeting, greeting
 from lpmkit.ssh.login_texts import account_trouble
 from lpmkit.ssh.paramiko_login import supported
@@ -322,7 +322,7 @@ def test_a_notice_on_standard_error_is_no_error_of_a_command(host: KindOfHost, m
 class _Noisy:
     """A connection whose shell reads a file before each command, as a login script is read."""
 
-    def __init__(self, connection: Connection, rc: Path) -> None:
+    def __init__(self, connection: SshConnection, rc: Path) -> None:
         self._connection, self._rc = connection, rc
         self.facts: dict[str, str] = {}
 

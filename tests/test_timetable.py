@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lpmkit.inventory import Frame, MoverPair
 from lpmkit.limits import ChangeWindow
 from lpmkit.plan import MovePlan
-from lpmkit.plan.gantt import Lane, gantt, lanes_of, save_chart
+from lpmkit.plan.gantt import ChartRow, gantt, lanes_of, save_chart
 from lpmkit.plan.outlook import (
     Outlook,
     WindowState,
@@ -343,7 +343,7 @@ def test_the_chart_has_a_lane_for_every_move_and_a_line_at_the_window(tmp_path: 
     assert first.index("=") < second.index("=")
     assert first.index("|") == second.index("|")
     assert "UTC" in scale
-    lanes = [Lane(name, expected=ahead.times(name)) for name in "ab"]
+    lanes = [ChartRow(name, expected=ahead.times(name)) for name in "ab"]
     assert (
         save_chart(lanes, ahead.windows.values(), tmp_path / "plan.svg").read_text(encoding="utf-8").startswith("<?xml")
     )

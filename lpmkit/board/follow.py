@@ -14,7 +14,7 @@ from lpmkit.board.banner import banner, bounds_of
 from lpmkit.board.folds import failure, folds
 from lpmkit.board.happened import happened
 from lpmkit.board.model import Board, Fold
-from lpmkit.board.provisional import WITNESSES, Gap, common_gap, silent_since
+from lpmkit.board.provisional import WITNESSES, SharedSilence, common_gap, silent_since
 from lpmkit.board.tiles import tiles
 from lpmkit.board.view import View
 from lpmkit.board.wording import at_most
@@ -74,7 +74,7 @@ class FollowedRun:
         self._sap: dict[str, dict[str, JsonObject]] = {}
         self._alerts: dict[str, list[tuple[JsonObject, Classified]]] = {}
         self._folds: tuple[Fold, ...] = ()
-        self._gap: Gap | None = None
+        self._gap: SharedSilence | None = None
         self._searched: str | None = None
         self._frozen: LanesPicture | None = None
 
@@ -213,7 +213,7 @@ class FollowedRun:
         svg = lanes_svg(self._lanes.answered, window, marks, self._bands(view), LANES_TEXT)
         return LanesPicture(f"Signs of life, last {WINDOW_S:.0f} s", svg, words)
 
-    def _freeze(self, view: View, gap: Gap) -> LanesPicture:
+    def _freeze(self, view: View, gap: SharedSilence) -> LanesPicture:
         """The lanes around the suspension, as they stay."""
         aside = max(FROZEN_S, FROZEN_LENGTHS * gap.length_s) / 2
         begin, end = (round((gap.begin_ns + gap.end_ns) / 2 + sign * aside * 1e9) for sign in (-1, 1))

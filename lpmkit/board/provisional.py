@@ -22,7 +22,7 @@ SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class SharedSilence:
     """A silence that several probes share: begin and end (monotonic nanoseconds), and their names."""
 
     begin_ns: int
@@ -35,7 +35,7 @@ class Gap:
         return (self.end_ns - self.begin_ns) / 1e9
 
 
-def common_gap(answered: Mapping[str, Int64Array], since_ns: int) -> Gap | None:
+def common_gap(answered: Mapping[str, Int64Array], since_ns: int) -> SharedSilence | None:
     """The longest silence after ``since_ns`` that at least two probes share; ``None`` without one."""
     found = {name: gap for name, times in answered.items() if (gap := _longest(name, times, since_ns)) is not None}
     if len(found) < 2:
@@ -45,10 +45,12 @@ def common_gap(answered: Mapping[str, Int64Array], since_ns: int) -> Gap | None:
     agree = [name for name, (lo, hi) in found.items() if min(hi, end) - max(lo, begin) >= SHARE * (end - begin)]
     if len(agree) < 2:
         return None
-    return Gap(max(found[name][0] for name in agree), min(found[name][1] for name in agree), tuple(sorted(agree)))
+    return SharedSilence(
+        max(found[name][0] for name in agree), min(found[name][1] for name in agree), tuple(sorted(agree))
+    )
 
 
-def silent_since(answered: Mapping[str, Int64Array], now_ns: int) -> Gap | None:
+def silent_since(answered: Mapping[str, Int64Array], now_ns: int) -> SharedSilence | None:
     """The silence of all probes that lasts now; ``None`` while one of them answers.
 
     ``now_ns`` is a moment of which the samples are known to be written.
@@ -60,7 +62,7 @@ def silent_since(answered: Mapping[str, Int64Array], now_ns: int) -> Gap | None:
     usual = max(_interval(answered[name]) for name in last)
     if now_ns - begin <= max(2 * LEAST_NS, INTERVALS * min(usual, 100_000_000)):
         return None
-    return Gap(begin, now_ns, tuple(sorted(last)))
+    return SharedSilence(begin, now_ns, tuple(sorted(last)))
 
 
 def _is_witness(name: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lpmkit.analysis.limits import limits_of
-from lpmkit.board.provisional import Gap
+from lpmkit.board.provisional import SharedSilence
 from lpmkit.control.base import Order
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.limits import Limit
@@ -39,8 +39,8 @@ class View:
     events: Sequence[Event]
     forecast: Event | None
     proposal: Proposal | None
-    gap: Gap | None
-    still: Gap | None
+    gap: SharedSilence | None
+    still: SharedSilence | None
     lanes: Sequence[Lane]
     documents: Mapping[str, Any]
     unreadable: Sequence[str]

@@ -174,10 +174,10 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
     rows = [move.as_row() for move in looked]
     times = [{"partition": move.partition, **ahead.cells(move.partition)} for move in looked]
     if chart is not None:
-        from lpmkit.plan.gantt import Lane, save_chart
+        from lpmkit.plan.gantt import ChartRow, save_chart
 
         lanes = [
-            Lane(f"{move.partition}\n{move.source} → {move.target}", expected=ahead.times(move.partition))
+            ChartRow(f"{move.partition}\n{move.source} → {move.target}", expected=ahead.times(move.partition))
             for move in looked
         ]
         save_chart([lane for lane in lanes if lane.expected is not None], ahead.windows.values(), chart)

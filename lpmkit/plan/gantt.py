@@ -41,7 +41,7 @@ _PART_OF = {
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class ChartRow:
     """A row of the chart: the parts of what happened, the suspensions, a word at its end, and what is expected.
 
     Expected times are in nanoseconds since 1970.
@@ -54,7 +54,7 @@ class Lane:
     expected: Times | None = None
 
 
-def lanes_of(status: PlanStatus, ahead: Outlook | None = None) -> list[Lane]:
+def lanes_of(status: PlanStatus, ahead: Outlook | None = None) -> list[ChartRow]:
     """A lane for each move that was requested or is forecast."""
     lanes = []
     for move in status.moves:
@@ -62,11 +62,11 @@ def lanes_of(status: PlanStatus, ahead: Outlook | None = None) -> list[Lane]:
         expected = None if ahead is None else ahead.times(move.partition)
         if parts or expected is not None:
             label = f"{move.partition}\n{move.source} → {move.target}"
-            lanes.append(Lane(label, parts, tuple(_stood_still(move)), move.stage.value if parts else "", expected))
+            lanes.append(ChartRow(label, parts, tuple(_stood_still(move)), move.stage.value if parts else "", expected))
     return lanes
 
 
-def gantt(lanes: Sequence[Lane], window_ends_ns: Iterable[int] = ()) -> Figure | None:
+def gantt(lanes: Sequence[ChartRow], window_ends_ns: Iterable[int] = ()) -> Figure | None:
     """The chart; ``None`` without a lane.
 
     What is expected is a dotted bar from the P50 of its begin to that of its end, and a line from P10 to P90 of its
@@ -92,7 +92,7 @@ def gantt(lanes: Sequence[Lane], window_ends_ns: Iterable[int] = ()) -> Figure |
     return figure
 
 
-def _near(window_ends_ns: Iterable[int], lanes: Sequence[Lane]) -> list[int]:
+def _near(window_ends_ns: Iterable[int], lanes: Sequence[ChartRow]) -> list[int]:
     """The ends of windows that are worth a line: one long after the plan would press the bars together."""
     ends = [lane.expected.end_s.p90 for lane in lanes if lane.expected is not None]
     begins = [lane.expected.begin_s.p50 for lane in lanes if lane.expected is not None]
@@ -100,7 +100,7 @@ def _near(window_ends_ns: Iterable[int], lanes: Sequence[Lane]) -> list[int]:
     return sorted({end for end in window_ends_ns if end <= far_ns})
 
 
-def _draw(axes: Axes, number: int, lane: Lane) -> None:
+def _draw(axes: Axes, number: int, lane: ChartRow) -> None:
     for part, since, until in lane.parts:
         span = (_day(since), _day(until) - _day(since))
         axes.broken_barh([span], (number - 0.3, 0.6), linewidth=0.7, **_PARTS[part])
@@ -130,7 +130,7 @@ _SUSPENSION: JsonObject = {
 }
 
 
-def _legend(axes: Axes, lanes: Sequence[Lane]) -> list[Any]:
+def _legend(axes: Axes, lanes: Sequence[ChartRow]) -> list[Any]:
     marks: list[Any] = []
     if any(lane.parts for lane in lanes):
         marks += [Patch(label=name, **patch_style) for name, patch_style in _PARTS.items()]
@@ -141,7 +141,7 @@ def _legend(axes: Axes, lanes: Sequence[Lane]) -> list[Any]:
     return marks
 
 
-def save_chart(lanes: Sequence[Lane], windows_ns: Iterable[int], path: Path) -> Path:
+def save_chart(lanes: Sequence[ChartRow], windows_ns: Iterable[int], path: Path) -> Path:
     """Save the chart; the suffix of the file selects the format. Raises `UsageError` for an unknown one, or if there is
     nothing to draw.
     """

@@ -38,7 +38,7 @@ MARKS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TimelineEntry:
     """Something that happened between two instants, nanoseconds since 1970 (equal where it is known exactly).
 
     ``key`` chooses the words, ``text`` is what a machine or the recorder wrote, ``where`` whom it is about.
@@ -91,10 +91,10 @@ def read_stamp(text: str, year: int) -> _Stamp | None:
     return None
 
 
-def moments(analysis: Analysis, events: Sequence[Event]) -> list[Moment]:
+def moments(analysis: Analysis, events: Sequence[Event]) -> list[TimelineEntry]:
     """Everything that happened, in the order of events."""
     found = [
-        Moment(event.wall_ns, event.wall_ns, event.kind, event.source, rank_ns=event.wall_ns, event=event)
+        TimelineEntry(event.wall_ns, event.wall_ns, event.kind, event.source, rank_ns=event.wall_ns, event=event)
         for event in events
         if event.kind in TOLD
     ]
@@ -109,24 +109,24 @@ def own_requests(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if event.kind in OWN]
 
 
-def _suspensions(analysis: Analysis) -> Iterator[Moment]:
+def _suspensions(analysis: Analysis) -> Iterator[TimelineEntry]:
     for host in analysis.hosts:
         for still in host.suspensions:
             for key, edge, rank in (("began", still.begin, still.begin.lo_ns), ("ended", still.end, still.end.hi_ns)):
                 low, high = (analysis.wall.at(bound) for bound in (edge.lo_ns, edge.hi_ns))
-                yield Moment(low, high, key, host.host, rank_ns=analysis.wall.at(rank))
+                yield TimelineEntry(low, high, key, host.host, rank_ns=analysis.wall.at(rank))
 
 
-def _alert_logs(analysis: Analysis) -> Iterator[Moment]:
+def _alert_logs(analysis: Analysis) -> Iterator[TimelineEntry]:
     for database in analysis.databases:
         telling = [mark for mark in database.marks if mark.place is LogPosition.INSIDE]
         shown = [mark for mark in telling if mark.meaning in (Class.FAIL, Class.WARN, Class.EXPECTED)]
         for mark in shown[:MARKS_SHOWN]:
             low, high = (analysis.wall.at(bound) for bound in (mark.at.lo_ns, mark.at.hi_ns))
-            yield Moment(low, high, "entry", database.sid, mark.text, mark.rule, "alert log", 1.0, rank_ns=low)
+            yield TimelineEntry(low, high, "entry", database.sid, mark.text, mark.rule, "alert log", 1.0, rank_ns=low)
 
 
-def _entries(analysis: Analysis, events: Sequence[Event]) -> Iterator[Moment]:
+def _entries(analysis: Analysis, events: Sequence[Event]) -> Iterator[TimelineEntry]:
     """The entries of the machines' logs, each placed as well as its stamp allows."""
     logs = [event for event in events if event.kind == "log"]
     begin_ns = min((event.wall_ns for event in events if event.kind == "recorder-started"), default=None)
@@ -142,7 +142,7 @@ def _entries(analysis: Analysis, events: Sequence[Event]) -> Iterator[Moment]:
             text = f"{line.data.get('description')}"
             log = " ".join(dict.fromkeys(filter(None, (str(line.data.get("log")), line.data.get("resource")))))
             rank = _rank(analysis, events, f"{label} {log} {text}", span)
-            yield Moment(span.lo_ns, span.hi_ns, "entry", where, text, label, log, resolution, rank)
+            yield TimelineEntry(span.lo_ns, span.hi_ns, "entry", where, text, label, log, resolution, rank)
 
 
 def _placed(lines: Sequence[Event], window: Interval) -> Iterator[tuple[Interval, float | None]]:
@@ -215,7 +215,7 @@ _RESOLUTIONS = {
 }
 
 
-def moment_text(moment: Moment) -> str:
+def moment_text(moment: TimelineEntry) -> str:
     """An entry of a log, or an edge of a suspension, as a sentence."""
     if moment.key != "entry":
         return f"{moment.where}: suspension {'begins' if moment.key == 'began' else 'ends'}"

@@ -33,7 +33,7 @@ NO_PRODUCT = ""
 NOT_KNOWN = "not known"
 
 
-class Basis(StrEnum):
+class LicenceBasis(StrEnum):
     """The evidence of a row."""
 
     RECORDED = "seen at its begin and its end"
@@ -72,7 +72,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Stay:
+class LicensedStay:
     """A partition on one frame with one entitlement; of a gap without frame and cores."""
 
     partition: str
@@ -82,23 +82,23 @@ class Stay:
     mode: str
     since: Bounds
     until: Bounds
-    basis: Basis
+    basis: LicenceBasis
     runs: tuple[str, ...]
 
     @property
     def is_gap(self) -> bool:
         """True where it is not recorded where the partition was."""
-        return self.basis in (Basis.GAP, Basis.UNKNOWN)
+        return self.basis in (LicenceBasis.GAP, LicenceBasis.UNKNOWN)
 
 
-def stays(partition: str, sightings: Iterable[Sighting]) -> list[Stay]:
+def stays(partition: str, sightings: Iterable[Sighting]) -> list[LicensedStay]:
     """The stays of one partition, oldest first, with the gaps between them.
 
     Sightings on one frame with one entitlement make one stay. Where the entitlement is another, it changed at an
     instant between them; where the frame is another and no recorded move explains it, there is a gap.
     """
     ordered = sorted(sightings, key=lambda sighting: sighting.at_ns)
-    found: list[Stay] = []
+    found: list[LicensedStay] = []
     group: list[Sighting] = []
     since: Bounds = (None, ordered[0].at_ns) if ordered else (None, None)
     for seen, following in pairwise([*ordered, None]):
@@ -110,9 +110,9 @@ def stays(partition: str, sightings: Iterable[Sighting]) -> list[Stay]:
         found.append(_stay(partition, group, since, between, following is None))
         runs = (seen.run,) if following is None else (seen.run, following.run)
         if seen.onward is Onward.OPEN:
-            found.append(_gap(partition, between, Basis.UNKNOWN, runs))
+            found.append(_gap(partition, between, LicenceBasis.UNKNOWN, runs))
         elif following is not None and following.frame != seen.frame and seen.onward is not Onward.MOVED:
-            found.append(_gap(partition, between, Basis.GAP, runs))
+            found.append(_gap(partition, between, LicenceBasis.GAP, runs))
         since, group = between, []
     return found
 
@@ -132,16 +132,16 @@ def _known(group: Sequence[Sighting]) -> Entitlement:
     return next((one.entitled for one in group if one.entitled.cores is not None), group[0].entitled)
 
 
-def _stay(partition: str, group: Sequence[Sighting], since: Bounds, until: Bounds, last: bool) -> Stay:
-    basis = Basis.FIRST if since[0] is None else Basis.LAST if last else Basis.RECORDED
+def _stay(partition: str, group: Sequence[Sighting], since: Bounds, until: Bounds, last: bool) -> LicensedStay:
+    basis = LicenceBasis.FIRST if since[0] is None else LicenceBasis.LAST if last else LicenceBasis.RECORDED
     runs = tuple(dict.fromkeys(sighting.run for sighting in group))
     machine = next((sighting.machine for sighting in group if sighting.machine), "")
     entitled = _known(group)
-    return Stay(partition, group[0].frame, machine, entitled.cores, entitled.mode, since, until, basis, runs)
+    return LicensedStay(partition, group[0].frame, machine, entitled.cores, entitled.mode, since, until, basis, runs)
 
 
-def _gap(partition: str, between: Bounds, basis: Basis, runs: tuple[str, ...]) -> Stay:
-    return Stay(partition, "", "", None, "", between, between, basis, tuple(dict.fromkeys(runs)))
+def _gap(partition: str, between: Bounds, basis: LicenceBasis, runs: tuple[str, ...]) -> LicensedStay:
+    return LicensedStay(partition, "", "", None, "", between, between, basis, tuple(dict.fromkeys(runs)))
 
 
 # -- from run folders --------------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def licence_rows(
     return sorted(rows, key=lambda row: (row.product == NO_PRODUCT, row.product, row.system, row.partition))
 
 
-def _row(stay: Stay, product: str, system: str, site: str) -> LicenceRow:
+def _row(stay: LicensedStay, product: str, system: str, site: str) -> LicenceRow:
     earliest, latest = (_utc(moment) for moment in stay.since)
     until_earliest, until_latest = (_utc(moment) for moment in stay.until)
     return LicenceRow(

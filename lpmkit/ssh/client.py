@@ -17,7 +17,7 @@ import paramiko
 
 from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError
 from lpmkit.ssh.batching import batch_line, batch_replies
-from lpmkit.ssh.connection import Connection, connect
+from lpmkit.ssh.connection import SshConnection, connect
 from lpmkit.ssh.greeting import Greeting, greeting, without_notice
 from lpmkit.ssh.login_texts import session_trouble
 from lpmkit.ssh.mux import MuxRefused
@@ -61,7 +61,7 @@ class SshSession:
     over: str = ""
 
     def __post_init__(self) -> None:
-        self._connection: Connection | None = None
+        self._connection: SshConnection | None = None
         self._unsaid = ""
         self._greeting = Greeting()
         #: Echoed before each command of a host that prints a notice; empty for others.
@@ -186,7 +186,7 @@ class SshSession:
         """Log in unless connected. Raises `Unreachable`, `HostKeyRefused` or `LoginRefused`."""
         self._connected()
 
-    def _greet(self, connection: Connection, timeout_s: float) -> None:
+    def _greet(self, connection: SshConnection, timeout_s: float) -> None:
         """Learn the notices of a new connection. Raises `LoginRefused` if it answers with a trouble of the account."""
         word = "lpmkit-" + token_hex(6)
         self._greeting = greeting(connection, word, min(timeout_s, GREETING_S))
@@ -197,7 +197,7 @@ class SshSession:
             connection.close()
             raise refusal
 
-    def _connected(self, timeout_s: float = GREETING_S) -> Connection:
+    def _connected(self, timeout_s: float = GREETING_S) -> SshConnection:
         with self._lock:
             if self._connection is not None and not self._connection.is_active():
                 self._connection.close()

@@ -29,7 +29,7 @@ CHANNEL_TIMEOUT_S = 15.0
 Prepare = Callable[[paramiko.Channel], object]
 
 
-class Connection(Protocol):
+class SshConnection(Protocol):
     """A login on a host that carries commands."""
 
     @property
@@ -57,7 +57,7 @@ class Connection(Protocol):
 class ParamikoConnection:
     """A connection over paramiko; ``below`` is the jump host that it goes through."""
 
-    def __init__(self, transport: Transport, facts: Mapping[str, str], below: Connection | None = None) -> None:
+    def __init__(self, transport: Transport, facts: Mapping[str, str], below: SshConnection | None = None) -> None:
         self.transport, self.facts, self._below = transport, facts, below
 
     def is_active(self) -> bool:
@@ -109,7 +109,7 @@ class _Choices:
 _choices = _Choices()
 
 
-def connect(target: Route, password: str | None = None, depth: int = 0) -> Connection:
+def connect(target: Route, password: str | None = None, depth: int = 0) -> SshConnection:
     """Log in. Raises `Unreachable`, `HostKeyRefused` or `LoginRefused`, each with the next step."""
     redirect_library_logs()  # paramiko logs tracebacks of its threads
     opened = join_open_session(target)
@@ -125,7 +125,7 @@ def connect(target: Route, password: str | None = None, depth: int = 0) -> Conne
     return _by_openssh(target, password, reason, depth)
 
 
-def _by_paramiko(target: Route, password: str | None, depth: int) -> Connection:
+def _by_paramiko(target: Route, password: str | None, depth: int) -> SshConnection:
     wire, below = _wire(target, depth)
     try:
         with login(target.account):
@@ -146,14 +146,14 @@ def _by_openssh(target: Route, password: str | None, reason: str, depth: int) ->
         raise
 
 
-def _close(wire: Wire, below: Connection | None) -> None:
+def _close(wire: Wire, below: SshConnection | None) -> None:
     with suppress(OSError, EOFError):  # it may be closed already, by the transport that used it
         wire.close()
     if below is not None:
         below.close()
 
 
-def _wire(target: Route, depth: int) -> tuple[Wire, Connection | None]:
+def _wire(target: Route, depth: int) -> tuple[Wire, SshConnection | None]:
     """The stream to the host, and the connection to the jump host that carries it."""
     if not target.jumps:
         return dial(target), None

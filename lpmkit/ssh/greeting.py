@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import paramiko
 
 if TYPE_CHECKING:
-    from lpmkit.ssh.connection import Connection
+    from lpmkit.ssh.connection import SshConnection
 
 #: Bytes of a notice that are read; a longer one is none.
 _MAX_BYTES = 256 * 1024
@@ -32,7 +32,7 @@ class Greeting:
     text: str = ""
 
 
-def greeting(connection: Connection, word: str, limit_s: float) -> Greeting:
+def greeting(connection: SshConnection, word: str, limit_s: float) -> Greeting:
     """Let a new connection echo a word. A host that does not answer is left to the first command."""
     try:
         channel = connection.start(f"echo {word}")

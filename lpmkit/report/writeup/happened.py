@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lpmkit.report.timeline import Moment, moments, own_requests, stated_resolution
+from lpmkit.report.timeline import TimelineEntry, moments, own_requests, stated_resolution
 from lpmkit.report.writeup.document import Block, Facts, Section, Table, Text
 from lpmkit.report.writeup.inputs import WriteUpInputs, both_times, instants, is_utc_here
 from lpmkit.report.writeup.words import Words
@@ -42,14 +42,14 @@ def happened(source: WriteUpInputs) -> Section:
     return Section("timeline", words("section.timeline"), tuple(blocks))
 
 
-def _times(words: Words, moment: Moment) -> tuple[str, str]:
+def _times(words: Words, moment: TimelineEntry) -> tuple[str, str]:
     """When it happened, in UTC and in local time: an instant of our clock, or the bounds of what is known."""
     if moment.lo_ns == moment.hi_ns:
         return both_times(words, moment.lo_ns, 3)
     return instants(words, moment.lo_ns, moment.hi_ns), instants(words, moment.lo_ns, moment.hi_ns, is_local=True)
 
 
-def _told(words: Words, moment: Moment) -> str:
+def _told(words: Words, moment: TimelineEntry) -> str:
     event = moment.event
     if moment.key == "entry":
         bound = words(f"timeline.{stated_resolution(moment.resolution_s)}")

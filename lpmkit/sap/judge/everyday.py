@@ -19,7 +19,7 @@ Rows = Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class UsualRate:
     """The number of changes in so many seconds before the pause."""
 
     changes: int
@@ -28,13 +28,14 @@ class Rate:
     def explains(self, count: int, seconds: float) -> bool:
         """True where so many changes are as usual.
 
-        >>> Rate(20, 1800).explains(1, 30), Rate(20, 1800).explains(12, 30), Rate(0, 1800).explains(1, 30)
+        >>> usual = UsualRate(20, 1800)
+        >>> usual.explains(1, 30), usual.explains(12, 30), UsualRate(0, 1800).explains(1, 30)
         (True, False, False)
         """
         return chance_of(count, seconds, self.changes, self.seconds) >= RARE
 
 
-def usual_rate(case: Case, question: str, changes: Callable[[Rows, Rows], int]) -> Rate:
+def usual_rate(case: Case, question: str, changes: Callable[[Rows, Rows], int]) -> UsualRate:
     """The rate of changes between two looks before the pause, as ``changes`` counts them."""
     looks = [one for one in answers(case.observations, question, case.pause).all if _is_before(case, one)]
     count, seconds = 0, 0.0
@@ -50,7 +51,7 @@ def usual_rate(case: Case, question: str, changes: Callable[[Rows, Rows], int]) 
         if same_way and apart > 0:
             count += changes(rows, looks[0].rows or ())
             seconds += apart
-    return Rate(count, seconds)
+    return UsualRate(count, seconds)
 
 
 def _is_before(case: Case, observation: SapObservation) -> bool:
