@@ -237,7 +237,7 @@ def test_a_breach_stops_the_copy_by_one_command_and_the_record_says_why(
     assert events(run, "guard") == [{"what": "made", "text": "a bound of this test is exceeded", "stops": True}]
     assert [one["by"] for one in events(run, "request")] == ["guard"]
     moved = analyse(run).verdict.question("moved")
-    assert moved.answer == "no: stopped — the guard stopped the copy: a bound of this test is exceeded"
+    assert moved.answer == "no: p runs on a as before; the guard stopped the copy: a bound of this test is exceeded"
 
 
 def test_a_breach_is_only_told_where_the_order_does_not_say_stop(

@@ -150,4 +150,5 @@ def test_the_last_list_stands_with_its_age_while_nobody_answers(tmp_path: Path) 
     silent = SapObservation("BX5", "jobs", "", 4, 5, 6, None, "rfc: <no> answer")
     text = plain_board(a_run(tmp_path, was, silent)).data
     assert "STANDS" in text
-    assert "no answer since: rfc: &lt;no&gt; answer" in text
+    assert "SAP not reachable since" in text
+    assert "rfc: &lt;no&gt; answer" in text

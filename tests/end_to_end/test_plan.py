@@ -100,7 +100,7 @@ def _most_at_once(folder: Run) -> int:
         if event.kind != "moving":
             continue
         of_this = [later for later in events[number + 1 :] if later.data.get("partition") == event.data["partition"]]
-        if of_this[0].kind == "put-back":
+        if of_this and of_this[0].kind == "put-back":
             ended_ns = of_this[0].wall_ns
         else:
             phases = [one for one in Run(event.data["run"]).events() if one.kind == "phase"]
