@@ -968,7 +968,9 @@ def test_a_stale_pvid_is_read_again_and_not_zoned() -> None:
 @pytest.mark.parametrize(
     ("source", "target", "verdict"),
     [
-        ("EA350_038", "EA340_039", Verdict.PASS),
+        ("EA340_039", "EA350_038", Verdict.PASS),
+        ("EA350_038", "EA340_039", Verdict.UNKNOWN),
+        ("EA340_039", "EA340_039", Verdict.UNKNOWN),
         ("EM340_039", "AM740_088", Verdict.FAIL),
         ("EM340_038", "EM350_085", Verdict.UNKNOWN),
         ("EA320_061", "EA320_061", Verdict.UNKNOWN),
