@@ -94,6 +94,11 @@ class Validation:
     wall_ns: int
     disks: bool = False
 
+    @property
+    def is_refused(self) -> bool:
+        """True where the firmware answered, and refused."""
+        return self.status is not None and not self.passed
+
     def is_fresh(self, minutes: float, now_ns: int) -> bool:
         return 0 <= now_ns - self.wall_ns <= minutes * 60e9
 

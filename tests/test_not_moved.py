@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lpmkit.analysis.not_moved import Interruption, interruptions, why_it_stayed
+from lpmkit.analysis.not_moved import AT_HOME, Interruption, interruptions, why_it_stayed
+from lpmkit.migration.phases import Observation
 from lpmkit.timeline import Event
 
 ORDER = {"partition": "bxaix85", "source": "bvio82", "target": "bvio83"}
@@ -16,8 +17,8 @@ RECOVERY = (
 )
 
 
-def phase(name: str, why: str = "") -> tuple[str, dict[str, object]]:
-    return "phase", {"phase": name, "why": why}
+def phase(name: str, why: str = "", **more: object) -> tuple[str, dict[str, object]]:
+    return "phase", {"phase": name, "why": why, **more}
 
 
 def events(*told: tuple[str, dict[str, object]]) -> list[Event]:
@@ -70,3 +71,12 @@ def test_an_interruption_lasts_until_the_next_phase_and_names_who_recovered() ->
     assert [one.recovered_by for one in interruptions(unnamed, "operator")] == ["operator"]
     lasting = events(*STARTED, phase("needs-recovery"))
     assert list(interruptions(lasting, "operator")) == [Interruption(4, None, 50)]
+
+
+@pytest.mark.parametrize(("seen", "is_home"), [("at-home", True), (None, False), ("broken", False)])
+def test_a_code_tells_that_the_partition_is_on_its_source_and_no_sentence(seen: str | None, is_home: bool) -> None:
+    told = phase("failed", f"{HOME} in other words", seen=seen)
+    assert (why_it_stayed(events(told), ORDER)[0] == "bxaix85 runs on bvio82 as before") is is_home
+    assert Observation.AT_HOME.code == AT_HOME
+    reworded = phase("failed", "it is where it was", seen="at-home")
+    assert why_it_stayed(events(reworded), ORDER)[0] == "bxaix85 runs on bvio82 as before"

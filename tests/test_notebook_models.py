@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import lpmkit
+from lpmkit.checks import Finding, Verdict
 from lpmkit.config import Site
 from lpmkit.errors import UsageError
 from lpmkit.notebook import guide as guides
 from lpmkit.notebook.guide import Guide
 from lpmkit.notebook.models import models
-from lpmkit.runbook import Runbook
-from lpmkit.runs.folder import Run
+from lpmkit.runbook import Runbook, Validation, as_row
+from lpmkit.runs.folder import Run, write_document
 from tests.test_widgets import book, run, site
 
 __all__ = ["book", "run", "site"]
@@ -101,3 +103,26 @@ def test_the_settings_that_come_with_lab_are_ones_that_jupyterlab_has() -> None:
         known = json.loads((schemas / extension / f"{name}.json").read_text())["properties"]
         assert set(settings) <= set(known)
     assert overrides["@jupyterlab/docmanager-extension:plugin"]["autosaveInterval"] == 10
+
+
+def test_under_a_refusal_of_the_firmware_stand_the_failing_checks_and_no_expectation(
+    book: Runbook, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remedy = "Raise the maximum number of virtual adapters."
+    failing = Finding("slots", "Free slot on the target", Verdict.FAIL, "bvio83", {"free": 0}, remedy)
+    passing = Finding("key", "Migration allowed", Verdict.PASS, "bvio83")
+    write_document(run.path, "findings", [as_row(one) for one in (failing, passing)])
+    order = book.order_of(run)
+    answer = Validation(order, False, 1, "HSCLA319 The migrating partition's virtual <adapter>", 0)
+    monkeypatch.setattr(book, "validate", lambda _: answer)
+    guide = Guide(book)
+    guide.run = run
+    shown = guide.validate().data
+    assert "the manager refuses the move" in shown
+    assert shown.index("&lt;adapter&gt;") < shown.index("Failing checks:") < shown.index(remedy)
+    assert "Migration allowed" not in shown
+    assert "Expected" not in shown
+    write_document(run.path, "findings", [as_row(passing)])
+    assert "The checks of lpmkit find no reason" in guide.validate().data
+    monkeypatch.setattr(book, "validate", lambda _: replace(answer, status=None, text="timed out"))
+    assert "the manager gave no answer" in guide.validate().data

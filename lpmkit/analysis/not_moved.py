@@ -9,8 +9,11 @@ from lpmkit.analysis.limits import stopped_by_guard
 from lpmkit.json_values import JsonMapping
 from lpmkit.timeline import Event
 
-#: How the reason of a last phase begins where both managers show the partition on the source, not migrating.
-_AT_HOME = ("runs on the source", "the manager refused: ")
+#: What the managers showed where the partition is on the source, not migrating (`Observation.AT_HOME.code`).
+AT_HOME = "at-home"
+#: How the reason of a last phase began where the managers showed the partition on the source, not migrating, in runs
+#: whose phases have no code of what was seen.
+_AT_HOME_THEN = ("runs on the source", "the manager refused: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,19 @@ def why_it_stayed(events: Sequence[Event], order: JsonMapping) -> tuple[str, ...
     phases = [event for event in events if event.kind == "phase"]
     last = phases[-1]
     phase, why = str(last.data.get("phase")), str(last.data.get("why") or "")
-    if phase == "failed" and why and not why.startswith(_AT_HOME):
+    if phase == "failed" and why and not _was_seen_at_home(last.data):
         return (why,)  # it may be anywhere: the recorder asked for nothing, or somebody else moves it
     cause = _cause(events, phase, last.wall_ns)
     if phase == "needs-recovery":
         return (cause,)
     return f"{order.get('partition', 'the partition')} runs on {order.get('source', 'the source')} as before", cause
+
+
+def _was_seen_at_home(phase: JsonMapping) -> bool:
+    """True where the managers showed the partition on the source, not migrating, when a phase began."""
+    if "seen" in phase:
+        return str(phase["seen"]) == AT_HOME
+    return str(phase.get("why") or "").startswith(_AT_HOME_THEN)
 
 
 def _cause(events: Sequence[Event], phase: str, ended_ns: int) -> str:

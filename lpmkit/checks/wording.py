@@ -5,10 +5,10 @@ A stored run has findings as rows, a survey that was just judged has them as val
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lpmkit.checks.judging import Finding
+from lpmkit.checks.judging import Finding, Verdict
 from lpmkit.json_values import JsonMapping
 
 
@@ -64,6 +64,18 @@ def count_findings(findings: Iterable[Finding]) -> CheckCounts:
 def count_rows(rows: Iterable[JsonMapping]) -> CheckCounts:
     """Count the findings of a stored run."""
     return count((str(row.get("verdict")), bool(row.get("only_firmware"))) for row in rows)
+
+
+def causes_words(causes: Sequence[Finding]) -> str:
+    """The heading over what the checks have against an order that the manager refused.
+
+    >>> causes_words([])
+    "The checks of lpmkit find no reason; the manager's message is all there is."
+    """
+    if not causes:
+        return "The checks of lpmkit find no reason; the manager's message is all there is."
+    failed = causes[0].verdict is Verdict.FAIL
+    return "Failing checks:" if failed else "No check fails. Checks that could not tell:"
 
 
 def facts_text(facts: Mapping[str, object]) -> str:

@@ -175,7 +175,7 @@ def validate(context: click.Context, wanted: MoveArguments, disks: bool, as_json
             next_step=f"`lpmkit attach {run.path}` shows the move.",
         )
     validation = book.validate(run, disks=disks)
-    refused = validation.status is not None and not validation.passed
+    refused = validation.is_refused
     causes = book.causes(run) if refused else ()
     if as_json:
         from lpmkit.control.codes import explain
@@ -285,12 +285,9 @@ def print_validation(validation: Validation, console: Console | None = None) -> 
 
 def print_causes(causes: Sequence[Finding], console: Console | None = None) -> None:
     """Print what lpmkit's own checks have against the order, with remedies; or that they have nothing."""
-    out = console or terminal()
-    if not causes:
-        out.print("The checks of lpmkit find no reason; the manager's message is all there is.")
-        return
-    failed = causes[0].verdict.value == "fail"
-    out.print("Failing checks:" if failed else "No check fails. Checks that could not tell:")
+    from lpmkit.checks.wording import causes_words
+
+    (console or terminal()).print(causes_words(causes))
     for finding in causes:
         _print_finding(finding, console)
 

@@ -54,6 +54,15 @@ class Observation(StrEnum):
     BROKEN = "the migration has failed, is to be recovered, or is left behind on the source"
     UNKNOWN = "not everybody could be asked"
 
+    @property
+    def code(self) -> str:
+        """The observation as run folders keep it.
+
+        >>> Observation.AT_HOME.code
+        'at-home'
+        """
+        return self.name.lower().replace("_", "-")
+
 
 TRANSITIONS: Mapping[tuple[Phase, Observation], Phase] = {
     (Phase.ASKED, Observation.STARTING): Phase.STARTING,

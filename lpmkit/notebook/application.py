@@ -34,7 +34,7 @@ from lpmkit.notebook.record import (
     side_by_side,
     unusual,
 )
-from lpmkit.notebook.tables import expectation_text, findings_table, mapping_table, validation_text
+from lpmkit.notebook.tables import causes_table, expectation_text, findings_table, mapping_table, validation_text
 from lpmkit.notebook.verdict import judged, report_link
 from lpmkit.plan.book import check_plan
 from lpmkit.plan.status import plan_of, plans
@@ -271,9 +271,14 @@ class Application(w.VBox):  # type: ignore[misc] # as above
             raise NotFound("prepared run", "", where="step 1")
         findings = self._book.check(self.run)
         validation = self._book.validate(self.run)
+        below = (
+            causes_table(self._book.causes(self.run))
+            if validation.is_refused
+            else expectation_text(self._book, self.run)
+        )
         return [
             validation_text(validation),
-            expectation_text(self._book, self.run),
+            below,
             findings_table(findings, validation.passed),
             mapping_table(self.run),
         ]

@@ -19,7 +19,15 @@ from lpmkit.notebook.choose import Chooser
 from lpmkit.notebook.live import LiveBoard, plain_board, watch
 from lpmkit.notebook.move import MovePanel, summary_table
 from lpmkit.notebook.record import HomeChooser, RunChooser
-from lpmkit.notebook.tables import escaped, expectation_text, findings_table, mapping_table, table, validation_text
+from lpmkit.notebook.tables import (
+    causes_table,
+    escaped,
+    expectation_text,
+    findings_table,
+    mapping_table,
+    table,
+    validation_text,
+)
 from lpmkit.notebook.verdict import report_link, show_verdict
 from lpmkit.runbook import Runbook, Validation
 from lpmkit.runs.folder import Run
@@ -120,10 +128,12 @@ class Guide:
         return waiting("choose above") if self.run is None else mapping_table(self.run)
 
     def validate(self) -> HTML:
-        """The manager's validation, and what to expect of the move."""
+        """The manager's validation, and what to expect of the move; under a refusal what the checks find."""
         if self.run is None:
             return waiting("choose above")
         self._validation = self.book.validate(self.run)
+        if self._validation.is_refused:
+            return HTML(validation_text(self._validation).data + causes_table(self.book.causes(self.run)).data)
         return HTML(validation_text(self._validation).data + expectation_text(self.book, self.run).data)
 
     # -- the move ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from IPython.display import HTML
 
 from lpmkit.checks import Finding
-from lpmkit.checks.wording import count_findings, facts_text
+from lpmkit.checks.wording import causes_words, count_findings, facts_text
+from lpmkit.control.codes import explain
 from lpmkit.errors import UsageError
 from lpmkit.plots.colours import SIGNS, sign_colour
 from lpmkit.runbook import Runbook, Validation
@@ -56,10 +57,7 @@ def findings_table(findings: Sequence[Finding], validated: bool | None = None) -
     order = ["fail", "unknown", "warn"]
     urgent = [one for one in findings if one.verdict.value in order and not one.only_firmware]
     rows = [_finding_row(one) for one in sorted(urgent, key=lambda finding: order.index(finding.verdict.value))]
-    head = "".join(
-        f"<th style='text-align:left'>{name}</th>" for name in ("verdict", "check", "facts", "remedy, owner")
-    )
-    table_of = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>" if rows else ""
+    table_of = _findings_rows(rows) if rows else ""
     folds = (
         ("validated" if validated else "left to the validation", [one for one in findings if one.only_firmware]),
         ("passed", [one for one in findings if one.verdict.value == "pass"]),
@@ -68,6 +66,23 @@ def findings_table(findings: Sequence[Finding], validated: bool | None = None) -
     return HTML(
         f"<p><b>Checks: {count_findings(findings).words(validated)}</b></p>{table_of}"
         + "".join(_folded(name, members) for name, members in folds)
+    )
+
+
+def _findings_rows(rows: Sequence[str]) -> str:
+    head = "".join(
+        f"<th style='text-align:left'>{name}</th>" for name in ("verdict", "check", "facts", "remedy, owner")
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def causes_table(causes: Sequence[Finding]) -> HTML:
+    """What lpmkit's own checks have against an order that the manager refused, with remedies; or that they have
+    nothing.
+    """
+    words = causes_words(causes)
+    return HTML(
+        f"<p><b>{escaped(words)}</b></p>" + (_findings_rows([_finding_row(one) for one in causes]) if causes else "")
     )
 
 
@@ -101,10 +116,13 @@ def validation_text(validation: Validation) -> HTML:
     if validation.passed:
         text = f" <code>{escaped(validation.text)}</code>" if validation.text else ""
         return HTML(f"<p>✓ Validation passed at {at}.{text}</p>")
+    if validation.status is None:
+        return HTML(f"<p>✗ <b>Not validated at {at}: the manager gave no answer.</b> {escaped(validation.text)}</p>")
+    meanings = "".join(f"<li>{escaped(code.sentences())}</li>" for code in explain(validation.text))
     return HTML(
         f"<p>✗ <b>Validation failed at {at}: the manager refuses the move</b> "
         f"(exit status {escaped(validation.status)}):</p>"
-        f"<pre>{escaped(validation.text)}</pre>"
+        f"<pre>{escaped(validation.text or '(no message)')}</pre>" + (f"<ul>{meanings}</ul>" if meanings else "")
     )
 
 

@@ -193,7 +193,7 @@ class MigrationMonitor:
             now = self.state = next_state(self.state, seen)
         if now.phase is not was:
             still_down = self.inactive and now.seen is Observation.ARRIVED
-            self._record_transition(was, now.phase, INACTIVE_ARRIVED if still_down else str(now.seen or ""))
+            self._record_transition(was, now.phase, INACTIVE_ARRIVED if still_down else str(now.seen or ""), now.seen)
 
     def _is_refused(self, seen: Observation) -> bool:
         """Tell whether the command was refused, so that what the managers show is not this run's migration; ends the
@@ -203,7 +203,7 @@ class MigrationMonitor:
             return False
         text, since_ns = self._refusal
         if seen is Observation.AT_HOME and self.state.phase is Phase.ASKED:
-            self._enter(Phase.FAILED, f"the manager refused: {text}")
+            self._enter(Phase.FAILED, f"the manager refused: {text}", seen)
             return True
         if seen not in (Observation.STARTING, Observation.COPYING):
             return False
@@ -297,18 +297,18 @@ class MigrationMonitor:
             self._refusal = (reply.text, self._clock.mono_ns())
             reading = self._reading(self.source)
             if reading is not None and observe(reading, None) is Observation.AT_HOME:
-                self._enter(Phase.FAILED, f"the manager refused: {reply.text}")
+                self._enter(Phase.FAILED, f"the manager refused: {reply.text}", Observation.AT_HOME)
         return reply.status
 
-    def _enter(self, phase: Phase, why: str) -> None:
+    def _enter(self, phase: Phase, why: str, seen: Observation | None = None) -> None:
         with self._turn:
             was = self.state.phase
             self.state = replace(self.state, phase=phase, seen=None, times=0)
-        self._record_transition(was, phase, why)
+        self._record_transition(was, phase, why, seen)
 
-    def _record_transition(self, was: Phase, phase: Phase, why: str) -> None:
+    def _record_transition(self, was: Phase, phase: Phase, why: str, seen: Observation | None) -> None:
         self.rates.entered(phase, self._clock.mono_ns())
-        self._event("phase", phase=phase.value, was=was.value, why=why)
+        self._event("phase", phase=phase.value, was=was.value, why=why, seen=seen.code if seen else None)
 
     def _event(self, kind: str, /, **data: Any) -> None:
         self._post(lambda writer: writer.event("recorder", kind, **data))

@@ -122,7 +122,8 @@ def _before_after(found: DatabaseAnalysis) -> Iterator[tuple[str, str, str, str,
             old, new = _first(before.get(name), column), _first(after.get(name), column)
             if old is not None or new is not None:
                 what = f"{label} {column.replace('_', ' ')}".strip()
-                yield what, old or "not known", new or "not known", *_compared(old, new)
+                compare = _counted_on if (name, column) in _COUNTERS else _compared
+                yield what, old or "not known", new or "not known", *compare(old, new)
     yield from _populations(before.get("population"), after.get("population"), found.kept)
     if found.kept is not None:
         there, lost = f"{found.kept.same} of them still there", bool(found.kept.lost)
@@ -138,6 +139,10 @@ _ROWS = (
     ("database", "database", ("open_mode", "log_mode", "database_role")),
     ("redo log", "redo", ("sequence",)),
 )
+
+
+#: What counts on while a database works: the sequence of the log rises with every switch (`ORACLE-REF`, V$LOG).
+_COUNTERS = {("redo", "sequence")}
 
 
 def _first(rows: Sequence[JsonMapping] | None, column: str) -> str | None:
@@ -159,11 +164,23 @@ def _compared(old: str | None, new: str | None) -> tuple[str, bool]:
     return ("same", False) if old == new else ("changed", True)
 
 
+def _counted_on(old: str | None, new: str | None) -> tuple[str, bool]:
+    """A counter before and after: that it rises is no deviation, that it falls is one.
+
+    >>> _counted_on("812", "814"), _counted_on("812", "1")
+    (('changed (2 more)', False), ('changed', True))
+    """
+    if old is None or new is None or not (old.isdigit() and new.isdigit()) or int(new) <= int(old):
+        return _compared(old, new)
+    return f"changed ({int(new) - int(old)} more)", False
+
+
 def _populations(
     before: Sequence[JsonMapping] | None, after: Sequence[JsonMapping] | None, kept: SessionsRetained | None
 ) -> Iterator[tuple[str, str, str, str, bool]]:
-    """Sessions by type and status. People log off all the time: a change wants a look only where a long-lived session
-    is missing, or where nothing is known of them.
+    """Sessions by type and status. People log off all the time: a change of theirs wants a look only where a long-lived
+    session is missing, or where nothing is known of them. Slaves of background processes are
+    started on demand (`ORACLE-BGP`): the others want a look only where the oldest session is another one.
     """
     if before is None or after is None:
         return
@@ -174,9 +191,15 @@ def _populations(
             for row in (old.get(key), new.get(key))
         ]
         what, differs = f"sessions {key[0]} {key[1]}", texts[0] != texts[1]
-        if not differs or kept is None or kept.lost or key[0] != "USER":
-            yield what, texts[0], texts[1], *_compared(texts[0], texts[1])
-            continue
         more = int((new.get(key) or {}).get("count") or 0) - int((old.get(key) or {}).get("count") or 0)
-        number = f"{abs(more)} {'more' if more > 0 else 'fewer'}; " if more else ""
-        yield what, texts[0], texts[1], f"changed ({number}all {kept.before} long-lived sessions are there)", False
+        number = f"{abs(more)} {'more' if more > 0 else 'fewer'}" if more else ""
+        if not differs:
+            yield what, texts[0], texts[1], "same", False
+        elif key[0] != "USER":
+            oldest = [(row or {}).get("oldest_logon") for row in (old.get(key), new.get(key))]
+            yield what, texts[0], texts[1], f"changed ({number})" if number else "changed", oldest[0] != oldest[1]
+        elif kept is None or kept.lost:
+            yield what, texts[0], texts[1], "changed", True
+        else:
+            there = f"all {kept.before} long-lived sessions are there"
+            yield what, texts[0], texts[1], f"changed ({number}; {there})" if number else f"changed ({there})", False
