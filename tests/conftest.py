@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
+
+# Whoever does without compiled files elsewhere has them here all the same: each worker would read, rewrite and compile
+# every test anew, and each of the thousand processes that tests start all of lpmkit.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 #: What mostly waits, and is therefore begun first by every worker.
 LONG = ("tests/end_to_end/", "tests/browser/", "tests/accuracy/")

@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import papermill
 import pytest
 
 from lpmkit.notebook.models import copy_models, models
@@ -19,6 +18,8 @@ def _run(model: str, folder: Path, **parameters: Any) -> Any:
     """A model run from clean by papermill with other parameters; the copy with its outputs is written into
     ``folder``.
     """
+    import papermill  # noqa: PLC0415 - costs two seconds, which only the worker with these tests pays
+
     source = next(path for path in models() if path.stem == model)
     return papermill.execute_notebook(
         str(source),
