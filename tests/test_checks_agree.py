@@ -25,7 +25,7 @@ WELL = Guest(
 )
 #: Faults of things that this partition has not.
 OF_FIBRE = {"wwpn-not-zoned", "wwpn-not-masked", "fc-ports-full"}
-ELSEWHERE = {*OF_FIBRE, "no-link", "pool-missing", "sap-licence-missing"}
+ELSEWHERE = {*OF_FIBRE, "no-link", "pool-missing", "sap-licence-missing", "node-down"}
 #: Attributes that only systems under an HMC have.
 UNDER_AN_HMC = {"sriov-port", "simplified-restart"}
 LANDSCAPE = [name for name, kind in KINDS.items() if kind.where == "landscape"]

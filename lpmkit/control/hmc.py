@@ -353,20 +353,25 @@ class Hmc(ManagedSystem):
         return self._ask(["lshwres", "-r", "virtualio", "--rsubtype", "vnic", "--level", "lpar"], VNIC, read_vnics)
 
     def sriov_ports(self) -> tuple[SriovPort, ...]:
-        """The physical SR-IOV ports; none where the HMC's release has no such listing."""
-        if not self._knows("sriov"):
-            return ()
-        return self._ask(
-            ["lshwres", "-r", "sriov", "--rsubtype", "physport", "--level", "eth"], SRIOV_PORT, read_sriov_ports
-        )
+        """The physical SR-IOV ports, of Ethernet and of RoCE adapters; none where the HMC's release has no such
+        listing.
+
+        A port of a RoCE adapter is listed at that level only, whatever runs over it (A `HMCMCP`).
+        """
+        return self._sriov("physport", SRIOV_PORT, lambda level: read_sriov_ports)
 
     def logical_ports(self) -> tuple[SriovLogicalPort, ...]:
         """The logical SR-IOV ports that partitions own, Ethernet and RoCE; none where the system has no SR-IOV port."""
-        question = ["lshwres", "-r", "sriov", "--rsubtype", "logport", "--level"]
-        ports: tuple[SriovLogicalPort, ...] = ()
+        return self._sriov("logport", LOGICAL_PORT, lambda level: partial(read_logical_ports, level=level))
+
+    def _sriov(
+        self, kind: str, listing: Listing, reader_of: Callable[[str], Callable[[str], tuple[Value, ...]]]
+    ) -> tuple[Value, ...]:
+        ports: tuple[Value, ...] = ()
         for level, needs in (("eth", "sriov"), ("roce", "roce")):
             if self._knows(needs):
-                ports += self._ask([*question, level], LOGICAL_PORT, partial(read_logical_ports, level=level))
+                question = ["lshwres", "-r", "sriov", "--rsubtype", kind, "--level", level]
+                ports += self._ask(question, listing, reader_of(level))
         return ports
 
     def memory_pools(self) -> tuple[MemoryPool, ...]:

@@ -56,8 +56,8 @@ PLACES = Listing(
     (("possible_virtual_fc_mappings", "suggested_virtual_fc_mappings"),),
 )
 
-#: Fields of a backing device behind the I/O server's name: id, adapter, port (C), logical port, two capacities,
-#: priority, two limits (D).
+#: Fields of a backing device behind the I/O server's name: id, adapter, port, logical port, two capacities, priority,
+#: two limits (A `HMCMCP`).
 BEHIND_THE_NAME = 9
 
 
@@ -96,9 +96,8 @@ def read_vnics(text: str) -> tuple[VnicAdapter, ...]:
 
         p8vnic01,5,7,"sriov/v1/1/1/0/27004001/2.0/2.0/50/100.0/100.0","sriov/27004001/1/Operational",100,2E8F11005007
 
-    Virtual NICs with their backing devices: ``sriov/VIOS/id/adapter/port/…`` (C, avocado), behind that the logical
-    port, the capacity and the priority (D: taken where they are found); states ``sriov/logical port/active/state``
-    (C).
+    Virtual NICs with their backing devices: ``sriov/VIOS/id/adapter/port/…``, behind that the logical port, two
+    capacities, the priority and two limits; states ``sriov/logical port/active/state`` (A `HMCMCP`).
 
     >>> nic, = read_vnics('p,5,7,sriov/v1/1/2/0/27004001/2.0/2.0/50/100.0/100.0,sriov/27004001/1/Operational,100,'
     ...     '2E8F11005007\n')
@@ -146,8 +145,7 @@ def _with_state(backing: VnicBacking, states: Mapping[str, tuple[bool, str]]) ->
 
 
 def read_sriov_ports(text: str) -> tuple[SriovPort, ...]:
-    r"""``lshwres -r sriov --rsubtype physport --level eth``: fields as monitoring programs ask for them (C); ``state``
-    1 has a link (D).
+    r"""``lshwres -r sriov --rsubtype physport --level eth`` or ``roce``: fields A `HMCMCP`; ``state`` 1 has a link (D).
 
     >>> read_sriov_ports("1,0,prod,U78C9.001.WZS0A1B-P1-C6-T1,1\n")[0].label
     'prod'

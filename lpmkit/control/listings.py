@@ -10,7 +10,8 @@ expression is used.
 
 A `Listing` declares the fields once. It builds ``-F`` and it names the columns of the reply, strictly: a reply with
 one column more or fewer is refused, never shifted. Fields that older levels may not know are in groups of their own;
-a machine that refuses the whole list is asked again without the last group (A `ZIU`: an unknown name is an error, not
+a machine that refuses the whole list is asked again without the group that it names, or the last one (A `ZIU`: an
+unknown name is an error, not
 a blank).
 
 Doubt: that "nothing found" ends with status 0 on every level is recorded for IVM only (`NOVA-IVM`); on an HMC it is
@@ -22,8 +23,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lpmkit.errors import CommandRefused, UnexpectedReply
@@ -195,6 +195,19 @@ class Listing:
         widths = {len(self.fields(groups)): groups for groups in range(len(self.optional) + 1)}
         return self.read(text, widths.get(len(first)))
 
+    def without(self, refusal: str) -> Listing:
+        """The listing less the optional group with a field that a refusal names; less the last one, where it names
+        fields of none or of several.
+
+        >>> listing = Listing(("name", "lpar_id"), (("msp",), ("time_ref",)))
+        >>> listing.without("The invalid attribute is msp.").optional, listing.without("HSCL0001 No.").optional
+        ((('time_ref',),), (('msp',),))
+        """
+        words = set(re.findall(r"\w+", refusal))
+        named = [group for group in self.optional if words.intersection(group)]
+        (dropped,) = named if len(named) == 1 else (self.optional[-1],)
+        return replace(self, optional=tuple(group for group in self.optional if group is not dropped))
+
     def _row(self, line: str, fields: tuple[str, ...]) -> dict[str, str]:
         values = split(line)
         if len(values) != len(fields):
@@ -238,25 +251,36 @@ class Manager:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._groups: dict[Listing, int] = {}
+        self._known: dict[Listing, Listing] = {}
 
     def ask(self, arguments: Sequence[str], listing: Listing, reader: Callable[[str], Value]) -> Value:
         """The value that ``reader`` makes of the answer, whose columns are exactly those of the question.
 
-        Raises `CommandRefused` in the words of the first refusal when asking for fewer fields does not help either.
+        A group of fields with one that the refusal names is asked no more (`ZIU`: "the invalid attribute is"), or,
+        where it names none, the last group. Raises `CommandRefused` in the words of the first refusal when asking for
+        fewer fields does not help either.
         """
         refusals: list[CommandRefused] = []
-        for groups in range(self._groups.get(listing, len(listing.optional)), -1, -1):
-            reply = self._session.run([*arguments, *listing.question(groups)])
-            understood_columns = partial(listing.read, groups=groups)
+        asked = self._known.get(listing, listing)
+        while True:
+            reply = self._session.run([*arguments, *asked.question()])
             try:
-                understood(reply, understood_columns)
+                rows = understood(reply, asked.read)
             except CommandRefused as refusal:
                 refusals.append(refusal)
+                if not asked.optional:
+                    raise refusals[0] from None
+                asked = asked.without(refusal.answered or "")
                 continue
-            self._groups[listing] = groups
-            return understood(reply, reader)
-        raise refusals[0]
+            self._known[listing] = asked
+            if asked.optional == listing.optional[: len(asked.optional)]:
+                return understood(reply, reader)
+            # The columns alone do not say which group is missing.
+            return understood(replace(reply, output="".join(f"{_named(row)}\n" for row in rows)), reader)
+
+
+def _named(row: Mapping[str, str]) -> str:
+    return join([f"{name}={value}" for name, value in row.items()])
 
 
 def known(value: str | None) -> str | None:

@@ -32,7 +32,7 @@ def _list_faults(context: click.Context, _option: click.Parameter, wanted: bool)
 @click.option(
     "--landscape",
     type=FILE,
-    help="Which frames and partitions there are: a file or a built-in name (js22, p7pair, p8pair, estate).",
+    help="Which frames and partitions there are: a file or a built-in name (js22, p7pair, p8pair, p10pair, estate).",
 )
 @click.option("--directory", type=FILE, help="Where keys, ssh_config and site.yaml go; a temporary one by default.")
 @click.option("--truth", type=FILE, help="Where what really happened is written, one JSON object a line.")

@@ -154,6 +154,24 @@ class SriovPort:
     location: str
     label: str = ""
     link_up: bool = True
+    #: The level at which a manager lists it: ``eth``, or ``roce`` for the port of a RoCE adapter (`HMCMCP`).
+    level: str = "eth"
+
+
+@dataclass(frozen=True, slots=True)
+class StoragePool:
+    """A shared storage pool and the cluster of I/O servers that serves it; nodes that are ``down`` are still members."""
+
+    cluster: str
+    cluster_id: str
+    name: str
+    size_mb: int
+    servers: tuple[str, ...]
+    down: tuple[str, ...] = ()
+
+    def serves(self, server: str) -> bool:
+        """Whether an I/O server is a node that works."""
+        return server in self.servers and server not in self.down
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +252,8 @@ class Frame:
 class VirtualDisk:
     """A virtual target device: what the client sees as a disk, and what backs it on the VIOS.
 
-    ``kind`` is ``lun``, ``logical_volume``, ``file`` or ``optical``. ``volume_group`` is the client's.
+    ``kind`` is ``lun``, ``pool_unit`` (a logical unit of a shared storage pool, ``backing`` is its name and
+    identifier), ``logical_volume``, ``file``, ``optical`` or ``tape``. ``volume_group`` is the client's.
     """
 
     vtd: str
@@ -312,6 +331,17 @@ class Vnic:
     mac: str
     port_vlan_id: int
     backing: tuple[Backing, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogicalPort:
+    """A logical SR-IOV port that a partition owns itself; a ``migratable`` one has a virtual device to fall back on."""
+
+    adapter: int
+    port: int
+    number: str
+    migratable: bool = False
+    capacity: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,6 +449,7 @@ class Partition:
     oracle_around: tuple[tuple[str, tuple[str, ...]], ...] = ()
     fc: tuple[FcPair, ...] = ()
     vnics: tuple[Vnic, ...] = ()
+    logical_ports: tuple[LogicalPort, ...] = ()
     npiv_disks: tuple[NpivDisk, ...] = ()
     pool: int = 0
     max_virtual_slots: int = 10
@@ -497,6 +528,7 @@ class World:
     fabrics: tuple[Fabric, ...] = ()
     masked: tuple[tuple[str, tuple[str, ...]], ...] = ()
     hmcs: tuple[Hmc, ...] = ()
+    storage_pools: tuple[StoragePool, ...] = ()
     #: Managers whose SSH is as old as they are; see `lpmkit.simulator.old_ssh`.
     old_ssh: bool = False
 
@@ -565,6 +597,10 @@ class World:
     def luns_of(self, wwpn: str) -> tuple[str, ...]:
         """The LUNs that the storage lets a WWPN see (masking)."""
         return next((luns for name, luns in self.masked if name == wwpn), ())
+
+    def pool_of(self, server: str) -> StoragePool | None:
+        """The shared storage pool whose cluster an I/O server is a node of."""
+        return next((pool for pool in self.storage_pools if server in pool.servers), None)
 
     def migrations_on(self, frame: str, kind: str = "active") -> int:
         """How many moves of a kind a frame takes part in, on either end."""

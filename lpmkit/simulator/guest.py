@@ -178,6 +178,8 @@ def _disks(world: World, frame: Frame, found: Partition) -> tuple[GuestDisk, ...
             continue
         backing = frame.server(found.scsi[0].server).disk(mapped.backing)
         pvid = backing.pvid if backing is not None else f"00{frame.serial[-6:].lower()}0badcafe"
+        if mapped.kind == "pool_unit":
+            pvid = f"00{mapped.backing[-14:]}"
         size = backing.size_mb if backing is not None else 20480
         disks.append(GuestDisk(f"hdisk{len(disks)}", pvid, mapped.volume_group or "None", size))
     for each in found.npiv_disks:

@@ -20,6 +20,7 @@ from lpmkit.simulator.chassis import (
     FcPort,
     Frame,
     Hmc,
+    LogicalPort,
     Memory,
     NpivDisk,
     Partition,
@@ -28,6 +29,7 @@ from lpmkit.simulator.chassis import (
     ScsiPair,
     Sea,
     SriovPort,
+    StoragePool,
     Vios,
     VirtualDisk,
     Vnic,
@@ -49,7 +51,7 @@ class LandscapeError(Exception):
 
 def load(path: Path | None = None) -> World:
     """Read a landscape: a file, or the name of one that comes with the simulator (``js22``, the default, ``p7pair``,
-    ``p8pair`` or ``estate``).
+    ``p8pair``, ``p10pair`` or ``estate``).
     """
     path = path or BUILT_IN / "js22.yaml"
     if not path.is_file() and str(path) == "estate":
@@ -100,6 +102,7 @@ def _world(entry: Entry) -> World:
         fabrics=tuple(_fabric(name, zones) for name, zones in entry.get("fabrics", {}).items()),
         masked=tuple((wwpn, tuple(map(str, seen))) for wwpn, seen in storage.get("masked", {}).items()),
         old_ssh=bool(entry.get("old_ssh", False)),
+        storage_pools=tuple(_storage_pool(each) for each in storage.get("pools", ())),
         hmcs=tuple(Hmc(**{key: str(value) for key, value in hmc.items()}) for hmc in entry.get("hmcs", ())),
     )
 
@@ -145,6 +148,11 @@ def _pool(entry: Entry) -> Pool:
 
 def _lun(name: str, facts: Entry) -> Disk:
     return Disk("", str(facts["pvid"]), str(facts["unique_id"]), int(facts.get("size_mb", 51200)), lun=str(name))
+
+
+def _storage_pool(entry: Entry) -> StoragePool:
+    cluster, cluster_id, name = (str(entry[key]) for key in ("cluster", "cluster_id", "name"))
+    return StoragePool(cluster, cluster_id, name, int(entry["size_mb"]), tuple(entry["servers"]))
 
 
 def _fabric(name: str, zones: Entry) -> Fabric:
@@ -228,6 +236,8 @@ def _partition(entry: Entry, here: Sequence[Partition], frame: Frame | None) -> 
         ),
         fc=_fc(entry.get("fc", ()), here),
         vnics=tuple(_vnic(each) for each in entry.get("vnics", ())),
+        logical_ports=tuple(_logical_port(each) for each in entry.get("logical_ports", ())),
+        attributes=tuple((str(name), str(value)) for name, value in entry.get("attributes", {}).items()),
         npiv_disks=tuple(NpivDisk(str(each["lun"]), each.get("volume_group")) for each in entry.get("npiv_disks", ())),
         pool=int(entry.get("pool", 0)),
         max_virtual_slots=int(entry.get("max_virtual_slots", 10)),
@@ -291,6 +301,10 @@ def _ethernets(entry: Entry) -> tuple[Ethernet, ...]:
 def _vnic(entry: Entry) -> Vnic:
     backing = tuple(Backing(**{**each, "logical_port": str(each["logical_port"])}) for each in entry["backing"])
     return Vnic(int(entry["slot"]), str(entry["mac"]), int(entry["port_vlan_id"]), backing)
+
+
+def _logical_port(entry: Entry) -> LogicalPort:
+    return LogicalPort(**{**entry, "number": str(entry["number"])})
 
 
 def _rmc_state(state: str, host: bool) -> str:

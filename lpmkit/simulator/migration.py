@@ -479,9 +479,8 @@ def _question(world: World, order: Order) -> Question:
     found: Partition | None = world.partition(order.source, order.partition)
     if found is None or order.target is None:
         raise KeyError(order.partition)
-    return Question(
-        world, found, world.frame(order.source), world.frame(order.target), order.wishes, order.disks_tested
-    )
+    ends = world.frame(order.source), world.frame(order.target)
+    return Question(world, found, *ends, order.wishes, order.disks_tested, order.ports_required)
 
 
 def _noted(world: World, move: Move, template: recalled.LogTemplate) -> World:

@@ -60,6 +60,7 @@ def begun(world: World, number: int, order: Order) -> World:
         scsi=places.scsi,
         fc=places.fc,
         vnics=places.vnics,
+        logical_ports=places.logical_ports,
         pool=0 if pool is None else pool.number,
         migration=migration,
         is_shell=True,

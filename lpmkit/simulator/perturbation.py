@@ -10,6 +10,7 @@ from lpmkit.simulator.chassis import (
     NOT_ACTIVATED,
     Disk,
     Frame,
+    LogicalPort,
     Partition,
     PhysicalSlot,
     ScsiPair,
@@ -117,6 +118,17 @@ def _with_adapter(moved: Partition) -> Partition:
     return replace(moved, physical_slots=(slot,))
 
 
+def _with_logical_port(moved: Partition) -> Partition:
+    port = LogicalPort(1, 0, "27004003")
+    return replace(moved, logical_ports=(*moved.logical_ports, port))
+
+
+def _nodes_down(world: World, moved: Partition, fault: Fault) -> World:
+    """The I/O servers of the targets do not work in the cluster of their shared storage pool."""
+    away = tuple(server.name for frame in world.frames if frame.name != moved.frame for server in frame.servers)
+    return replace(world, storage_pools=tuple(replace(pool, down=away) for pool in world.storage_pools))
+
+
 def _other_vlan(world: World, moved: Partition, fault: Fault) -> World:
     def bridging(server: Vios) -> Vios:
         sea = server.sea
@@ -215,7 +227,8 @@ CHANGES: dict[str, Change] = {
     "huge-pages": _saying(curr_num_huge_pages="16", pend_num_huge_pages="16", run_num_huge_pages="16"),
     "bsr-arrays": _saying(bsr_arrays="1"),
     "hea-port": _saying(lhea_logical_ports="23000000/1/1/5/none"),
-    "sriov-port": _saying(sriov_eth_logical_ports="27004003/1/0"),
+    "sriov-port": _on_partition(_with_logical_port),
+    "node-down": _nodes_down,
     "simplified-restart": _saying(simplified_remote_restart_capable="1"),
     "error-path-reporting": _saying(redundant_err_path_reporting="1"),
     "work-group": _saying(work_group_id="1"),

@@ -21,6 +21,7 @@ from lpmkit.simulator.chassis import (
     FcPair,
     FcPort,
     Frame,
+    LogicalPort,
     Partition,
     ScsiPair,
     Vios,
@@ -165,6 +166,12 @@ def luns_behind(source: Frame, pair: ScsiPair) -> list[tuple[VirtualDisk, Disk]]
     return [(mapped, disk) for mapped, disk in found if disk is not None]
 
 
+def in_the_pool(world: World, server: str, other: str) -> bool:
+    """Whether another I/O server works in the cluster of the shared storage pool that this one serves."""
+    pool = world.pool_of(server)
+    return pool is not None and pool.serves(other)
+
+
 def _unreached(frame: Frame, server: Vios) -> bool:
     """Whether the console does not reach an I/O server; an IVM always reaches itself."""
     return frame.hmc is not None and server.rmc_state != "active"
@@ -175,6 +182,9 @@ def can_serve(world: World, source: Frame, target: Frame, server: Vios, pair: Sc
     if _unreached(target, server):
         return False
     used = {disk.backing for _, one in world.scsi_of(target, server.name) for disk in one.disks}
+    for mapped in pair.disks:
+        if mapped.kind == "pool_unit" and not in_the_pool(world, pair.server, server.name):
+            return False
     for _, disk in luns_behind(source, pair):
         there = seen_by(server, disk)
         if there is None or there.volume_group is not None or there.name in used:
@@ -220,6 +230,9 @@ class Placement:
     fc: tuple[FcPair, ...]
     vnics: tuple[Vnic, ...]
     homeless: tuple[tuple[str, int], ...] = ()
+    logical_ports: tuple[LogicalPort, ...] = ()
+    #: Numbers of migratable logical ports without a place.
+    portless: tuple[str, ...] = ()
 
 
 def place(world: World, moved: Partition, source: Frame, target: Frame, wishes: Wishes) -> Placement:
@@ -242,7 +255,8 @@ def place(world: World, moved: Partition, source: Frame, target: Frame, wishes: 
         )
     fc, homeless = _place_fc(world, moved, target, wishes, slots)
     vnics, without = _place_vnics(moved, target, wishes)
-    return Placement(tuple(scsi), fc, vnics, (*homeless, *without))
+    ports, portless = _place_ports(moved, target)
+    return Placement(tuple(scsi), fc, vnics, (*homeless, *without), ports, portless)
 
 
 def _slot(taken: set[int], wish: Wish | None) -> int:
@@ -332,6 +346,20 @@ def _place_vnics(
             continue
         made.append(replace(nic, backing=tuple(backing)))
     return tuple(made), tuple(homeless)
+
+
+def _place_ports(moved: Partition, target: Frame) -> tuple[tuple[LogicalPort, ...], tuple[str, ...]]:
+    """Migratable logical ports on physical ports of the target that have a link, each on one of its own.
+
+    How a manager chooses is not known (D).
+    """
+    free = [port for port in target.sriov if port.link_up]
+    wanted = [port for port in moved.logical_ports if port.migratable]
+    made = tuple(
+        replace(old, adapter=new.adapter, port=new.port, number=f"2700{new.adapter}{new.port:02d}9")
+        for old, new in zip(wanted, free, strict=False)
+    )
+    return made, tuple(port.number for port in wanted[len(made) :])
 
 
 def _backing(

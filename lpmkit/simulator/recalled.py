@@ -8,7 +8,7 @@ wording of the DR manager.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from lpmkit.simulator.placement import Wishes, fc_ports_for, movers, place, scsi
 from lpmkit.simulator.shells.reply import Reply
 
 if TYPE_CHECKING:
-    from lpmkit.simulator.chassis import Backing, Frame, Partition, Vios, World
+    from lpmkit.simulator.chassis import Backing, Frame, Partition, StoragePool, Vios, World
 
 # --- the pseudo-device of a mover -----------------------------------------------------------------------------------
 # Names and values of the attributes are seen (`RHDISK0`); the descriptions are recalled.
@@ -267,6 +267,15 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "shared-memory": (
         "VIOSE01042056-0136",
         "The partition {partition} uses shared memory, and the destination has no paging device for it.",
+    ),
+    "pool-unit": (
+        "VIOSE01042067-0143",
+        "The logical unit {backing} of the virtual target device {vtd} is not available to the virtual I/O servers "
+        "of {system}.",
+    ),
+    "sriov-room": (
+        "VIOSE01042068-0144",
+        "The logical SR-IOV port {number} of partition {partition} has no physical port on {system}.",
     ),
     "serial": (
         "VIOSE01042057-0137",
@@ -589,6 +598,22 @@ def vasistat_page(device: str, elapsed_s: float, out_bytes: int, in_bytes: int, 
             f"Bytes Left to Transfer: {stream.left_bytes}",
         ]
     return "\n".join([*head, *body, *tail]) + "\n"
+
+
+# --- shared storage pools -------------------------------------------------------------------------------------------
+NO_CLUSTER = "Cluster does not exist."
+
+
+def cluster_page(pool: StoragePool, nodes: Sequence[tuple[Vios, Frame]]) -> str:
+    """``cluster -status``: the state of the cluster, then its nodes; one that is down says nothing of the pool."""
+    state = "DEGRADED" if pool.down else "OK"
+    rows = [f"{'Cluster Name':<20} State", f"{pool.cluster:<20} {state}", ""]
+    rows.append(f"    {'Node Name':<16} {'MTM':<20} {'Partition Num':>13}  State  Pool State")
+    for server, frame in nodes:
+        machine = f"{frame.type_model}02{frame.serial}"
+        states = "OK     OK" if pool.serves(server.name) else "DOWN"
+        rows.append(f"    {server.hostname:<16} {machine:<20} {server.lpar_id:>13}  {states}")
+    return "\n".join(rows) + "\n"
 
 
 # --- VIOS -----------------------------------------------------------------------------------------------------------

@@ -24,7 +24,17 @@ from lpmkit.simulator.chassis import (
     Vios,
     World,
 )
-from lpmkit.simulator.placement import Placement, Wish, Wishes, luns_behind, movers, place, seen_by, servers_with_sea
+from lpmkit.simulator.placement import (
+    Placement,
+    Wish,
+    Wishes,
+    in_the_pool,
+    luns_behind,
+    movers,
+    place,
+    seen_by,
+    servers_with_sea,
+)
 from lpmkit.simulator.recalled import message
 
 
@@ -38,6 +48,8 @@ class Question:
     target: Frame
     wishes: Wishes = field(default_factory=Wishes)
     disks_tested: bool = False
+    #: ``--migsriov 2`` moves without the logical ports for which there is no room (`HMC9`).
+    ports_required: bool = True
 
     def placed(self) -> Placement:
         """Where every adapter would be."""
@@ -201,6 +213,11 @@ def _adapters(question: Question) -> Iterator[str]:
         yield message("physical", slot=f"{question.source.planar}-P1-{slot.location}")
     for number in moved.serial_slots:
         yield message("serial", slot=number, partition=moved.name)
+    if any(not port.migratable for port in moved.logical_ports):
+        yield message("sriov", partition=moved.name)
+    wanted = question.active and question.ports_required
+    for port in question.placed().portless if wanted else ():
+        yield message("sriov-room", number=port, partition=moved.name, system=question.target.system_name)
     for name, usually, key, only_active in UNFIT:
         if moved.says(name, usually) != usually and (question.active or not only_active):
             yield message(key, partition=moved.name)
@@ -217,7 +234,6 @@ UNFIT = (
     ("work_group_id", "none", "work-group", True),
     ("migration_disabled", "0", "disabled", False),
     ("mem_mode", "ded", "shared-memory", False),
-    ("sriov_eth_logical_ports", "none", "sriov", False),
 )
 
 
@@ -233,8 +249,11 @@ def _storage(question: Question) -> Iterator[str]:
         for mapped in pair.disks:
             if mapped.kind == "optical":
                 yield message("media", vtd=mapped.vtd, backing=mapped.backing.rsplit("/", 1)[-1])
+            elif mapped.kind == "pool_unit":
+                continue
             elif mapped.kind != "lun" or question.source.server(pair.server).disk(mapped.backing) is None:
                 yield message("backing", vtd=mapped.vtd, backing=mapped.backing)
+    yield from _pool_units(question)
     for server, _, disk in _luns(question):
         for text in _lun(question, server, disk):
             if text not in told:
@@ -245,6 +264,15 @@ def _storage(question: Question) -> Iterator[str]:
         yield message("no-fc-port" if kind == "fc" else "no-nic-port", **facts)
     if question.disks_tested:
         yield from _masking(question)
+
+
+def _pool_units(question: Question) -> Iterator[str]:
+    """Units of a shared storage pool whose server on the target is not in the cluster, or does not work there."""
+    for before, after in zip(question.partition.scsi, question.placed().scsi, strict=True):
+        for mapped in before.disks:
+            if mapped.kind == "pool_unit" and not in_the_pool(question.world, before.server, after.server):
+                facts = {"backing": mapped.backing, "vtd": mapped.vtd, "system": question.target.system_name}
+                yield message("pool-unit", **facts)
 
 
 def _masking(question: Question) -> Iterator[str]:

@@ -105,6 +105,11 @@ def otherwise(record: Record, found: Partition) -> Record:
     return {key: found.says(key.lstrip("-"), value) for key, value in record.items()}
 
 
+def _has_restart(frame: Frame) -> bool:
+    """Whether a system lists remote restart: POWER7 and later (`ZIU`)."""
+    return any(mode.removeprefix("POWER")[:1] in "789" or mode == "POWER10" for mode in frame.compat_modes[1:])
+
+
 def _lpar(
     name: str,
     frame: Frame,
@@ -117,7 +122,7 @@ def _lpar(
     compat_mode: str = "POWER6",
 ) -> dict[str, str]:
     capable = str(int(rmc_state == "active"))
-    power7 = {"suspend_capable": "0", "remote_restart_capable": "0"} if "POWER7" in frame.compat_modes else {}
+    power7 = {"suspend_capable": "0", "remote_restart_capable": "0"} if _has_restart(frame) else {}
     return {
         "name": name,
         "lpar_id": str(lpar_id),
@@ -205,7 +210,8 @@ def profile(frame: Frame, found: Partition) -> Record:
 
 def _logical_ports_of(frame: Frame, found: Partition) -> dict[str, str]:
     """The field of an HMC with SR-IOV adapters; ``none`` where the partition has no logical port."""
-    return {"sriov_eth_logical_ports": found.says("sriov_eth_logical_ports", "none")} if frame.sriov else {}
+    ports = ",".join(f"{port.number}/{port.adapter}/{port.port}" for port in found.logical_ports)
+    return {"sriov_eth_logical_ports": ports or "none"} if frame.sriov else {}
 
 
 def _scsi_of(frame: Frame, pair: ScsiPair) -> str:

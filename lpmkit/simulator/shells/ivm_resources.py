@@ -221,10 +221,10 @@ def vnics(world: World, frame: Frame) -> list[Record]:
     return rows
 
 
-def sriov_ports(world: World, frame: Frame) -> list[Record]:
-    """``lshwres -r sriov --rsubtype physport --level eth``: fields as monitoring programs ask for them (C)."""
+def sriov_ports(world: World, frame: Frame, level: str) -> list[Record]:
+    """``lshwres -r sriov --rsubtype physport --level eth`` or ``roce`` (fields `HMCMCP`)."""
     rows: list[Record] = []
-    for port in frame.sriov:
+    for port in (each for each in frame.sriov if each.level == level):
         used = sum(
             one.capacity
             for found in world.on(frame.name)
@@ -249,21 +249,20 @@ def sriov_ports(world: World, frame: Frame) -> list[Record]:
 
 
 def logical_ports(world: World, frame: Frame) -> list[Record]:
-    """``--rsubtype logport --level eth``: the logical ports of partitions, one for each that has any (fields `OPTEST`,
-    C).
-    """
+    """``--rsubtype logport --level eth``: the logical ports that partitions own (fields `OPTEST`, C)."""
     return [
         {
             "config_id": "0",
             "lpar_name": found.name,
             "lpar_id": str(found.lpar_id),
-            "adapter_id": "1",
-            "logical_port_id": found.says("sriov_eth_logical_ports", "none").split("/")[0],
-            "phys_port_id": "0",
-            "migratable": "0",
+            "adapter_id": str(port.adapter),
+            "logical_port_id": port.number,
+            "phys_port_id": str(port.port),
+            "migratable": str(int(port.migratable)),
+            "capacity": f"{port.capacity:.1f}",
         }
         for found in world.on(frame.name)
-        if found.says("sriov_eth_logical_ports", "none") != "none"
+        for port in found.logical_ports
     ]
 
 

@@ -35,6 +35,7 @@ class Order:
     force: bool
     wishes: Wishes = field(default_factory=Wishes)
     disks_tested: bool = False
+    ports_required: bool = True
 
 
 def understand(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Order | Reply:
@@ -69,6 +70,7 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
         force="--force" in options,
         wishes=wishes,
         disks_tested=options["--npivval"] == "portdisk",
+        ports_required=options["--migsriov"] != "2",
     )
 
 

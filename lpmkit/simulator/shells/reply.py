@@ -49,3 +49,12 @@ def not_found(command: str, shell: str = "ksh") -> Reply:
     'ksh: pcmpath:  not found.\\n'
     """
     return Reply(err=f"{shell}: {command}:  not found.\n", status=127)
+
+
+def at_least(level: str, *numbers: int) -> bool:
+    """Whether a level is as new as these numbers.
+
+    >>> at_least("4.1.0.10", 2, 2), at_least("1.5.2.1-FP-11.1", 2)
+    (True, False)
+    """
+    return [int(part) for part in level.split("-", maxsplit=1)[0].split(".") if part.isdigit()] >= list(numbers)

@@ -112,6 +112,20 @@ def topas(world: World, frame: Frame, arguments: Sequence[str], context: Context
     return Reply(recalled.topas_page(frame.vios.hostname, when, busy, (interface, into, out), "hdisk0", rows))
 
 
+def cluster(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
+    """``cluster -list`` and ``-status -clustername NAME``: the cluster of a shared storage pool (both recalled)."""
+    options = read(arguments, "-clustername", "-list -status -info")
+    pool = world.pool_of(frame.vios.name)
+    if options.unknown is not None or options.missing is not None:
+        return Reply(err="Option flag is not valid\n", status=1)
+    if pool is None or ("-status" in options and options["-clustername"] != pool.cluster):
+        return Reply(err=f"{recalled.NO_CLUSTER}\n", status=1)
+    if "-list" in options:
+        return lines(f"CLUSTER_NAME:    {pool.cluster}", f"CLUSTER_ID:      {pool.cluster_id}")
+    nodes = [(server, one) for one in world.frames for server in one.servers if server.name in pool.servers]
+    return Reply(recalled.cluster_page(pool, nodes))
+
+
 def ioslevel(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
     return lines(frame.vios.level)
 
@@ -179,6 +193,7 @@ HANDLERS: dict[str, Handler] = {
     "lspv": vios_devices.lspv,
     "lspath": vios_devices.lspath,
     "lsnports": vios_devices.lsnports,
+    "cluster": cluster,
     "chkdev": vios_devices.chkdev,
     "lsrep": vios_devices.lsrep,
     "lsvopt": vios_devices.lsvopt,

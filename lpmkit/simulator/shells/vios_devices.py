@@ -10,10 +10,17 @@ from dataclasses import dataclass
 from lpmkit.simulator import recalled
 from lpmkit.simulator.chassis import Disk, Frame, Sea, VirtualDisk, World
 from lpmkit.simulator.shells.options import Options, read
-from lpmkit.simulator.shells.reply import Context, Reply, lines
+from lpmkit.simulator.shells.reply import Context, Reply, at_least, lines
 from lpmkit.simulator.shells.vios_maps import lun_id
 
-KINDS_OF_BACKING = {"lun": "Disk", "logical_volume": "Logical Volume", "file": "File", "optical": "File-backed Optical"}
+KINDS_OF_BACKING = {
+    "lun": "Disk",
+    "pool_unit": "Disk",
+    "logical_volume": "Logical Volume",
+    "file": "File",
+    "optical": "File-backed Optical",
+    "tape": "Tape",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ def devices(world: World, frame: Frame) -> list[Device]:
 
 def _has_lpm_device(level: str) -> bool:
     """The pseudo-device of a mover came with 2.2.2.0 (`RHDISK0`, `IBMDOC:iphc3lpmpseudo`)."""
-    return [int(part) for part in level.split(".") if part.isdigit()] >= [2, 2, 2, 0]
+    return at_least(level, 2, 2, 2, 0)
 
 
 def _disk_description(disk: Disk) -> str:

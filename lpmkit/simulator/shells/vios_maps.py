@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lpmkit.simulator import recalled
 from lpmkit.simulator.chassis import Disk, FcPair, FcPort, Frame, Partition, ScsiPair, Vnic, World
 from lpmkit.simulator.shells.options import Options, read
-from lpmkit.simulator.shells.reply import Context, Reply
+from lpmkit.simulator.shells.reply import Context, Reply, at_least
 
 FLAGS = "-vadapter -fmt -field -plc -type"
 SCSI_FIELDS = ("svsa", "physloc", "clientid", "vtd", "status", "lun", "backing", "bdphysloc")
@@ -28,6 +28,7 @@ class Device:
     lun: str
     backing: str
     physloc: str
+    mirrored: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ def _adapter(world: World, frame: Frame, found: Partition, pair: ScsiPair) -> Ad
     for position, mapped in enumerate(pair.disks):
         disk = frame.vios.disk(mapped.backing) if mapped.kind == "lun" else None
         place = disk_location(world, frame, disk) if disk is not None else ""
-        devices.append(Device(mapped.vtd, f"0x{FIRST_LUN + position:02x}00000000000000", mapped.backing, place))
+        lun = f"0x{FIRST_LUN + position:02x}00000000000000"
+        devices.append(Device(mapped.vtd, lun, mapped.backing, place, _mirrored(frame.vios.level, mapped.kind)))
     client = found.lpar_id if found.holds_memory else 0
     return Adapter(
         f"vhost{pair.vhost}",
@@ -77,6 +79,13 @@ def _adapter(world: World, frame: Frame, found: Partition, pair: ScsiPair) -> Ad
         f"0x{client:08x}",
         tuple(sorted(devices, key=lambda device: device.vtd)),
     )
+
+
+def _mirrored(level: str, kind: str) -> str:
+    """The line of a level from 2.2 on (`SNAP`, `NOVA-IVM`); for a unit of a shared storage pool recalled."""
+    if at_least(level, 2, 2):
+        return "false" if kind == "lun" else "N/A"
+    return ""
 
 
 def lsmap(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Reply:
@@ -121,6 +130,7 @@ def _page(adapter: Adapter) -> str:
             f"{'LUN':<22}{device.lun}",
             f"{'Backing device':<22}{device.backing}",
             f"{'Physloc':<22}{device.physloc}".rstrip() if not device.physloc else f"{'Physloc':<22}{device.physloc}",
+            *([f"{'Mirrored':<22}{device.mirrored}"] if device.mirrored else []),
             "",
         ]
     if not adapter.devices:
