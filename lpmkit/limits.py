@@ -38,6 +38,12 @@ QUANTITIES: Mapping[str, str] = {
 }
 
 
+#: The predicted figure of each quantity (`lpmkit.prediction.prior.FIGURES`).
+PREDICTED_FIGURES: Mapping[str, str] = {
+    quantity: "suspended_s" if quantity == "suspension_s" else quantity for quantity in QUANTITIES
+}
+
+
 class LimitState(StrEnum):
     """The result of holding a figure against a limit."""
 

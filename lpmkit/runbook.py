@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from lpmkit.background.requests import put, withdraw
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.checks.limits import KEY as PREDICTED
-from lpmkit.checks.limits import limit_findings
+from lpmkit.checks.limits import applicable_quantities, limit_findings
 from lpmkit.config import HostSettings, PartitionSettings, RunSettings, Site
 from lpmkit.control.base import Order
 from lpmkit.control.move_options import checked_options
@@ -397,7 +397,8 @@ class Runbook:
             found = replace(found, expected_suspension_s=expected.suspended_s.p90)
         order = self.own_order(run)
         starts_ns = self.clock.wall_ns() + int(self.site.runs.lead_in_s * 1e9)
-        findings = (*examine(found), *limit_findings(self.limits_of(order), order.partition, expected, starts_ns))
+        limits, applicable = self.limits_of(order), applicable_quantities(found)
+        findings = (*examine(found), *limit_findings(limits, order.partition, expected, starts_ns, applicable))
         write_document(run.path, "findings", [as_row(finding) for finding in findings])
         return findings
 

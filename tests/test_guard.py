@@ -138,7 +138,7 @@ def test_a_row_that_cannot_be_read_is_noted_and_ends_nothing() -> None:
 
 def test_the_expected_suspension_is_held_against_limit_clusters_and_fast_start_failover() -> None:
     guard = guard_of({"suspension_s": 2}, time_outs={"PowerHA": 20.0, "GPFS": None})
-    guard.expect(Quantiles(1, 1.5, 1.9))
+    guard.expect({"suspension_s": Quantiles(1, 1.5, 1.9)})
     assert told(guard, at(0, Phase.PREPARED)) == []
     state = {"facts": {"failover": [{"status": "SYNCHRONIZED", "threshold": "6"}]}}
     guard.observed("ora-state-BX5", json.dumps(state).encode())
@@ -146,6 +146,20 @@ def test_the_expected_suspension_is_held_against_limit_clusters_and_fast_start_f
     assert told(guard, at(1)) == ["time-out:fast-start failover of BX5", "suspension"]
     guard.forecast(forecast(suspended=21))
     assert told(guard, at(2)) == ["time-out:PowerHA"]
+
+
+def test_the_other_limits_are_held_against_multiples_of_the_suspension_and_never_stop_a_copy() -> None:
+    guard = guard_of({"suspension_s": 9, "session_outage_s": 3, "job_delay_s": 3, "brown_out_s": 9})
+    session, job = Quantiles(1, 2, 2.9), Quantiles(1, 3, 9)
+    guard.expect({"suspension_s": Quantiles(1, 1.5, 1.9), "session_outage_s": session})
+    assert told(guard, at(0, Phase.PREPARED)) == []
+    effects = {"session_outage_s": Quantiles(1, 2, 3.1), "job_delay_s": job}
+    guard.forecast(replace(forecast(suspended=2), effects=effects))
+    (breach,) = guard.look(at(1))
+    assert (breach.what, breach.may_stop) == ("session-outage", False), "no job was predicted: there is no SAP in it"
+    assert breach.text == "a session outage of 3.1 s is expected (P90), the limit is 3 s"
+    guard.forecast(forecast(suspended=10))
+    assert [one.may_stop for one in guard.look(at(2))] == [True]
 
 
 def test_the_end_of_the_window_is_told_and_before_it_that_it_will_be_missed() -> None:

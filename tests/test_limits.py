@@ -13,10 +13,10 @@ import pytest
 from lpmkit.analysis import AnswerState, analyse, summary
 from lpmkit.analysis.limits import Measured, against, commit_stall, job_delay
 from lpmkit.checks import Verdict, ready
-from lpmkit.checks.limits import limit_findings
+from lpmkit.checks.limits import applicable_quantities, limit_findings
 from lpmkit.config import load_site
 from lpmkit.errors import SiteFileError, UsageError
-from lpmkit.limits import Limit, LimitState, MoveLimits, judge, limits_from_words, read_limits
+from lpmkit.limits import QUANTITIES, Limit, LimitState, MoveLimits, judge, limits_from_words, read_limits
 from lpmkit.migration.status import order_of
 from lpmkit.oracle.state import WaitChange
 from lpmkit.plan import load_plan, save_plan
@@ -26,6 +26,7 @@ from lpmkit.rules.question import Question
 from lpmkit.runs.folder import Run, write_document
 from lpmkit.sap.judge import SapOutcome
 from lpmkit.sap.model import JobStatus
+from lpmkit.survey.model import Survey, SystemFacts
 from tests.made_runs import WALL, Made, S, make
 from tests.scripted_moves import ORDER, move_folder
 
@@ -36,10 +37,11 @@ frames:
 """
 
 
-def expected(p90: float, whole_p90: float = 300.0) -> Prediction:
+def expected(p90: float, whole_p90: float = 300.0, **effects_p90: float) -> Prediction:
+    effects = {name: Quantiles(value / 2, value / 1.5, value) for name, value in effects_p90.items()}
     return Prediction(
         Quantiles(20, 30, 40), Quantiles(60, 100, whole_p90), Quantiles(1, 2, 3), Quantiles(p90 / 2, p90 / 1.5, p90),
-        0.0, 3, "3 moves",
+        0.0, 3, "3 moves", **effects,
     )  # fmt: skip
 
 
@@ -158,11 +160,29 @@ def test_a_prediction_that_breaks_a_limit_is_not_ready_and_no_failure_once_it_wa
     assert analyse(run).verdict.question("checks").state is AnswerState.PASSED
 
 
-def test_a_commit_stall_lasts_as_long_as_the_suspension_at_least() -> None:
-    limits = MoveLimits(commit_stall_s=Limit(fail=2), session_outage_s=Limit(fail=9))
-    assert [(one.key, one.verdict.value) for one in limit_findings(limits, "p", expected(2.5), 0)] == [
-        ("limit-commit-stall", "fail")
-    ]
+EVERY_LIMIT = {
+    "suspension_s": 2,
+    "session_outage_s": 5,
+    "brown_out_s": {"warn": 3},
+    "job_delay_s": 6,
+    "commit_stall_s": 3,
+}
+
+
+def test_every_limit_is_held_before_the_move_against_the_predicted_p90() -> None:
+    limits = read_limits(EVERY_LIMIT)
+    assert set(EVERY_LIMIT) == set(QUANTITIES)
+    told = expected(1.9, session_outage_s=5.1, brown_out_s=4, job_delay_s=5.9)
+    assert {one.key: one.verdict.value for one in limit_findings(limits, "p", told, 0)} == {
+        "limit-suspension": "pass",
+        "limit-session-outage": "fail",
+        "limit-brown-out": "warn",
+        "limit-job-delay": "pass",
+        "limit-commit-stall": "unknown",
+    }, "what was not predicted never passes"
+    of_linux = applicable_quantities(Survey("p", SystemFacts("a"), SystemFacts("b")))
+    assert of_linux == ("suspension_s", "session_outage_s", "brown_out_s"), "neither SAP nor a database is in it"
+    assert len(limit_findings(limits, "p", told, 0, of_linux)) == 3
 
 
 # --- after the move ---------------------------------------------------------------------------------------------------

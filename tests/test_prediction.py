@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lpmkit.prediction.distributions import LogNormal, MoveDistribution, Quantiles, WriteDistribution
+from lpmkit.prediction.distributions import LogNormal, MoveDistribution, Quantiles, WriteDistribution, pooled
+from lpmkit.prediction.effects import FIRST_DAY
 from lpmkit.prediction.forecast import Counting, copy_state, fitted, forecast
 from lpmkit.prediction.history import (
     Forecaster,
@@ -31,7 +32,6 @@ from lpmkit.prediction.prior import (
     by_paging,
     conformal,
     distance,
-    pooled,
     posterior,
     predict,
 )
@@ -487,6 +487,38 @@ def moved(parent: Path, name: str, suspended_s: float | None) -> Path:
     if suspended_s is not None:
         write_document(path, "summary", {"suspension": {"likely": {"best": suspended_s}}})
     return path
+
+
+def test_effects_of_past_moves_are_read_from_their_summaries_and_replace_the_first_days_guess(tmp_path: Path) -> None:
+    path = moved(tmp_path, "felt", 2.0)
+    bounds = {"session_outage_s": (5.0, 7.0), "brown_out_s": (4.0, None), "job_delay_s": (0.0, 0.0)}
+    effects = {name: {"low": low, "high": high} for name, (low, high) in bounds.items()}
+    write_document(path, "summary", {"suspension": {"likely": {"best": 2.0}}, "effects": effects})
+    (one,) = history(tmp_path)
+    assert one.actual.effects == {
+        "session_outage_s": 6.0,
+        "brown_out_s": 4.0,  # the recording ended before it did
+        "job_delay_s": None,  # no job ran
+        "commit_stall_s": None,
+    }
+    assert {row.figure for row in reliability(history(tmp_path))} >= {"suspended_s", "session_outage_s", "brown_out_s"}
+    fresh, taught = predict(one.inputs, count=300), predict(one.inputs, [one] * 8, count=300)
+    assert fresh.session_outage_s is not None
+    assert taught.session_outage_s is not None
+    ratios = [told.session_outage_s.p50 / told.suspended_s.p50 for told in (fresh, taught) if told.session_outage_s]
+    assert ratios == pytest.approx([1.4, 3.0], rel=0.15)
+    assert taught.session_outage_s.p90 / taught.session_outage_s.p10 < 6
+    without = predict(replace(one.inputs, has_sap=False, has_databases=False), count=50)
+    assert (without.job_delay_s, without.commit_stall_s) == (None, None)
+    assert "delay of SAP jobs" in fresh.ranges()
+    assert "delay of SAP jobs" not in without.ranges()
+
+
+def test_a_prediction_of_an_earlier_version_has_no_effects() -> None:
+    told = predict(SAP, count=50).as_data()
+    assert type(predict(SAP, count=50)).from_data(told).as_data() == told
+    old = {name: value for name, value in told.items() if name not in FIRST_DAY}
+    assert type(predict(SAP, count=50)).from_data(old).figure("brown_out_s") is None
 
 
 def test_past_moves_are_read_from_their_folders(tmp_path: Path) -> None:

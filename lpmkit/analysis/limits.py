@@ -85,6 +85,33 @@ def against(limit: Limit, found: Measured) -> tuple[LimitState, str]:
     return state, f"{within}, {word} the warning limit of {limit.warn:g} s"
 
 
+def effects_of(
+    hosts: Sequence[HostAnalysis], sap: Sequence[SapOutcome], databases: Sequence[DatabaseAnalysis]
+) -> dict[str, Measured]:
+    """What the move cost beside the suspension, by the keys of the limits: the worst of all SAP systems and databases;
+    none where there is none.
+    """
+    measured = {"session_outage_s": session_outage(hosts), "brown_out_s": brown_out(hosts)}
+    if sap:
+        measured["job_delay_s"] = _worst([job_delay(outcome) for outcome in sap])
+    if databases:
+        measured["commit_stall_s"] = _worst([commit_stall(database) for database in databases])
+    return measured
+
+
+def _worst(figures: Sequence[Measured]) -> Measured:
+    """The figure with the greatest upper bound; one that is not known to end comes before all, one of which nothing is
+    known after all.
+    """
+
+    def rank(one: Measured) -> float:
+        if one.high_s is not None:
+            return one.high_s
+        return -1.0 if one.low_s is None else float("inf")
+
+    return max(figures, key=rank)
+
+
 def limit_questions(
     limits: MoveLimits,
     hosts: Sequence[HostAnalysis],

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from lpmkit.analysis import wording
 from lpmkit.analysis.coverage import rows as coverage_rows
+from lpmkit.analysis.limits import Measured, effects_of
 from lpmkit.analysis.model import (
     SECOND,
     Analysis,
@@ -68,6 +69,10 @@ def summary(analysis: Analysis) -> JsonObject:
         "databases": [as_dict(database) for database in analysis.databases],
         "move": _figure(analysis.move_bounds, METHODS["move"]) if analysis.move_bounds else None,
         "session_outage": _figure(analysis.longest_wait, METHODS["session"]) if analysis.longest_wait else None,
+        "effects": {
+            name: _effect(figure)
+            for name, figure in effects_of(analysis.hosts, analysis.sap, analysis.databases).items()
+        },
         "window": _span(analysis, analysis.window),
         "record": _span(analysis, analysis.record),
         "looked": coverage_rows(analysis.coverage, analysis.wall),
@@ -228,6 +233,11 @@ def _probe(analysis: Analysis, trace: Trace) -> JsonObject:
 
 def _figure(bounds: Interval, method: str) -> JsonObject:
     return {"low": bounds.lo_ns / SECOND, "high": bounds.hi_ns / SECOND, "unit": "s", "method": method}
+
+
+def _effect(figure: Measured) -> JsonObject:
+    """An effect as it is held against its limit; a bound that is not known is ``null``, with the reason."""
+    return {"low": figure.low_s, "high": figure.high_s, "unit": "s", "of": figure.about, "why_not": figure.why_not}
 
 
 def _moment(analysis: Analysis, mono_ns: int) -> JsonObject:

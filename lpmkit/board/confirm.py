@@ -11,6 +11,7 @@ from lpmkit.analysis.limits import limits_of
 from lpmkit.board.wording import of_day
 from lpmkit.checks.wording import count_rows
 from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.prediction.prior import Prediction
 from lpmkit.runs.approvals import Approval
 from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import change_of, remarks
@@ -87,8 +88,7 @@ def _expected(prediction: Any) -> str:
     before = prediction.get("before") if isinstance(prediction, dict) else None
     if not isinstance(before, dict):
         return "not worked out: no survey yet"
-    copy, still = before["copy_s"], before["suspended_s"]
-    return f"copy {copy['p10']:.0f} … {copy['p90']:.0f} s, suspended {still['p10']:.1f} … {still['p90']:.1f} s"
+    return Prediction.from_data(before).ranges()
 
 
 #: What each other request does, in a sentence.

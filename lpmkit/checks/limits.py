@@ -5,12 +5,13 @@ They are no prerequisites of the firmware: whether a limit held is answered by t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 from lpmkit.checks.judging import AIX_ADMIN, Fact, Finding, Verdict
-from lpmkit.limits import ChangeWindow, LimitState, MoveLimits, judge
+from lpmkit.limits import PREDICTED_FIGURES, QUANTITIES, ChangeWindow, Limit, LimitState, MoveLimits, judge
 from lpmkit.prediction.prior import Prediction
+from lpmkit.survey.model import Survey
 
 #: The keys of these findings begin so.
 KEY = "limit-"
@@ -19,11 +20,11 @@ WINDOW = f"{KEY}window"
 TITLES = {
     "limit-suspension": "Predicted suspension within its limit",
     "limit-session-outage": "Predicted session outage within its limit",
+    "limit-brown-out": "Predicted brown-out within its limit",
+    "limit-job-delay": "Predicted delay of SAP jobs within its limit",
     "limit-commit-stall": "Predicted commit stall within its limit",
     WINDOW: "Move fits the change window",
 }
-#: Quantities that last as long as the suspension at least.
-_AT_LEAST = {"limit-session-outage": "session_outage_s", "limit-commit-stall": "commit_stall_s"}
 _VERDICTS = {
     LimitState.PASSED: Verdict.PASS,
     LimitState.WARNED: Verdict.WARN,
@@ -33,30 +34,44 @@ _VERDICTS = {
 
 
 def limit_findings(
-    limits: MoveLimits, partition: str, expected: Prediction | None, starts_ns: int
+    limits: MoveLimits,
+    partition: str,
+    expected: Prediction | None,
+    starts_ns: int,
+    applicable: Collection[str] = tuple(QUANTITIES),
 ) -> tuple[Finding, ...]:
-    """The findings about limits that are set; ``starts_ns`` is when the move would be asked for (since 1970)."""
-    return (*_of_suspension(limits, partition, expected), *_of_window(limits.window, partition, expected, starts_ns))
+    """The findings about limits that are set; ``starts_ns`` is when the move would be asked for (since 1970),
+    ``applicable`` are the quantities that the partition has.
+    """
+    return (
+        *(
+            _of_figure(quantity, limit, partition, expected)
+            for quantity in QUANTITIES
+            if quantity in applicable and (limit := limits.of(quantity)) is not None
+        ),
+        *_of_window(limits.window, partition, expected, starts_ns),
+    )
 
 
-def _of_suspension(limits: MoveLimits, partition: str, expected: Prediction | None) -> Iterator[Finding]:
-    p90 = expected.suspended_s.p90 if expected else None
-    facts: dict[str, Fact] = {"not known": "there is no prediction of the suspension"}
-    if expected is not None:
-        spread = expected.suspended_s
-        facts = {"suspension, P10 … P90": f"{spread.p10:.1f} … {spread.p90:.1f} s", "basis": expected.basis}
+def applicable_quantities(survey: Survey) -> tuple[str, ...]:
+    """The quantities that a partition has: jobs only with SAP in it, commits only with a database."""
+    absent = {"job_delay_s": not survey.sap, "commit_stall_s": not survey.databases}
+    return tuple(quantity for quantity in QUANTITIES if not absent.get(quantity, False))
+
+
+def _of_figure(quantity: str, limit: Limit, partition: str, expected: Prediction | None) -> Finding:
+    name = QUANTITIES[quantity]
+    spread = expected.figure(PREDICTED_FIGURES[quantity]) if expected is not None else None
+    p90 = spread.p90 if spread is not None else None
+    facts: dict[str, Fact] = {"not known": f"there is no prediction of the {name}"}
+    if expected is not None and spread is not None:
+        facts = {f"{name}, P10 … P90": f"{spread.p10:.1f} … {spread.p90:.1f} s", "basis": expected.basis}
     remedy = (
         "Move when the partition writes less, over a faster link between the movers, or agree on another limit "
         "(`limits:` in the site file, --limit)."
     )
-    if limits.suspension_s is not None:
-        state = judge(p90, p90, limits.suspension_s)
-        yield _finding("limit-suspension", state, partition, {**facts, "limit": limits.suspension_s.words}, remedy)
-    for key, quantity in _AT_LEAST.items():
-        limit = limits.of(quantity)
-        # The suspension is only its lower bound: more is not predicted, so that nothing passes here.
-        if limit is not None and (state := judge(p90, None, limit)) in (LimitState.FAILED, LimitState.WARNED):
-            yield _finding(key, state, partition, {**facts, "limit": limit.words}, remedy)
+    key = f"{KEY}{quantity.removesuffix('_s').replace('_', '-')}"
+    return _finding(key, judge(p90, p90, limit), partition, {**facts, "limit": limit.words}, remedy)
 
 
 def _of_window(window: ChangeWindow, partition: str, expected: Prediction | None, starts_ns: int) -> Iterator[Finding]:

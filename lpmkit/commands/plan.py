@@ -173,6 +173,7 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
     result = answer(looked, ahead.window).value
     rows = [move.as_row() for move in looked]
     times = [{"partition": move.partition, **ahead.cells(move.partition)} for move in looked]
+    predicted = [move.predicted_row() for move in looked]
     if chart is not None:
         from lpmkit.plan.gantt import ChartRow, save_chart
 
@@ -182,9 +183,12 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
         ]
         save_chart([lane for lane in lanes if lane.expected is not None], ahead.windows.values(), chart)
     if as_json:
-        print_json({"title": read.title, "answer": result, "moves": rows, "forecast": ahead.as_data()})
+        print_json(
+            {"title": read.title, "answer": result, "moves": rows, "predicted": predicted, "forecast": ahead.as_data()}
+        )
     else:
         print_table(read.title, rows)
+        print_table("Predicted (P90; in brackets the limits)", predicted)
         print_table("Forecast, UTC (P50 … P90)", times)
         for line in text_chart(ahead):
             print_line(line)

@@ -211,7 +211,12 @@ def _in_a_run(path: Path, runs: Path) -> bool:
 def looked_table(looked: tuple[MoveCheck, ...]) -> HTML:
     """The check of each planned move; plain output."""
     rows = [{**one.as_row(), "checks": _marked(one)} for one in looked]
-    return HTML(f"<p><b>{escaped(_CHECKED[answer(looked).value])}</b></p>" + table(rows, "check of the plan").data)
+    predicted = table([one.predicted_row() for one in looked], "predicted (P90; in brackets the limits)")
+    return HTML(
+        f"<p><b>{escaped(_CHECKED[answer(looked).value])}</b></p>"
+        + table(rows, "check of the plan").data
+        + predicted.data
+    )
 
 
 def _marked(one: MoveCheck) -> str:

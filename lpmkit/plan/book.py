@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lpmkit.background.requests import put
@@ -11,6 +11,7 @@ from lpmkit.background.worker import Worker
 from lpmkit.checks import Answer, Finding, ready
 from lpmkit.errors import LpmError, NotAllowed, NotFound, RecordError, RemoteError
 from lpmkit.inventory import Partition
+from lpmkit.limits import PREDICTED_FIGURES, QUANTITIES, LimitState, MoveLimits, judge
 from lpmkit.plan import MovePlan
 from lpmkit.plan.expecting import from_survey, memberships, surroundings
 from lpmkit.plan.orders import listed, order_for
@@ -18,6 +19,7 @@ from lpmkit.plan.outlook import Outlook, WindowState, outlook
 from lpmkit.plan.schedule import Membership, Stage, fits
 from lpmkit.plan.status import FOLDER, PlanStatus, plan_of, plan_status, plans
 from lpmkit.plan.timetable import Expected
+from lpmkit.prediction.prior import Prediction
 from lpmkit.runbook import Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, create
 from lpmkit.timeline import wait_until
@@ -49,6 +51,22 @@ class MoveCheck:
     #: For the forecast: the move, and the cluster software in the partition.
     expected: Expected | None = None
     memberships: frozenset[Membership] = frozenset()
+    prediction: Prediction | None = None
+    limits: MoveLimits = field(default_factory=MoveLimits)
+
+    def predicted_row(self) -> dict[str, str]:
+        """P90 of what the move costs, each with its limit, for a table; a dash where nothing is predicted."""
+        row = {"partition": self.partition}
+        for quantity, name in QUANTITIES.items():
+            spread = self.prediction.figure(PREDICTED_FIGURES[quantity]) if self.prediction is not None else None
+            limit = self.limits.of(quantity)
+            text = "–" if spread is None else f"{spread.p90:.1f} s"
+            if spread is not None and limit is not None and judge(spread.p90, spread.p90, limit) is LimitState.FAILED:
+                text += f" ABOVE {limit.fail:g} s"
+            elif limit is not None:
+                text += f" ({limit.words})"
+            row[name] = text
+        return row
 
     def as_row(self) -> dict[str, str]:
         """The row that every front end shows."""
@@ -116,6 +134,8 @@ def _checked(book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmwa
                     validation=validation,
                     expected=from_survey(book, run, order, partition),
                     memberships=memberships(run),
+                    prediction=book.predict(run),
+                    limits=book.limits_of(order),
                 )
             )
         except LpmError as trouble:

@@ -18,9 +18,9 @@ from lpmkit.plan import MovePlan
 from lpmkit.plan.schedule import Stage
 from lpmkit.plan.status import MoveStatus, PlanStatus, plans
 from lpmkit.plan.timetable import PREPARING, Expected, Surroundings, Times, Timetable, timetable
-from lpmkit.prediction.distributions import LogNormal, Quantiles
+from lpmkit.prediction.distributions import LogNormal, Quantiles, pooled
 from lpmkit.prediction.history import inputs_from
-from lpmkit.prediction.prior import Inputs, ObservedMove, pooled, posterior, predict
+from lpmkit.prediction.prior import Inputs, ObservedMove, posterior, predict
 from lpmkit.runs.folder import Run
 
 #: Document of a plan's folder with what the forecast needs of moves and surroundings.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from lpmkit.prediction.rounds import CopyRules, Draws, Floats
+
+#: Lower limit of any spread: the scatter of equal moves.
+MIN_SPREAD = 0.015
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class MoveDistribution:
     lag_s: float = 0.0  #: median delay of past copies against the computed end, independent of the passes
     lag_per_pass_s: float = 0.0  #: additional delay for each remaining pass
     lag_error_s: float = 0.0
+    effects: Mapping[str, LogNormal] = field(default_factory=dict)  #: multiples of the suspension, by effect
     rules: CopyRules = field(default_factory=CopyRules)
 
     def draws(self, count: int, seed: int) -> Draws:
@@ -104,3 +109,38 @@ class MoveDistribution:
             residual_share=np.full(count, self.residual_share),
             around_s=self.around_s.draw(rng, count),
         )
+
+
+def pooled(prior: LogNormal, levels: Sequence[tuple[Sequence[float], float]]) -> LogNormal:
+    """Update a distribution with past figures, level by level, from the site down to the same partition.
+
+    Normal on the logarithm. A level is a pair: its figures without those of narrower levels, and their assumed scatter.
+    Each level moves the median towards the median of its figures, the more figures the further. The resulting spread
+    includes the scatter of the narrowest level.
+
+    >>> pooled(LogNormal(80.0, 0.6), [])
+    LogNormal(median=80.0, spread=0.6)
+    >>> round(pooled(LogNormal(80.0, 0.6), [([100.0, 101.0, 99.0], 0.08)]).median)
+    100
+    """
+    middle, variance, apart = math.log(prior.median), prior.spread**2, 0.0
+    for values, scatter in levels:
+        logs = [math.log(value) for value in values if value > 0]
+        if logs:
+            # A figure of the wider level holds for its members only within its scatter.
+            variance += apart
+            apart = _scatter(logs, scatter**2)
+            # The median of n figures is as good as the mean of two thirds of them.
+            precision = max(1.0, len(logs) / 1.57) / apart
+            middle = (middle / variance + float(np.median(logs)) * precision) / (1 / variance + precision)
+            variance = 1 / (1 / variance + precision)
+    if not apart:
+        return prior
+    return LogNormal(math.exp(middle), min(math.sqrt(variance + apart), max(prior.spread, MIN_SPREAD)))
+
+
+def _scatter(logarithms: Sequence[float], prior_variance: float) -> float:
+    """Variance within a level: the assumed one while there are few figures, then more and more the observed one."""
+    middle, count = float(np.median(logarithms)), len(logarithms)
+    own = (1.4826 * float(np.median(np.abs(np.asarray(logarithms) - middle)))) ** 2
+    return max((3 * prior_variance + (count - 1) * own) / (count + 2), MIN_SPREAD**2)

@@ -10,8 +10,8 @@ readings. Percentages are never extrapolated: the percentage of a manager restar
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 
@@ -20,6 +20,7 @@ import numpy as np
 from lpmkit.json_values import JsonObject
 from lpmkit.prediction.calibration import Calibration, elapsed_share
 from lpmkit.prediction.distributions import LogNormal, MoveDistribution, Quantiles, WriteDistribution
+from lpmkit.prediction.effects import effects_of
 from lpmkit.prediction.rounds import Draws, Flags, Floats, added_bytes, dirtied_bytes, run_copy
 
 #: One reading: monotonic nanoseconds, bytes sent so far, bytes left.
@@ -89,7 +90,7 @@ class Forecast:
     ``remaining_s`` lasts until the suspension, ``whole_s`` until the end of the move; ``stall`` is the probability
     that the copy does not converge. ``dirty_bytes_per_s`` and ``writable_bytes`` are medians of the draws that fit.
     ``age_s`` is the age of the copy at this time. ``claimed`` is the rest by the model alone; `calibrated` derives
-    ``remaining_s`` from it.
+    ``remaining_s`` from it. ``effects`` are what the move costs beside the suspension, in seconds by name.
     """
 
     remaining_s: Quantiles
@@ -104,6 +105,7 @@ class Forecast:
     writable_bytes: float
     age_s: float
     claimed: Quantiles
+    effects: Mapping[str, Quantiles] = field(default_factory=dict)
 
     def calibrated(self, calibration: Calibration) -> Forecast:
         """The same forecast with intervals as wide as past copies require."""
@@ -392,6 +394,7 @@ def forecast(
         writable_bytes=float(np.median(draws.writable_bytes)),
         age_s=(state.at_ns - state.began_ns) / 1e9,
         claimed=claimed,
+        effects=effects_of(outcomes.suspended_s, expected.effects, seed + 3),
     )
 
 

@@ -20,6 +20,7 @@ from lpmkit.prediction.calibration import Calibration, PastForecast, elapsed_sha
 from lpmkit.prediction.distributions import MoveDistribution, Quantiles
 from lpmkit.prediction.forecast import Fitted, Forecast, fitted, forecast
 from lpmkit.prediction.prior import (
+    EFFECTS,
     FIGURES,
     LABELS,
     POWERVM,
@@ -216,6 +217,8 @@ def inputs_from(order: JsonMapping, survey: JsonMapping) -> Inputs | None:
         virtual_processors=partition.get("virtual_processors"),
         in_use_bytes=None if share is None else share * memory_bytes,
         paging_bytes_per_s=counters.get("paging_bytes_per_s"),
+        has_sap=bool(survey.get("sap")),
+        has_databases=bool(survey.get("databases")),
     )
 
 
@@ -223,7 +226,7 @@ def outcome(run: Run) -> ObservedMove | None:
     """Outcome of a successful move from its run folder; `None` without a prediction, or if the move is not over or
     failed.
 
-    The suspension comes from the analysis (``summary.json``), if the run was analysed.
+    The suspension and the effects come from the analysis (``summary.json``), if the run was analysed.
     """
     try:
         document, summary = run.document("prediction"), run.document("summary")
@@ -234,8 +237,23 @@ def outcome(run: Run) -> ObservedMove | None:
     if stored is None or stored.actual.whole_s is None:
         return None
     estimate = ((summary or {}).get("suspension") or {}).get("likely") or {}
-    actual = replace(stored.actual, suspended_s=estimate.get("best"))
+    effects = {name: measured_effect(summary, name) for name in EFFECTS}
+    actual = replace(stored.actual, suspended_s=estimate.get("best"), **effects)
     return ObservedMove(stored.inputs, actual, stored.fitted, stored.before, held(stored))
+
+
+def measured_effect(summary: JsonMapping | None, name: str) -> float | None:
+    """An effect of a move by its summary, in seconds: the middle of its bounds, the lower one where the recording ended
+    before it did; ``None`` where nothing was measured or nothing was there to be held up.
+
+    >>> measured_effect({"effects": {"brown_out_s": {"low": 2.0, "high": 4.0}}}, "brown_out_s")
+    3.0
+    """
+    bounds = ((summary or {}).get("effects") or {}).get(name) or {}
+    low, high = bounds.get("low"), bounds.get("high")
+    if low is None or high == 0:
+        return None
+    return float(low if high is None else (low + high) / 2) or None
 
 
 def held(stored: StoredPrediction) -> tuple[PastForecast, ...]:
@@ -331,16 +349,19 @@ def wilson(part: float, count: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
+def predicted_and_actual(past: Sequence[ObservedMove], figure: str) -> list[tuple[Quantiles, float]]:
+    """The prediction and the outcome of one figure, of every past move that has both."""
+    known = [
+        (move.predicted.figure(figure), getattr(move.actual, figure)) for move in past if move.predicted is not None
+    ]
+    return [(predicted, actual) for predicted, actual in known if predicted is not None and actual]
+
+
 def reliability(past: Sequence[ObservedMove]) -> list[Reliability]:
     """Claimed against observed coverage, a row for each figure that was predicted and observed."""
     rows = []
     for name in FIGURES:
-        pairs = [
-            (getattr(move.predicted, name), getattr(move.actual, name))
-            for move in past
-            if move.predicted is not None and getattr(move.actual, name)
-        ]
-        if pairs:
+        if pairs := predicted_and_actual(past, name):
             rows.append(figure_reliability(name, pairs))
     return rows
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lpmkit.errors import UsageError
+from lpmkit.prediction.history import predicted_and_actual
 from lpmkit.prediction.prior import FIGURES, LABELS, ObservedMove
 
 if TYPE_CHECKING:
@@ -22,11 +23,7 @@ def plot_reliability(past: Sequence[ObservedMove], axes: Axes | None = None) -> 
     axes = axes if axes is not None else _axes("predicted P10 to P90 / actual", "")
     at, ticks = 0, []
     for figure in FIGURES:
-        pairs = [
-            (getattr(move.predicted, figure), getattr(move.actual, figure))
-            for move in past
-            if move.predicted is not None and getattr(move.actual, figure)
-        ]
+        pairs = predicted_and_actual(past, figure)
         for claimed, actual in pairs:
             inside = claimed.p10 <= actual <= claimed.p90
             colour = "tab:blue" if inside else "tab:orange"

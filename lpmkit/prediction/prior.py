@@ -21,7 +21,15 @@ import numpy as np
 
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.prediction.calibration import PastForecast
-from lpmkit.prediction.distributions import LogNormal, MoveDistribution, Quantiles, WriteDistribution
+from lpmkit.prediction.distributions import (
+    MIN_SPREAD,
+    LogNormal,
+    MoveDistribution,
+    Quantiles,
+    WriteDistribution,
+    pooled,
+)
+from lpmkit.prediction.effects import FIRST_DAY, drawn_effects, multiples
 from lpmkit.prediction.forecast import Fitted
 from lpmkit.prediction.rounds import CopyOutcomes, CopyRules, run_copy
 
@@ -39,10 +47,21 @@ MAX_HISTORY = 80
 MIN_PAGED = 5
 #: Minimum number of past copies before the delay of a pass is estimated.
 MIN_LAGS = 5
+#: The effects of a move beside its suspension.
+EFFECTS = tuple(FIRST_DAY)
 #: The predicted figures, as the fields of `Prediction` and `Actual` are called.
-FIGURES = ("copy_s", "whole_s", "sent_bytes", "suspended_s")
+FIGURES = ("copy_s", "whole_s", "sent_bytes", "suspended_s", *EFFECTS)
 #: Their labels for people.
-LABELS = {"copy_s": "copy", "whole_s": "whole move", "sent_bytes": "bytes sent", "suspended_s": "suspension"}
+LABELS = {
+    "copy_s": "copy",
+    "whole_s": "whole move",
+    "sent_bytes": "bytes sent",
+    "suspended_s": "suspension",
+    "session_outage_s": "session outage",
+    "brown_out_s": "brown-out",
+    "job_delay_s": "delay of SAP jobs",
+    "commit_stall_s": "commit stall",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +84,9 @@ class Inputs:
     in_use_bytes: float | None = None
     #: Paged bytes per second, in and out: an indicator of the dirty rate.
     paging_bytes_per_s: float | None = None
+    #: SAP systems and databases whose jobs and commits the move may hold up.
+    has_sap: bool = True
+    has_databases: bool = True
 
     @property
     def bracket_bytes(self) -> float | None:
@@ -89,6 +111,15 @@ class Actual:
     whole_s: float | None = None
     sent_bytes: float | None = None
     suspended_s: float | None = None
+    session_outage_s: float | None = None
+    brown_out_s: float | None = None
+    job_delay_s: float | None = None
+    commit_stall_s: float | None = None
+
+    @property
+    def effects(self) -> dict[str, float | None]:
+        """The effects beside the suspension, by name."""
+        return {name: getattr(self, name) for name in EFFECTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +137,30 @@ class Prediction:
     stall: float
     past_moves: int
     basis: str
+    #: ``None`` in predictions of earlier versions, and for what the partition does not have.
+    session_outage_s: Quantiles | None = None
+    brown_out_s: Quantiles | None = None
+    job_delay_s: Quantiles | None = None
+    commit_stall_s: Quantiles | None = None
+
+    def figure(self, name: str) -> Quantiles | None:
+        """One of `FIGURES`; ``None`` where it was not predicted."""
+        predicted: Quantiles | None = getattr(self, name)
+        return predicted
+
+    def ranges(self) -> str:
+        """P10 … P90 of copy, suspension and effects for people."""
+        copy, suspended = self.copy_s, self.suspended_s
+        parts = [f"copy {copy.p10:.0f} … {copy.p90:.0f} s", f"suspended {suspended.p10:.1f} … {suspended.p90:.1f} s"]
+        for name in EFFECTS:
+            if (predicted := self.figure(name)) is not None:
+                parts.append(f"{LABELS[name]} {predicted.p10:.1f} … {predicted.p90:.1f} s")
+        return ", ".join(parts)
 
     def sentence(self) -> str:
         """The prediction for people: P10 … P90 as the range of 4 of 5 moves, and what it is based on."""
-        copy, suspended = self.copy_s, self.suspended_s
-        text = f"copy {copy.p10:.0f} … {copy.p90:.0f} s, suspended {suspended.p10:.1f} … {suspended.p90:.1f} s"
         risk = f"; {self.stall:.0%} risk that the copy does not converge" if self.stall >= 0.1 else ""
-        return f"{text} (4 of 5 moves are expected to lie in each range; based on {self.basis}){risk}"
+        return f"{self.ranges()} (4 of 5 moves are expected to lie in each range; based on {self.basis}){risk}"
 
     def as_data(self) -> JsonObject:
         """The prediction as JSON values."""
@@ -121,7 +169,8 @@ class Prediction:
     @classmethod
     def from_data(cls, data: JsonMapping) -> Prediction:
         """Inverse of `as_data`."""
-        figures = {name: Quantiles(**data[name]) for name in FIGURES}
+        figures: dict[str, Any] = {name: Quantiles.from_data(data.get(name)) for name in EFFECTS}
+        figures |= {name: Quantiles(**data[name]) for name in FIGURES if name not in EFFECTS}
         return cls(**figures, stall=data["stall"], past_moves=data["past_moves"], basis=data["basis"])
 
 
@@ -182,43 +231,6 @@ POWERVM = Prior(
 #: Assumed scatter (standard deviation of logarithms) while there are few past figures: over the site, and for one
 #: partition or one pair of movers. Guesses; `_scatter` replaces them by the observed scatter as moves accumulate.
 OVER_SITE, OVER_PAIR = 0.45, 0.08
-#: Lower limit of any spread: the scatter of equal moves.
-MIN_SPREAD = 0.015
-
-
-def pooled(prior: LogNormal, levels: Sequence[tuple[Sequence[float], float]]) -> LogNormal:
-    """Update a distribution with past figures, level by level, from the site down to the same partition.
-
-    Normal on the logarithm. A level is a pair: its figures without those of narrower levels, and their assumed scatter.
-    Each level moves the median towards the median of its figures, the more figures the further. The resulting spread
-    includes the scatter of the narrowest level.
-
-    >>> pooled(LogNormal(80.0, 0.6), [])
-    LogNormal(median=80.0, spread=0.6)
-    >>> round(pooled(LogNormal(80.0, 0.6), [([100.0, 101.0, 99.0], 0.08)]).median)
-    100
-    """
-    middle, variance, apart = math.log(prior.median), prior.spread**2, 0.0
-    for values, scatter in levels:
-        logs = [math.log(value) for value in values if value > 0]
-        if logs:
-            # A figure of the wider level holds for its members only within its scatter.
-            variance += apart
-            apart = _scatter(logs, scatter**2)
-            # The median of n figures is as good as the mean of two thirds of them.
-            precision = max(1.0, len(logs) / 1.57) / apart
-            middle = (middle / variance + float(np.median(logs)) * precision) / (1 / variance + precision)
-            variance = 1 / (1 / variance + precision)
-    if not apart:
-        return prior
-    return LogNormal(math.exp(middle), min(math.sqrt(variance + apart), max(prior.spread, MIN_SPREAD)))
-
-
-def _scatter(logarithms: Sequence[float], prior_variance: float) -> float:
-    """Variance within a level: the assumed one while there are few figures, then more and more the observed one."""
-    middle, count = float(np.median(logarithms)), len(logarithms)
-    own = (1.4826 * float(np.median(np.abs(np.asarray(logarithms) - middle)))) ** 2
-    return max((3 * prior_variance + (count - 1) * own) / (count + 2), MIN_SPREAD**2)
 
 
 def posterior(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior = POWERVM) -> MoveDistribution:
@@ -280,6 +292,9 @@ def posterior(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior = POWER
         lag_s=lag_s,
         lag_per_pass_s=lag_per_pass_s,
         lag_error_s=lag_error_s,
+        effects=multiples(
+            [(move.inputs.partition, move.actual.suspended_s, move.actual.effects) for move in past], inputs.partition
+        ),
         rules=prior.rules,
     )
 
@@ -415,11 +430,19 @@ def predict(
     expected = posterior(inputs, past, prior)
     draws = expected.draws(count, seed)
     outcomes = run_copy(draws, expected.rules)
-    plain = {name: Quantiles.of(getattr(outcomes, name)) for name in FIGURES}
+    plain = _figures(expected, outcomes, seed)
     errors = leave_one_out(past, prior)
-    corrected = {name: _corrected(inputs, name, plain[name], errors) for name in FIGURES}
+    corrected: dict[str, Any] = {name: _corrected(inputs, name, plain[name], errors) for name in FIGURES}
     usable = sum(move.actual.copy_s is not None for move in past)
+    absent = {"job_delay_s": not inputs.has_sap, "commit_stall_s": not inputs.has_databases}
+    corrected |= {name: None for name, is_absent in absent.items() if is_absent}
     return Prediction(**corrected, stall=_stall(outcomes), past_moves=usable, basis=_basis(inputs, past, usable))
+
+
+def _figures(expected: MoveDistribution, outcomes: CopyOutcomes, seed: int) -> dict[str, Quantiles]:
+    """P10, P50 and P90 of each of `FIGURES`, of simulated outcomes."""
+    effects = drawn_effects(outcomes.suspended_s, expected.effects, seed + 3)
+    return {name: Quantiles.of(effects[name] if name in effects else getattr(outcomes, name)) for name in FIGURES}
 
 
 def _stall(outcomes: CopyOutcomes) -> float:
@@ -451,9 +474,9 @@ def leave_one_out(past: Sequence[ObservedMove], prior: Prior = POWERVM) -> list[
         other_moves = [*past[:index], *past[index + 1 :]]
         expected = posterior(move.inputs, other_moves, prior)
         outcomes = run_copy(expected.draws(200, SEED + 1), expected.rules)
-        logs, spreads = {}, {}
+        logs, spreads, figures = {}, {}, _figures(expected, outcomes, SEED + 1)
         for name in FIGURES:
-            actual, predicted = getattr(move.actual, name), Quantiles.of(getattr(outcomes, name))
+            actual, predicted = getattr(move.actual, name), figures[name]
             if actual and predicted.p10 > 0:
                 logs[name], spreads[name] = math.log(actual / predicted.p50), _spread(predicted)
         errors.append(PredictionError(move.inputs, logs, spreads))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from lpmkit.analysis.time_outs import failover_patience
 from lpmkit.json_values import JsonMapping
-from lpmkit.limits import Limit, LimitState, MoveLimits, judge
+from lpmkit.limits import QUANTITIES, Limit, LimitState, MoveLimits, judge
 from lpmkit.migration.phases import Phase
 from lpmkit.oracle.event_rows import from_row
 from lpmkit.oracle.rules import LogRules
@@ -37,10 +37,13 @@ BEFORE_SWITCH = frozenset({Phase.PREPARED, Phase.ASKED, Phase.STARTING, Phase.CO
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """One bound that is exceeded: its key, and the sentence for people."""
+    """One bound that is exceeded: its key, and the sentence for people. ``may_stop``: it is ground enough to stop the
+    copy where the order says so.
+    """
 
     what: str
     text: str
+    may_stop: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,8 @@ class Guard:
         self._rules = {one.name: LogRules.kept(one.options.get("rules"))[0] for one in probes if one.kind == "alert"}
         self._states = {one.name: str(one.options.get("sid", "")) for one in probes if one.kind == "db-state"}
         self.time_outs = {name: value for name, value in (time_outs or {}).items() if value is not None}
-        self._suspension: Quantiles | None = None
+        #: What is expected of the move, by the keys of the limits.
+        self._expected: Mapping[str, Quantiles] = {}
         self._not_read = not_read
         self._turn = threading.Lock()
         self._heard_ns: dict[str, int] = {}
@@ -145,10 +149,10 @@ class Guard:
             with self._turn:
                 self.time_outs[name] = patience
 
-    def expect(self, suspended_s: Quantiles) -> None:
-        """The suspension was predicted."""
+    def expect(self, figures: Mapping[str, Quantiles]) -> None:
+        """The move was predicted: its suspension and effects, by the keys of the limits."""
         with self._turn:
-            self._suspension = suspended_s
+            self._expected = dict(figures)
 
     def forecast(self, forecast: Forecast) -> None:
         """The rest of the copy was forecast."""
@@ -161,7 +165,9 @@ class Guard:
         }
         with self._turn:
             self._forecast = forecast
-            self._suspension = forecast.suspended_s
+            # what was not predicted the partition does not have
+            effects = {name: spread for name, spread in forecast.effects.items() if name in self._expected}
+            self._expected = {"suspension_s": forecast.suspended_s, **effects}
             for what, yes in exceeds.items():
                 self._exceeded[what] = self._exceeded.get(what, 0) + 1 if yes else 0
 
@@ -179,7 +185,7 @@ class Guard:
                 self._heard_ns = dict.fromkeys(self._heard_ns, standing.mono_ns)
             events, self._events = self._events, []
             found = [*events, *self._of_copy(standing), *self._window(standing), *self._silent(standing)]
-            found += self._of_suspension(standing)
+            found += [*self._of_time_outs(), *self._of_limits()]
             new = [breach for breach in found if breach.what not in self._told]
             self._told |= {breach.what for breach in new}
             return new
@@ -217,19 +223,25 @@ class Guard:
                 silent_s = (standing.mono_ns - heard_ns) / 1e9
                 yield Breach(f"probe:{probe}", f"{probe} has had no answer for {silent_s:.0f} s")
 
-    def _of_suspension(self, standing: Standing) -> Iterator[Breach]:
-        """The suspension that is forecast, against its limit and the time-outs of clusters."""
-        expected = self._suspension
-        if expected is None:
-            return
-        waits = {f"time-out:{name}": (name, Limit(fail=value)) for name, value in list(self.time_outs.items())}
-        if self.limits.suspension_s is not None:
-            waits["suspension"] = ("limit", self.limits.suspension_s)
-        for what, (name, limit) in waits.items():
-            if judge(expected.p90, expected.p90, limit) is LimitState.FAILED:
-                about = "limit" if name == "limit" else f"time-out of {name}"
-                text = f"a suspension of {expected.p90:.1f} s is expected (P90), the {about} is {limit.fail:g} s"
-                yield Breach(what, text)
+    def _of_time_outs(self) -> Iterator[Breach]:
+        """The suspension that is expected, against the time-outs of those who wait for the partition."""
+        expected = self._expected.get("suspension_s")
+        for name, value in list(self.time_outs.items()) if expected is not None else ():
+            if expected is not None and judge(expected.p90, expected.p90, Limit(fail=value)) is LimitState.FAILED:
+                text = f"a suspension of {expected.p90:.1f} s is expected (P90), the time-out of {name} is {value:g} s"
+                yield Breach(f"time-out:{name}", text)
+
+    def _of_limits(self) -> Iterator[Breach]:
+        """What is expected of the move, against its limits. Only the suspension is simulated; the other figures are
+        multiples of it, which are no ground to stop a copy.
+        """
+        for quantity, expected in self._expected.items():
+            limit = self.limits.of(quantity)
+            if limit is not None and judge(expected.p90, expected.p90, limit) is LimitState.FAILED:
+                name = QUANTITIES[quantity]
+                text = f"a {name} of {expected.p90:.1f} s is expected (P90), the limit is {limit.fail:g} s"
+                key = quantity.removesuffix("_s").replace("_", "-")
+                yield Breach(key, text, may_stop=quantity == "suspension_s")
 
 
 def _begin_ns(limits: MoveLimits) -> int:

@@ -25,6 +25,7 @@ from lpmkit.background.worker import Worker, given
 from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, RecordError
 from lpmkit.json_values import JsonMapping
+from lpmkit.limits import PREDICTED_FIGURES
 from lpmkit.log_file import append
 from lpmkit.mapping.changes import changes
 from lpmkit.migration.phases import MoveState, Phase
@@ -232,8 +233,8 @@ class Recorder:
         standing = Standing(state.phase, now_ns, wall_ns, known.read_ns, known.left_bytes, state.stop_asked)
         stops = self.recording.limits.guard.on_breach == "stop"
         for breach in self._guard.look(standing):
-            writer.event("recorder", "guard", what=breach.what, text=breach.text, stops=stops)
-            if stops:
+            writer.event("recorder", "guard", what=breach.what, text=breach.text, stops=stops and breach.may_stop)
+            if stops and breach.may_stop:
                 self._brake.ask(breach)
         breach_now, remark = self._brake.now(standing)
         if remark:
@@ -315,7 +316,9 @@ class Recorder:
         """
         monitor.foresight = self._predicted(monitor)
         if monitor.foresight is not None:
-            self._guard.expect(monitor.foresight.kept.before.suspended_s)
+            before = monitor.foresight.kept.before
+            predicted = {quantity: before.figure(name) for quantity, name in PREDICTED_FIGURES.items()}
+            self._guard.expect({quantity: spread for quantity, spread in predicted.items() if spread is not None})
         monitor.on_forecast = self._guard.forecast
         if resumed:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,16 @@ from lpmkit.analysis import (
     seconds,
     utc,
 )
+from lpmkit.analysis.limits import effects_of
 from lpmkit.analysis.wording import CLOCK_VERDICTS
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonObject
+from lpmkit.prediction.distributions import Quantiles
+from lpmkit.prediction.prior import FIGURES, Prediction
 from lpmkit.report.outputs import is_derived
 from lpmkit.runs.files import open_plain, plain_files
 from lpmkit.runs.folder import Run
-from lpmkit.timeline import Event
+from lpmkit.timeline import Event, outwards
 
 #: Each kind of probe: (description, bias).
 WITNESSES: Mapping[str, tuple[str, str]] = {
@@ -254,6 +258,57 @@ def sap_identity(sid: str, *surveys: Any) -> Iterator[tuple[str, str, str]]:
     for name, label in labels.items():
         if was.get(name) or now.get(name):
             yield label, shown(was.get(name)), shown(now.get(name))
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedFigure:
+    """A figure that was predicted, and its outcome in seconds: a value where ``low_s`` is ``high_s``, else its bounds.
+    ``None`` for a bound that is not known; ``of`` says what was measured.
+    """
+
+    figure: str
+    predicted: Quantiles
+    low_s: float | None
+    high_s: float | None
+    of: str = ""
+
+
+def predicted_figures(run: Run, analysis: Analysis) -> Iterator[PredictedFigure]:
+    """The figures in seconds that were predicted before the move, each with its outcome; none without a prediction."""
+    kept = document_of(run, "prediction")
+    if not isinstance(kept, dict) or not isinstance(kept.get("before"), dict):
+        return
+    before, actual, still = Prediction.from_data(kept["before"]), kept.get("actual") or {}, analysis.suspension
+    effects = effects_of(analysis.hosts, analysis.sap, analysis.databases)
+    for name in (one for one in FIGURES if one.endswith("_s")):
+        predicted = before.figure(name)
+        if predicted is None:
+            continue
+        if name == "suspended_s":
+            low, high = (still.length.lo_ns / 1e9, still.length.hi_ns / 1e9) if still else (None, None)
+            yield PredictedFigure(name, predicted, low, high)
+        elif name in effects:
+            found = effects[name]
+            yield PredictedFigure(name, predicted, found.low_s, found.high_s, found.about or found.why_not)
+        else:
+            yield PredictedFigure(name, predicted, actual.get(name), actual.get(name))
+
+
+def actual_text(one: PredictedFigure, digits: int) -> str:
+    """The outcome of a predicted figure as text; its bounds rounded outwards.
+
+    >>> spread = Quantiles(1.0, 2.0, 3.0)
+    >>> [actual_text(PredictedFigure("brown_out_s", spread, *bounds), 1) for bounds in ((1.26, 1.34), (2.0, None))]
+    ['1.2 … 1.4 s', '2.0 s at least']
+    >>> actual_text(PredictedFigure("copy_s", spread, 12.4, 12.4), 0)
+    '12 s'
+    """
+    if one.low_s is None:
+        return "not known"
+    if one.low_s == one.high_s:
+        return f"{one.low_s:.{digits}f} s"
+    low, high = outwards(round(one.low_s * 1e9), round((one.high_s or 0.0) * 1e9), digits)
+    return f"{low:.{digits}f} s at least" if one.high_s is None else f"{low:.{digits}f} … {high:.{digits}f} s"
 
 
 def known_before(kept: Any, survey: Any) -> Iterator[tuple[str, str]]:

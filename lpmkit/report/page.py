@@ -30,8 +30,10 @@ from lpmkit.control.codes import explain
 from lpmkit.json_values import JsonObject
 from lpmkit.plots.files import write_charts
 from lpmkit.prediction.history import RELIABLE_HEADINGS, history, reliability
+from lpmkit.prediction.prior import LABELS
 from lpmkit.report.database import sections
 from lpmkit.report.facts import (
+    actual_text,
     brownout_row,
     clock_ms,
     clock_rows,
@@ -44,6 +46,7 @@ from lpmkit.report.facts import (
     known_before,
     longest_session,
     not_looked_at,
+    predicted_figures,
     sap_identity,
     session_row,
     silence_rows,
@@ -289,21 +292,7 @@ def _sap_load(told: Sequence[Event]) -> Iterator[tuple[str, str, str]]:
 
 def _foreseen(run: Run, analysis: Analysis) -> Iterator[tuple[str, str, str, str]]:
     """Prediction beside the outcome: (what, P10 … P90, P50, actual)."""
-    kept = document_of(run, "prediction")
-    if not isinstance(kept, dict) or not isinstance(kept.get("before"), dict):
-        return
-    actual = kept.get("actual") or {}
-    found = analysis.suspension
-    really = {
-        "copy_s": actual.get("copy_s"),
-        "whole_s": actual.get("whole_s"),
-        "suspended_s": found.best_ns / 1e9 if found and found.best_ns else None,
-    }
-    for name, title, digits in (
-        ("copy_s", "copy", 0),
-        ("whole_s", "whole move", 0),
-        ("suspended_s", "suspension", 1),
-    ):
-        said, value = kept["before"][name], really[name]
-        bounds = f"{said['p10']:.{digits}f} … {said['p90']:.{digits}f} s"
-        yield title, bounds, f"{said['p50']:.{digits}f} s", "not known" if value is None else f"{value:.{digits}f} s"
+    for one in predicted_figures(run, analysis):
+        digits = 0 if one.figure in ("copy_s", "whole_s") else 1
+        bounds = f"{one.predicted.p10:.{digits}f} … {one.predicted.p90:.{digits}f} s"
+        yield LABELS[one.figure], bounds, f"{one.predicted.p50:.{digits}f} s", actual_text(one, digits)

@@ -10,8 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from lpmkit.analysis import Interval
+from lpmkit.analysis.limits import limits_of
 from lpmkit.json_values import JsonObject
-from lpmkit.report.facts import findings_of, shown
+from lpmkit.limits import PREDICTED_FIGURES
+from lpmkit.report.facts import findings_of, predicted_figures, shown
 from lpmkit.report.writeup.document import Document, Table
 from lpmkit.report.writeup.inputs import WriteUpInputs, check_title, question_title, state_word, who_text
 from lpmkit.survey.gather import GatheredSystem
@@ -29,6 +31,8 @@ def sheets(source: WriteUpInputs, document: Document) -> dict[str, Rows]:
         words("section.questions"): list(_questions(source)),
         words("section.measurements"): list(_measurements(source)),
     }
+    if predicted := list(_predicted(source)):
+        found[words("section.predicted")] = predicted
     if source.is_move:
         found[words("section.checks")] = list(_checks(source))
     timeline = next((section for section in document.sections if section.key == "timeline"), None)
@@ -94,6 +98,26 @@ def _measurements(source: WriteUpInputs) -> Iterator[JsonObject]:
             yield row(words.or_as_it_came(f"kind.{kind}", kind), host.host, outage.probe, outage.length)
     if analysis.move_bounds is not None:
         yield row(words("figure.move.name"), source.partition, "", analysis.move_bounds)
+
+
+def _predicted(source: WriteUpInputs) -> Iterator[JsonObject]:
+    """What was predicted before the move, with the limit and the outcome; seconds."""
+    words = source.words
+    limits, _ = limits_of(source.run.manifest)
+    quantities = {figure: quantity for quantity, figure in PREDICTED_FIGURES.items()}
+    for one in predicted_figures(source.run, source.analysis):
+        limit = limits.of(quantities[one.figure]) if one.figure in quantities else None
+        yield {
+            words("head.what"): words(f"predicted.{one.figure}"),
+            "P10 (s)": round(one.predicted.p10, 3),
+            "P50 (s)": round(one.predicted.p50, 3),
+            "P90 (s)": round(one.predicted.p90, 3),
+            words("head.warn_s"): limit.warn if limit else None,
+            words("head.fail_s"): limit.fail if limit else None,
+            words("head.low_s"): None if one.low_s is None else outwards(round(one.low_s * 1e9), 0)[0],
+            words("head.high_s"): None if one.high_s is None else outwards(0, round(one.high_s * 1e9))[1],
+            words("head.about"): words.said(one.of),
+        }
 
 
 def _inventory(survey: Any) -> dict[str, Rows]:
