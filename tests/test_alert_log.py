@@ -7,9 +7,12 @@ seen in excerpts, U recalled), and ``meanings`` is what the table of rules says 
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import random
+import re
+import string
 import subprocess
 import sys
 import tracemalloc
@@ -28,7 +31,7 @@ from hypothesis import strategies as st
 from lpmkit.errors import CommandRefused, NotFound, SiteFileError, UnexpectedReply, UsageError
 from lpmkit.oracle.alert_log import AlertReader, Counts, EventKind, LogEvent, read_alert_log, read_events
 from lpmkit.oracle.event_rows import as_row, from_row
-from lpmkit.oracle.judge import Judge, LogWindow, examine, find_start
+from lpmkit.oracle.judge import MAX_SHAPES, Judge, LogWindow, examine, find_start
 from lpmkit.oracle.log_tail import (
     AlertFollower,
     LogTail,
@@ -312,12 +315,15 @@ def test_every_rule_has_a_reason_and_what_is_recalled_stands_alone() -> None:
     assert len(keys) == len(set(keys))
     assert all(rule.reason and rule.source and rule.mark in ("V", "S", "U") for rule in RULES)
     assert {rule.key for rule in RULES if rule.mark == "U"} == {
+        "block-read-again",
         "clusterware-status",
+        "data-file-offline",
         "file-error",
         "hang-reported",
         "instance-killed",
         "internal-errors-flood",
         "processes-not-started",
+        "role-changed",
         "standby-away",
     }
 
@@ -906,6 +912,32 @@ def test_the_clusterwares_log_is_found_in_its_places(olr: str, base: str, there:
         ("DDE: Problem Key 'ORA 600 [x]' was flood controlled (0x6) (incident: 1)", "internal-errors-flood"),
         ("PDB1(3):Time drifted forward by (1043293) micro seconds at 3436684671088", "vktm-drift-length"),
         ("(3):Pluggable database PDB1 closed", "container-closed"),
+        ("LMS0 (ospid: 1234) received an instance eviction notification from instance 2 [2]", "evicted"),
+        ("Waiting for clusterware split-brain resolution", "evicted"),
+        ("Received an instance abort message from instance 1", "evicted"),
+        ("Instance Critical Process (pid: 15, ospid: 12345, LGWR) died unexpectedly", "instance-killed"),
+        ("Beginning crash recovery of 1 threads", "recovered-after-a-crash"),
+        ("Beginning instance recovery of 1 threads", "recovered-after-a-crash"),
+        ("Completed: ALTER DATABASE OPEN", "database-opened-or-closed"),
+        ("alter database close normal", "database-opened-or-closed"),
+        ("ALTER DATABASE DISMOUNT", "database-opened-or-closed"),
+        ('Completed: alter database "PRD" mount', "database-opened-or-closed"),
+        ("Thread 1 closed at log sequence 77", "database-opened-or-closed"),
+        ("ALTER DATABASE COMMIT TO SWITCHOVER TO PHYSICAL STANDBY", "role-changed"),
+        ("Corrupt block relative dba: 0x0100007b (file 4, block 123)", "block-corrupt-without-a-code"),
+        ("ERROR: cache read a corrupt block: group=1(DATA) dsk=3 blk=0", "block-corrupt-without-a-code"),
+        ("Reread of rdba: 0x0100007b (file 4, block 123) found valid data", "block-read-again"),
+        ("Automatic datafile offline due to media error on", "data-file-offline"),
+        ("Read of datafile '/oracle/PRD/x.data1' (fno 7) header failed with ORA-01207", "data-file-offline"),
+        ("KCF: write/open error block=0x1234 online=1", "file-error"),
+        ("ARC0: Error 19504 Creating archive log file to '/oracle/PRD/oraarch/PRDarch1_123.dbf'", "instance-stalled"),
+        ("ARCH: Archival stopped, error occurred. Will continue retrying", "instance-stalled"),
+        ("ORACLE Instance PRD, archival error, archiver continuing", "archiver-in-trouble"),
+        ("ERROR: diskgroup FRA was not mounted", "asm-dismounted"),
+        ("LMON (ospid: 123) waits for latch 'enqueue hash chains' for 81 secs.", "long-wait"),
+        ("PING[ARC2]: Heartbeat failed to connect to standby 'stby'. Error is 12170.", "standby-away"),
+        ("Restarting dead background process QMN0", "process-died"),
+        ("found dead shared server 'S000', pid = (10, 1)", "process-died"),
         ("ORA-00600: interner Fehlercode, Argumente: [kcbz_1], [], []", "internal-error"),
         ("ORA-01092: ORACLE-Instanz beendet. Verbindungstrennung erzwungen", "instance-terminated"),
     ],
@@ -924,7 +956,42 @@ def test_a_loss_without_a_code_behind_a_prefix_or_in_another_language_has_its_ru
         "DDE: Problem Key 'ORA 1555 [x]' was flood controlled (0x6) (incident: 1)",
         "NOTE: ASM did background COD recovery for group 1/0x1 (DATA)",
         "NSS2 started with pid=41, OS id=1",
+        "ALTER DATABASE BACKUP CONTROLFILE TO TRACE",
+        "Completed: ALTER DATABASE END BACKUP",
+        "ALTER DATABASE DATAFILE '/oracle/PRD/x.data1' RESIZE 2000M",
+        "ALTER SYSTEM ARCHIVE LOG",
+        "Opatch validation is skipped for PDB PDB1 (con_id=3)",
+        "TABLE SYS.ERROR_LOG: ADDED INTERVAL PARTITION SYS_P1234 (4567) VALUES LESS THAN (7)",
+        "Media Recovery Waiting for thread 1 sequence 99",
+        "Deleted Oracle managed file +FRA/PRD/1_2.arc",
     ],
 )
 def test_everyday_lines_beside_them_have_none(text: str) -> None:
-    assert LogRules.standard().classify(*read_alert_log(f"2026-03-01T10:00:05.000000+00:00\n{text}\n")).rule is None
+    event = LogRules.standard().classify(*read_alert_log(f"2026-03-01T10:00:05.000000+00:00\n{text}\n"))
+    assert (event.rule, event.meaning) == (None, Class.OTHER)
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "after", "verdict"),
+    [
+        ("WARNING: Heavy swapping detected on the system", 0, 1, "warn"),
+        ("WARNING: too many parse errors, count=100 SQL hash=0x{n:x}", 60, 10, "pass"),
+        ("WARNING: too many parse errors, count=100 SQL hash=0x{n:x}", 0, 1, "warn"),
+        ("LGWR: something that was never seen was lost at {n}", 0, 1, "warn"),
+        ("Detected change in CPU count to {n}", 0, 1, "pass"),
+    ],
+)
+def test_a_line_that_speaks_of_trouble_rests_on_the_time_before(
+    text: str, before: int, after: int, verdict: str
+) -> None:
+    numbered = (line for n in itertools.count() if (line := text.format(n=n + 10)))
+    log = re.sub("CODE: text", lambda _: next(numbered), hourly("CODE", before, after))
+    assert judged(log, local(2008, 8, 8, 13)).verdict == verdict
+
+
+def test_the_memory_for_lines_that_speak_of_trouble_is_that_of_a_table() -> None:
+    kinds = [f"failed {''.join(name)}" for name in itertools.product(string.ascii_lowercase, repeat=2)]
+    log = "".join(f"Fri Aug  8 13:00:{n % 60:02d} 2008\n{kind}\n" for n, kind in enumerate(kinds))
+    verdict = judged(log, local(2008, 8, 8, 13))
+    assert verdict.verdict == "warn"
+    assert len(verdict.tallies) <= MAX_SHAPES + 2

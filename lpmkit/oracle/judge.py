@@ -17,13 +17,15 @@ from zoneinfo import ZoneInfo
 from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
 from lpmkit.json_values import JsonObject
 from lpmkit.oracle.alert_log import AlertReader, Counts, LogEvent, read_element
-from lpmkit.oracle.rules import Classified, LogRules, Witness, severity_of
+from lpmkit.oracle.rules import Classified, LogRules, Witness, severity_of, trouble_in
 from lpmkit.oracle.stamps import MICROSECOND, Moment, instants, read_stamp
 from lpmkit.rules.table import Class
 from lpmkit.rules.usual import chance_of, held_against_usual
 
 #: How many events of each rule are kept as they are; all are counted.
 MAX_KEPT = 20
+#: How many kinds of lines without a code are held against the time before, each by itself.
+MAX_SHAPES = 500
 #: A local clock goes back by an hour once a year: a start is looked for this much before.
 CLOCK_SET_BACK = timedelta(hours=1, minutes=5)
 PIECE, FIRST_STEP, MAX_TO_A_STAMP = 1 << 18, 1 << 16, 1 << 20
@@ -167,6 +169,7 @@ class Judge:
         self._witnesses: list[tuple[Moment | None, Witness]] = []
         self._inside = self._before = self._timeless = 0
         self._usual_from = self._last = timedelta(0)
+        self._shapes: set[str] = set()
         self._is_inside = self._is_stamped = False
 
     def add(self, entry: Classified) -> LogPosition:
@@ -215,8 +218,8 @@ class Judge:
 
     def _count(self, entry: Classified, place: LogPosition) -> None:
         key = entry.rule.key if entry.rule else entry.meaning.value
-        if entry.rule is None and entry.meaning is Class.UNKNOWN and entry.codes and entry.event.whole:
-            key = entry.codes[0]
+        if entry.rule is None and entry.meaning is Class.UNKNOWN and entry.event.whole:
+            key = entry.codes[0] if entry.codes else self._shape(entry)
         tally = self._tallies.setdefault(key, _Tally(entry))
         if place is LogPosition.USUAL:
             tally.usual += 1
@@ -228,6 +231,14 @@ class Judge:
             tally.kept.append(entry)
         if entry.witness is not None and len(self._witnesses) < 1000:
             self._witnesses.append((when, entry.witness))
+
+    def _shape(self, entry: Classified) -> str:
+        """What an event without a code speaks of; past `MAX_SHAPES` of them they are one, which is never usual."""
+        shape = trouble_in(entry.event.text) or Class.UNKNOWN.value
+        if shape not in self._shapes and len(self._shapes) >= MAX_SHAPES:
+            return Class.UNKNOWN.value
+        self._shapes.add(shape)
+        return shape
 
     def judgement(self) -> LogVerdict:
         """The answer as far as the events go."""
@@ -263,13 +274,17 @@ class Judge:
             known = usual is not None or rule.unless_usual
             meaning = held_against_usual(meaning, chance) if known else Class.UNKNOWN
         reason = rule.reason if rule else _WITHOUT_RULE[meaning]
-        if rule is None and key in first.codes:
-            # the time before the move is in the log: a code that is as frequent as ever is nothing new
-            severity = severity_of(key)
-            meaning = held_against_usual(severity, chance)
-            reason = "a code that no rule knows, " + (
-                "as often as before" if meaning is Class.ROUTINE else f"more often than before; {_SEVERITY[severity]}"
+        if rule is None and (key in first.codes or key in self._shapes):
+            # the time before the move is in the log: what is as frequent as ever is nothing new
+            severity, kind = (
+                (severity_of(key), "a code that no rule knows")
+                if key in first.codes
+                else (Class.WARN, "a line that speaks of trouble and that no rule knows")
             )
+            meaning = held_against_usual(severity, chance)
+            reason = f"{kind}, " + ("as often as before" if meaning is Class.ROUTINE else "more often than before")
+            if key in first.codes and meaning is not Class.ROUTINE:
+                reason += f"; {_SEVERITY[severity]}"
         return LogTally(key, meaning, reason, tally.count, tally.first, tally.last, usual)
 
 
