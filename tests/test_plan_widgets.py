@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from lpmkit.config import RunSettings, Site
+from lpmkit.checks import Answer
+from lpmkit.config import FrameSettings, RunSettings, Site
 from lpmkit.errors import SiteFileError, UsageError
-from lpmkit.notebook.plan import PlanMaker, PlanPanel, course_table, plan_of_file
+from lpmkit.notebook.plan import PlanMaker, plan_of_file
+from lpmkit.notebook.plan_board import PlanPanel, plan_picture
 from lpmkit.plan import MovePlan, load_plan, save_plan
-from lpmkit.plan.status import plan_status
+from lpmkit.plan.book import CheckedPlan, MoveCheck
+from lpmkit.plan.outlook import outlook
+from lpmkit.plan.timetable import Surroundings
 from lpmkit.runbook import Runbook
-from tests.scripted_machines import ROLLED_BACK, Machines, conduct
+from lpmkit.runs.folder import Run
+from tests.scripted_machines import BEGAN_NS, ROLLED_BACK, Machines, conduct
 
 
 @pytest.fixture
 def machines(tmp_path: Path) -> Machines:
     found = Machines(tmp_path, dict.fromkeys("abcd", "p8a"))
-    found.site = Site(runs=RunSettings(folder=tmp_path))
+    frames = {name: FrameSettings(host=name, mover_address="192.0.2.1") for name in ("p8a", "p8b")}
+    found.site = Site(frames=frames, runs=RunSettings(folder=tmp_path))
     return found
 
 
@@ -81,14 +87,50 @@ def test_rows_that_are_no_plan_are_not_saved_and_the_reason_is_said(machines: Ma
         plan_of_file(cast(Runbook, machines), tmp_path / "rack.yaml")
 
 
-def test_start_wants_the_title_and_what_does_not_apply_says_why(machines: Machines) -> None:
-    plan = MovePlan.model_validate({"title": "night", "moves": [{"partition": "a", "target": "p8b"}]})
-    panel = PlanPanel(cast(Runbook, machines), plan)
-    assert panel.start.disabled
-    assert "type night" in panel.board.value
-    assert all(button.disabled and button.tooltip for button in (panel.halt, panel.go_on, panel.again))
+def _panel(machines: Machines, plan: MovePlan, folder: Run | None = None, **more: Any) -> PlanPanel:
+    panel = PlanPanel(cast(Runbook, machines), plan, folder, **more)
+    panel.close_board()
+    return panel
+
+
+def _offered(panel: PlanPanel) -> list[str]:
+    return [button.description for button in panel.row.children]
+
+
+def _checked(plan: MovePlan, *, ready: bool = True) -> CheckedPlan:
+    answer = Answer.READY if ready else Answer.NOT_READY
+    moves = tuple(
+        MoveCheck(one.partition, "p8a", one.target, (), answer, fits=ready, room="0 MB") for one in plan.moves
+    )
+    return CheckedPlan(plan, moves, outlook(plan, [], Surroundings({}), BEGAN_NS), BEGAN_NS)
+
+
+ONE = MovePlan.model_validate({"title": "night", "moves": [{"partition": "a", "target": "p8b"}]})
+
+
+def test_a_start_shows_its_summary_and_wants_the_title(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr("lpmkit.notebook.plan_board.start", lambda book, plan, title: started.append(title))
+    panel = _panel(machines, ONE, checked=_checked(ONE))
+    assert _offered(panel) == ["Start …"]
+    assert all(panel.buttons[key].disabled and panel.buttons[key].tooltip for key in ("halt", "go-on", "again"))
+    panel.buttons["start"].click()
+    assert "back-out" in panel.summary.value
+    assert panel.go.disabled
+    panel.go.click()
+    assert started == [], "without its title typed nothing is begun"
     panel.typed.value = "night"
-    assert not panel.start.disabled
+    panel.go.click()
+    assert started == ["night"]
+
+
+def test_what_stands_against_a_start_is_said_before_the_title_is_asked_for(machines: Machines) -> None:
+    panel = _panel(machines, ONE, checked=_checked(ONE, ready=False))
+    assert panel.now.banner.word == "NOT READY"
+    assert _offered(panel) == ["Check the plan"]
+    panel.press("start")
+    assert not panel.asks
+    assert "no room on p8b at its turn" in panel.says.value
 
 
 def test_a_plan_that_halted_is_shown_with_its_reason_and_offers_to_go_on_or_try_again(machines: Machines) -> None:
@@ -97,21 +139,19 @@ def test_a_plan_that_halted_is_shown_with_its_reason_and_offers_to_go_on_or_try_
         {"title": "night", "moves": [{"partition": name, "target": "p8b"} for name in "ab"], "limits": {"link": 1}}
     )
     folder, _ = conduct(machines, plan)
-    panel = PlanPanel(cast(Runbook, machines), plan, folder)
-    panel.close_board()
-    panel.refresh()
-    assert panel.start.disabled
-    assert panel.halt.disabled
-    assert not panel.go_on.disabled
+    panel = _panel(machines, plan, folder)
+    assert _offered(panel) == ["Try again", "Go on"]
+    assert panel.buttons["start"].disabled
+    assert panel.buttons["halt"].disabled
     assert panel.which.options == ("a",)
-    assert not panel.again.disabled
-    assert "✗ failed" in panel.board.value
-    assert "Halted: a failed" in course_table(plan_status(folder)).data
+    assert panel.now.banner.title == "✗ HALTED 0 of 2 arrived"
+    assert "✗ failed" in plan_picture(folder).data
+    assert "Halted: a failed" in plan_picture(folder).data
 
 
 def test_markup_in_a_name_is_shown_and_not_obeyed(machines: Machines) -> None:
     machines.partitions = {"<b>x": "p8a"}
     plan = MovePlan.model_validate({"title": "<i>t", "moves": [{"partition": "<b>x", "target": "p8b"}]})
-    _, now = conduct(machines, plan)
-    assert "<b>x" not in course_table(now).data
-    assert "&lt;b&gt;x" in course_table(now).data
+    folder, _ = conduct(machines, plan)
+    assert "<b>x" not in plan_picture(folder).data
+    assert "&lt;b&gt;x" in plan_picture(folder).data

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lpmkit.inventory import Frame, MoverPair
 from lpmkit.limits import ChangeWindow
 from lpmkit.plan import MovePlan
-from lpmkit.plan.gantt import ChartRow, gantt, lanes_of, save_chart
+from lpmkit.plan.bars import Bar, bars_of, bars_svg
+from lpmkit.plan.gantt import save_chart
 from lpmkit.plan.outlook import (
     Outlook,
     WindowState,
@@ -250,9 +251,9 @@ def test_a_running_plan_has_a_forecast_on_its_page_that_goes_on_with_it(tmp_path
             seen.append(running_outlook(folder, plan_status(folder, machines.clock), machines.clock.wall_ns()))
         if len(steps) == 60:
             assert "Expected end" in write_page(folder).read_text(encoding="utf-8")
-            chart = gantt(lanes_of(plan_status(folder, machines.clock), seen[-1]))
-            assert chart is not None
-            assert len(chart.axes[0].get_yticks()) == 3
+            bars = bars_of(plan_status(folder, machines.clock), seen[-1])
+            assert [bool(bar.parts) for bar in bars] == [True, False, False]
+            assert bars_svg(bars).count("(P10 … P90)") == 3
 
     machines.clock.each = look
     with conducting(machines, folder) as conductor:
@@ -343,7 +344,9 @@ def test_the_chart_has_a_lane_for_every_move_and_a_line_at_the_window(tmp_path: 
     assert first.index("=") < second.index("=")
     assert first.index("|") == second.index("|")
     assert "UTC" in scale
-    lanes = [ChartRow(name, expected=ahead.times(name)) for name in "ab"]
+    bars = [Bar(name, "p8a → p8b", expected=ahead.times(name)) for name in "ab"]
     assert (
-        save_chart(lanes, ahead.windows.values(), tmp_path / "plan.svg").read_text(encoding="utf-8").startswith("<?xml")
+        save_chart(bars, ahead.windows.values(), tmp_path / "plan.svg").read_text(encoding="utf-8").startswith("<?xml")
     )
+    assert "end of window" in bars_svg(bars, ahead.windows.values())
+    assert "end of window" not in bars_svg(bars, [end_ns + 3600 * 10**9]), "it would press the bars together"

@@ -252,4 +252,4 @@ def _is_readable(run: Run) -> bool:
 
 def title_of(board: Board) -> str:
     """The state as the title of a browser's tab: sign, figure, partition."""
-    return f"{board.banner.title} · {board.order.partition(' ')[0]}"
+    return f"{board.banner.title} · {board.order.partition('  ')[0]}"

@@ -27,7 +27,8 @@ SIGNS: Mapping[Tone, str] = {Tone.QUIET: "○", Tone.BUSY: "●", Tone.STILL: "!
 class Banner:
     """The state of the run: a word, its figure, one sentence of what to do, and the actions that apply now.
 
-    ``actions`` are at most two keys of `lpmkit.board.banner.ACTIONS`, the one to take first. ``fraction`` is the part
+    ``actions`` are at most two keys of `lpmkit.board.banner.ACTIONS` (of a plan: `lpmkit.plan.banner.ACTIONS`), the
+    one to take first. ``fraction`` is the part
     of the copy that is done, ``None`` where there is no copy.
     """
 
@@ -43,7 +44,7 @@ class Banner:
     def sign(self) -> str:
         """The sign of the state, for eyes that do not tell the colours."""
         if self.tone is Tone.STILL:
-            return "‖" if self.key == "suspended" else "?"
+            return {"suspended": "‖", "late": "!"}.get(self.key, "?")
         return SIGNS[self.tone]
 
     @property
@@ -106,7 +107,10 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """Everything that is shown of a run at one moment."""
+    """Everything that is shown of a run, or of a plan, at one moment.
+
+    ``order`` is who is moved and, after two spaces, from where to where.
+    """
 
     run: str
     path: str

@@ -30,7 +30,7 @@ def assembled(made: Mapping[str, str]) -> str:
     sections = "".join(
         f'<div class="lpm-part lpm-part-{name}" data-part="{name}">{made[name]}</div>' for name in wanted
     )
-    board = f'<section class="lpm-board" aria-label="Board of the run">{sections}</section>'
+    board = f'<section class="lpm-board" aria-label="Board">{sections}</section>'
     return f'<style>{style()}</style><div class="lpm-room">{board}</div>'
 
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -20,6 +19,7 @@ from lpmkit.commands.console import (
     NOT_FINE,
     ask_person,
     json_option,
+    print_item,
     print_json,
     print_line,
     print_table,
@@ -28,12 +28,15 @@ from lpmkit.commands.console import (
     site_or_none,
     tell_started,
     terminal,
+    visible,
 )
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from lpmkit.board.model import Board
+    from lpmkit.plan import MovePlan
     from lpmkit.plan.evacuation import Made
     from lpmkit.plan.status import PlanStatus
     from lpmkit.runbook import Runbook
@@ -41,8 +44,6 @@ if TYPE_CHECKING:
 
 plan_file = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 plan_name = click.argument("name", metavar="PLAN", shell_complete=candidates.plans)
-#: Seconds between two forecasts of a plan that is shown.
-FORECAST_EVERY_S = 10.0
 _STATUSES = {"ready": FINE, "not ready": NOT_FINE, "could not tell": COULD_NOT_TELL}
 
 
@@ -164,24 +165,21 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
     capacity at its turn, or the window does not hold, 3 at least one is inconclusive.
     """
     from lpmkit.plan import load_plan
-    from lpmkit.plan.book import answer, check_and_forecast
+    from lpmkit.plan.book import checked_plan
     from lpmkit.plan.outlook import text_chart
 
     book = _runbook(context)
     read = load_plan(file, book.site)
-    looked, ahead = check_and_forecast(book, read, ask_firmware=not without_firmware)
-    result = answer(looked, ahead.window).value
-    rows = [move.as_row() for move in looked]
-    times = [{"partition": move.partition, **ahead.cells(move.partition)} for move in looked]
-    predicted = [move.predicted_row() for move in looked]
+    checked = checked_plan(book, read, ask_firmware=not without_firmware)
+    ahead, result = checked.outlook, checked.answer.value
+    rows = [move.as_row() for move in checked.moves]
+    times = [{"partition": move.partition, **ahead.cells(move.partition)} for move in checked.moves]
+    predicted = [move.predicted_row() for move in checked.moves]
     if chart is not None:
-        from lpmkit.plan.gantt import ChartRow, save_chart
+        from lpmkit.plan.board import bars_ahead
+        from lpmkit.plan.gantt import save_chart
 
-        lanes = [
-            ChartRow(f"{move.partition}\n{move.source} → {move.target}", expected=ahead.times(move.partition))
-            for move in looked
-        ]
-        save_chart([lane for lane in lanes if lane.expected is not None], ahead.windows.values(), chart)
+        save_chart(bars_ahead(read, checked), ahead.windows.values(), chart)
     if as_json:
         print_json(
             {"title": read.title, "answer": result, "moves": rows, "predicted": predicted, "forecast": ahead.as_data()}
@@ -206,20 +204,40 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
 @click.pass_context
 @reports_errors
 def run(context: click.Context, file: Path, typed: str | None, detach: bool, as_json: bool) -> None:
-    """Run a plan. Each move is checked and validated at its turn; a move that is not ready is not started."""
+    """Run a plan. Each move is checked and validated at its turn; a move that is not ready is not started.
+
+    Without --confirm the whole plan is checked first and its summary is shown; a plan that is not ready is refused.
+    """
     from lpmkit.plan import load_plan
     from lpmkit.plan.book import start
 
     book = _runbook(context)
     read = load_plan(file, book.site)
     if typed is None:
-        terminal().print(", ".join(f"{move.partition} to {move.target}" for move in read.moves))
-        typed = ask_person(f"Type the plan's title ({read.title}) to move {len(read.moves)} partitions")
+        typed = confirmed(book, read)
     folder = start(book, read, typed)
     if detach:
         tell_started("plan", folder.path, as_json)
         sys.exit(FINE)
     _follow(book, folder, as_json)
+
+
+def confirmed(book: Runbook, read: MovePlan) -> str:
+    """Check the plan, show what a start does and rests on, and ask for its title; raises what stands against it
+    first.
+    """
+    from lpmkit.commands.rich_terminal import Terminal
+    from lpmkit.plan.book import checked_plan, may_start
+    from lpmkit.plan.confirm import plan_summary
+
+    console = Terminal(stderr=True)
+    may_start(book, read)
+    console.print(f"Checking {len(read.moves)} moves: survey, checks, validation. Nothing is changed.", soft_wrap=True)
+    checked = checked_plan(book, read)
+    may_start(book, read, checked)
+    for name, text in plan_summary(book, checked):
+        print_item(name, text, console=console)
+    return ask_person(f"Type the plan's title ({read.title}) to move {len(read.moves)} partitions")
 
 
 @plan.command("attach")
@@ -303,19 +321,19 @@ def _follow(book: Runbook, folder: Run, as_json: bool) -> NoReturn:
     """Show the plan until it is over or halted, then write its page."""
     from rich.console import Group
     from rich.live import Live
+    from rich.text import Text
 
     from lpmkit.commands.rich_terminal import Terminal
+    from lpmkit.plan.board import FollowedPlan
     from lpmkit.plan.book import follow
 
-    console = Terminal(stderr=as_json)
+    console, followed = Terminal(stderr=as_json), FollowedPlan(folder, book.clock)
     try:
         if console.is_terminal:
             with Live(console=console, auto_refresh=False) as live:
-                line, due = "", 0.0
-                for now in follow(book, folder):
-                    if monotonic() >= due:  # a forecast takes longer than a look
-                        line, due = _ahead(folder, now), monotonic() + FORECAST_EVERY_S
-                    live.update(Group(_table(now), line), refresh=True)
+                for _ in follow(book, folder):
+                    head = Text(visible("\n".join(_head_lines(followed.board()))))
+                    live.update(Group(head, _table(followed.status)), refresh=True)
         else:
             stages: dict[str, str] = {}
             for now in follow(book, folder):
@@ -350,38 +368,34 @@ def _print_changes(now: PlanStatus, stages: dict[str, str], console: Console) ->
             console.print(text, soft_wrap=True)
 
 
-def _ahead(folder: Run, now: PlanStatus) -> str:
-    """The forecast of a running plan in one sentence; empty without one."""
-    from rich.markup import escape
+def _head_lines(board: Board) -> tuple[str, str]:
+    """The head of a plan's board for a terminal: state with figures, and what to do."""
+    from lpmkit.board.text import live_line
 
-    from lpmkit.plan.outlook import running_outlook
-    from lpmkit.timeline import Clock
-
-    ahead = running_outlook(folder, now, Clock().wall_ns())
-    return "" if ahead is None else escape(ahead.sentence())
+    return live_line(board), board.banner.sentence
 
 
 def _page(folder: Run, as_json: bool) -> NoReturn:
     from lpmkit.commands.rich_terminal import Terminal
-    from lpmkit.plan.page import headline, rows_of, write_page
-    from lpmkit.plan.status import plan_status
+    from lpmkit.plan.board import FollowedPlan
+    from lpmkit.plan.page import rows_of, write_page
 
-    now = plan_status(folder)
+    followed = FollowedPlan(folder)
+    board, now = followed.board(), followed.status
     # While moves run the conductor writes the page; what it wrote may be older than the end of the last move.
     by_conductor = now.conducted and not now.is_done
     page = folder.path / "plan.html" if by_conductor else write_page(folder)
     console = Terminal(stderr=as_json)
     console.print(_table(now))
-    console.print(headline(now) + (f" Halted: {now.halted}." if now.halted else ""), soft_wrap=True)
-    if ahead := _ahead(folder, now):
-        console.print(ahead, soft_wrap=True)
+    for line in _head_lines(board):
+        console.print(line, soft_wrap=True, markup=False)
     console.print(f"Page: {page}", soft_wrap=True)
     if as_json:
         complete = status_of(now) in (FINE, NOT_FINE) and all(
             move.verdict in ("passed", "failed") for move in now.moves
         )
         facts = {"plan": str(folder.path), "page": str(page), "halted": now.halted, "complete": complete}
-        print_json({**facts, "moves": rows_of(now)})
+        print_json({**facts, "moves": rows_of(followed)})
     sys.exit(status_of(now))
 
 

@@ -20,7 +20,8 @@ from lpmkit.migration.status import still_observed
 from lpmkit.notebook.choose import Chooser
 from lpmkit.notebook.live import LiveBoard
 from lpmkit.notebook.move import MovePanel
-from lpmkit.notebook.plan import PlanMaker, PlanPanel, looked_table
+from lpmkit.notebook.plan import PlanMaker, checked_table
+from lpmkit.notebook.plan_board import PlanPanel
 from lpmkit.notebook.record import (
     ApprovalForm,
     HomeChooser,
@@ -36,7 +37,7 @@ from lpmkit.notebook.record import (
 )
 from lpmkit.notebook.tables import causes_table, expectation_text, findings_table, mapping_table, validation_text
 from lpmkit.notebook.verdict import judged, report_link
-from lpmkit.plan.book import check_plan
+from lpmkit.plan.book import CheckedPlan, checked_plan
 from lpmkit.plan.status import plan_of, plans
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
@@ -116,6 +117,7 @@ class Application(w.VBox):  # type: ignore[misc] # as above
         self.run: Run | None = None
         self.board: LiveBoard | None = None
         self._plan: PlanPanel | None = None
+        self._checked_plan: CheckedPlan | None = None
         if wall:
             super().__init__([self._wall(run)])
             return
@@ -349,7 +351,8 @@ class Application(w.VBox):  # type: ignore[misc] # as above
         return [history_table(self._book), history_chart(self._book)]
 
     def _do_look(self) -> list[Any]:
-        return [looked_table(check_plan(self._book, self.several.top.plan()))]
+        self._checked_plan = checked_plan(self._book, self.several.top.plan())
+        return [checked_table(self._checked_plan)]
 
     def _do_plan(self) -> list[Any]:
         if self._plan is not None:
@@ -357,7 +360,8 @@ class Application(w.VBox):  # type: ignore[misc] # as above
         folder = next((plan for plan in plans(self._book.site.runs.folder) if plan.is_recorded()), None)
         # a running plan comes before the one in the rows
         plan = self.several.top.plan() if folder is None else plan_of(folder)
-        self._plan = PlanPanel(self._book, plan, folder)
+        self._plan = PlanPanel(self._book, plan, folder, self._checked_plan, names_page=True)
+        self.several.fold("The plan's moves")
         return [self._plan]
 
     def _wall(self, name: str | None) -> Any:

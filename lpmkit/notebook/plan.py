@@ -1,8 +1,7 @@
-"""Widgets for several moves: write a plan, check it, start it, watch it. A widget decides nothing."""
+"""Widgets that write and check a plan of several moves. A widget decides nothing."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,27 +12,12 @@ from pydantic import ValidationError
 from lpmkit.errors import LpmError, NotAllowed, SiteFileError, UsageError
 from lpmkit.json_values import JsonObject
 from lpmkit.notebook.acknowledgement import Acknowledgement
-from lpmkit.notebook.live import REDRAW_S
 from lpmkit.notebook.tables import escaped, table
 from lpmkit.plan import LINK_TAKES, Limits, MovePlan, PlannedMove, in_site_order, load_plan, save_plan
-from lpmkit.plan.book import MoveCheck, again, answer, attach, go_on, halt, start
-from lpmkit.plan.page import headline
-from lpmkit.plan.schedule import LOST, Stage
-from lpmkit.plan.status import PlanStatus, as_rows, plan_status, plans
+from lpmkit.plan.book import CheckedPlan, MoveCheck
 from lpmkit.runbook import Runbook
-from lpmkit.runs.folder import Run
 
 _CHECKED = {"ready": "✓ ready", "not ready": "✗ NOT READY", "could not tell": "? could not tell"}
-_STAGE_SIGNS = {
-    Stage.WAITING: "…",
-    Stage.PREPARING: "▷",
-    Stage.MOVING: "▶",
-    Stage.WATCHING: "▶",
-    Stage.ARRIVED: "✓",
-    Stage.FAILED: "✗",
-    Stage.RECOVERY: "✗",
-    Stage.DROPPED: "–",
-}
 
 
 class _Row(w.HBox):  # type: ignore[misc] # ipywidgets has no types
@@ -208,141 +192,24 @@ def _in_a_run(path: Path, runs: Path) -> bool:
     )
 
 
-def looked_table(looked: tuple[MoveCheck, ...]) -> HTML:
-    """The check of each planned move; plain output."""
-    rows = [{**one.as_row(), "checks": _marked(one)} for one in looked]
-    predicted = table([one.predicted_row() for one in looked], "predicted (P90; in brackets the limits)")
+def checked_table(checked: CheckedPlan) -> HTML:
+    """The check of each planned move, with the forecast; plain output."""
+    rows = [{**one.as_row(), "checks": _marked(one), **_times(checked, one.partition)} for one in checked.moves]
     return HTML(
-        f"<p><b>{escaped(_CHECKED[answer(looked).value])}</b></p>"
+        f"<p><b>{escaped(_CHECKED[checked.answer.value])}</b>. {escaped(checked.outlook.sentence())}</p>"
         + table(rows, "check of the plan").data
-        + predicted.data
+        + table([one.predicted_row() for one in checked.moves], "predicted (P90; in brackets the limits)").data
     )
+
+
+def _times(checked: CheckedPlan, partition: str) -> dict[str, str]:
+    cells = checked.outlook.cells(partition)
+    return {"begins (UTC, P50 … P90)": cells["begins"], "ends (UTC, P50 … P90)": cells["ends"]}
 
 
 def _marked(one: MoveCheck) -> str:
     said = one.as_row()["checks"]
     return f"{_CHECKED[one.answer.value]}{said[len(one.answer.value) :]}"
-
-
-def course_table(now: PlanStatus) -> HTML:
-    """The state of every move of a plan; plain output, also while it runs."""
-    rows = [
-        {**row, "stage": f"{_STAGE_SIGNS[one.stage]} {row['stage']}"}
-        for row, one in zip(as_rows(now), now.moves, strict=True)
-    ]
-    text = headline(now) + (f" Halted: {now.halted}." if now.halted else "")
-    ended = "" if now.conducted else f" Not running{': ' + now.ended if now.ended else ''}."
-    return HTML(f"<p role='status'>{escaped(text + ended)}</p>" + table(rows, now.plan.title).data)
-
-
-class PlanPanel(w.VBox):  # type: ignore[misc] # as above
-    """Buttons to start a plan (after its title is typed), halt it, continue it and retry a move; the moves below,
-    refreshed from the plan's folder.
-
-    With ``folder``, or if a plan of that title is running, that one is shown; nothing is started twice.
-    """
-
-    def __init__(self, book: Runbook, plan: MovePlan, folder: Run | None = None) -> None:
-        self._book, self._plan = book, plan
-        running = [
-            one for one in plans(book.site.runs.folder) if one.manifest.get("title") == plan.title and one.is_recorded()
-        ]
-        self.folder = folder or (running[-1] if running else None)
-        self.typed = w.Text(placeholder=f"type {plan.title}", description="title", layout=w.Layout(width="28em"))
-        self.start = w.Button(description="Start", icon="play", button_style="warning")
-        self.halt = w.Button(description="Halt", icon="pause", tooltip="start no further move")
-        self.go_on = w.Button(description="Go on", icon="forward")
-        self.which = w.Dropdown(options=[], description="which", layout=w.Layout(width="20em"))
-        self.again = w.Button(description="Try again", icon="repeat")
-        self.says = Acknowledgement()
-        self.board = w.HTML()
-        self.start.on_click(lambda _: self._do("plan started; it runs independently of this page", self._start))
-        self.halt.on_click(lambda _: self._do("no further move is started", lambda: halt(book, self._known())))
-        self.go_on.on_click(lambda _: self._do("the plan continues", lambda: go_on(book, self._known())))
-        self.again.on_click(lambda _: self._do("queued again", lambda: again(book, self._known(), self.which.value)))
-        self.typed.observe(lambda _: self.refresh(), names="value")
-        self._end = threading.Event()
-        self._thread: threading.Thread | None = None
-        if self.folder is not None:
-            attach(book, self.folder)
-            self._watch()
-        self.refresh()
-        buttons = w.HBox([self.halt, self.go_on, self.which, self.again])
-        super().__init__([w.HBox([self.typed, self.start]), buttons, self.says, self.board])
-
-    def _known(self) -> Run:
-        if self.folder is None:
-            raise UsageError("the plan is not started yet")
-        return self.folder
-
-    def _start(self) -> None:
-        self.folder = start(self._book, self._plan, self.typed.value)
-        self._watch()
-
-    def _watch(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._keep, daemon=True, name=f"board of {self._plan.title}")
-            self._thread.start()
-
-    def close_board(self) -> None:
-        """End the redrawing."""
-        self._end.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5.0)
-
-    def _keep(self) -> None:
-        while not self._end.wait(REDRAW_S):
-            try:
-                self.refresh()
-            except (LpmError, OSError) as error:
-                self.says.trouble(error)  # retried at the next refresh
-                continue
-            if plan_status(self._known()).is_over:
-                return
-
-    def refresh(self) -> None:
-        """Show the current state of the folder and enable the buttons that apply."""
-        if self.folder is None:
-            self.start.disabled = self.typed.value != self._plan.title
-            self.start.tooltip = f"type {self._plan.title} to confirm" if self.start.disabled else ""
-            self.board.value = (
-                f"<p>Not started. Start is disabled: {escaped(self.start.tooltip)}</p>" if self.start.disabled else ""
-            )
-            for button in (self.halt, self.go_on, self.again):
-                button.disabled, button.tooltip = True, "the plan is not started yet"
-            return
-        now = plan_status(self.folder)
-        self.start.disabled, self.start.tooltip = True, "already started"
-        self.halt.disabled = not now.conducted or now.halted is not None
-        self.go_on.disabled = now.halted is None or now.is_done
-        self.go_on.tooltip = "" if now.halted else "the plan is not halted"
-        lost = [move.partition for move in now.moves if move.stage in LOST and move.stage is not Stage.RECOVERY]
-        if tuple(lost) != tuple(self.which.options):
-            self.which.options = lost
-        self.again.disabled = not lost
-        self.again.tooltip = "" if lost else "no move failed"
-        self.board.value = course_table(now).data
-
-    def _do(self, done: str, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except LpmError as error:
-            self.says.trouble(error)
-            return
-        self.says.done(f"{done}.")
-        if self.folder is not None:
-            self._watch()
-        self.refresh()
-
-
-def plan_page_link(folder: Run | None) -> HTML:
-    """The path of a plan's report."""
-    if folder is None:
-        return HTML("<p>The plan is not started yet.</p>")
-    path = folder.path / "plan.html"
-    return HTML(
-        f"<p>Report of the plan: <code>{escaped(path)}</code></p>" if path.exists() else "<p>No report yet.</p>"
-    )
 
 
 def plan_of_file(book: Runbook, file: str | Path) -> MovePlan:

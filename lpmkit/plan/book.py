@@ -9,7 +9,7 @@ from pathlib import Path
 from lpmkit.background.requests import put
 from lpmkit.background.worker import Worker
 from lpmkit.checks import Answer, Finding, ready
-from lpmkit.errors import LpmError, NotAllowed, NotFound, RecordError, RemoteError
+from lpmkit.errors import LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError
 from lpmkit.inventory import Partition
 from lpmkit.limits import PREDICTED_FIGURES, QUANTITIES, LimitState, MoveLimits, judge
 from lpmkit.plan import MovePlan
@@ -48,6 +48,10 @@ class MoveCheck:
     findings: tuple[Finding, ...] = ()
     validation: Validation | None = None
     trouble: str = ""
+    #: Findings of the checks that may fail here.
+    accepted: tuple[Finding, ...] = ()
+    #: The run folder that the check has prepared.
+    run: Run | None = None
     #: For the forecast: the move, and the cluster software in the partition.
     expected: Expected | None = None
     memberships: frozenset[Membership] = frozenset()
@@ -84,28 +88,63 @@ class MoveCheck:
         }
 
 
-def check_plan(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> tuple[MoveCheck, ...]:
-    """Survey, check and validate every move of a plan as things are now; changes nothing.
+@dataclass(frozen=True, slots=True)
+class CheckedPlan:
+    """A plan with the check of each move and the forecast of all, at a moment (nanoseconds since 1970)."""
+
+    plan: MovePlan
+    moves: tuple[MoveCheck, ...]
+    outlook: Outlook
+    at_ns: int
+
+    @property
+    def answer(self) -> Answer:
+        """Not ready if one move is not ready or has no room, or the window does not hold; unknown if that is not
+        known.
+        """
+        window = self.outlook.window
+        answers, room = {move.answer for move in self.moves}, {move.fits for move in self.moves}
+        if Answer.NOT_READY in answers or False in room or window in _NOT_HELD:
+            return Answer.NOT_READY
+        all_known = answers == {Answer.READY} and room == {True} and window is not WindowState.UNKNOWN
+        return Answer.READY if all_known else Answer.COULD_NOT_TELL
+
+    def against(self) -> tuple[str, ...]:
+        """What stands against a start of the plan, a sentence each."""
+        return tuple(self._against())
+
+    def _against(self) -> Iterator[str]:
+        for move in self.moves:
+            row = move.as_row()
+            if move.answer is Answer.NOT_READY:
+                refused = move.validation is not None and not move.validation.passed
+                why = move.trouble or (f"the firmware refuses it: {row['firmware']}" if refused else row["checks"])
+                yield f"{move.partition}: {why}"
+            if move.fits is False:
+                yield f"{move.partition}: no room on {move.target} at its turn: {move.room}"
+        if self.outlook.window in _NOT_HELD:
+            yield f"the change window {self.outlook.window.value}. {self.outlook.sentence()}"
+
+
+#: States of the change window in which a plan is not ready.
+_NOT_HELD = (WindowState.FAILS, WindowState.MAY_NOT_HOLD)
+
+
+def checked_plan(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) -> CheckedPlan:
+    """Survey, check and validate every move of a plan as things are now, and forecast when each would begin and end if
+    the plan began now; changes nothing.
 
     Each move gets a run folder and is surveyed again at its turn. A move that cannot be checked does not affect the
-    others. Raises `RemoteError` or `UsageError` only if no move can be checked.
-    """
-    return _checked(book, plan, book.landscape(), ask_firmware)
-
-
-def check_and_forecast(
-    book: Runbook, plan: MovePlan, *, ask_firmware: bool = True
-) -> tuple[tuple[MoveCheck, ...], Outlook]:
-    """`check_plan`, and when each move would begin and end if the plan began now; changes nothing.
-
-    A move that is not ready is in the forecast too: once it is mended it takes its time.
+    others; one that is not ready is in the forecast too: once it is mended it takes its time. Raises `RemoteError` or
+    `UsageError` only if no move can be checked.
     """
     inventory = book.landscape()
     looked = _checked(book, plan, inventory, ask_firmware)
     moves = [move.expected or Expected(move.partition, move.source, move.target, None) for move in looked]
     clusters = {move.partition: move.memberships for move in looked}
     around = surroundings(book, inventory, (move for move in moves if move.whole_s is not None), clusters)
-    return looked, outlook(plan, moves, around, book.clock.wall_ns())
+    now_ns = book.clock.wall_ns()
+    return CheckedPlan(plan, looked, outlook(plan, moves, around, now_ns), now_ns)
 
 
 def _checked(book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmware: bool) -> tuple[MoveCheck, ...]:
@@ -132,6 +171,8 @@ def _checked(book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmwa
                     answer,
                     findings=blocking,
                     validation=validation,
+                    accepted=tuple(finding for finding in findings if finding.key in move.accept),
+                    run=run,
                     expected=from_survey(book, run, order, partition),
                     memberships=memberships(run),
                     prediction=book.predict(run),
@@ -149,39 +190,17 @@ def _checked(book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmwa
     )
 
 
-def answer(looked: tuple[MoveCheck, ...], window: WindowState = WindowState.NONE) -> Answer:
-    """Not ready if one move is not ready or has no room, or the window does not hold; unknown if that is not known."""
-    answers = {result.answer for result in looked}
-    room = {result.fits for result in looked}
-    if Answer.NOT_READY in answers or False in room or window in (WindowState.FAILS, WindowState.MAY_NOT_HOLD):
-        return Answer.NOT_READY
-    all_known = answers == {Answer.READY} and room == {True} and window is not WindowState.UNKNOWN
-    return Answer.READY if all_known else Answer.COULD_NOT_TELL
-
-
 def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
     """Create the plan's folder and start its conductor; returns as soon as it runs.
 
-    Raises `NotAllowed` unless the plan's title was typed, and while another plan of this site is executed.
+    Raises `NotAllowed` unless the plan's title was typed, and as `may_start`.
     """
     if typed_title != plan.title:
         raise NotAllowed(
             f"the title typed is {typed_title!r}, but the plan's title is {plan.title!r}; nothing was moved",
             next_step="Type the plan's title exactly.",
         )
-    for other_plan in plans(book.site.runs.folder):
-        if other_plan.is_recorded():
-            raise NotAllowed(
-                f"another plan is running: {other_plan.name}",
-                next_step=(
-                    f"Wait for its end (`lpmkit plan attach {other_plan.name}`), or halt it: "
-                    "two plans do not respect each other's limits."
-                ),
-            )
-    for move in plan.moves:
-        book.site.frame(move.target)
-        if move.source is not None:
-            book.site.frame(move.source)
+    may_start(book, plan)
     ask_for_secrets(book, plan)
     facts = {
         "by": book.person.login,
@@ -199,6 +218,32 @@ def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
     )
     WORKER.start(folder, book.secrets, book.clock, book.charge())
     return folder
+
+
+def may_start(book: Runbook, plan: MovePlan, checked: CheckedPlan | None = None) -> None:
+    """Raise what stands against a start, whatever title is typed: `NotAllowed` while another plan of this site is
+    executed, `NotFound` for a frame that the site file does not name, `NotReady` by what was ``checked``.
+    """
+    for other_plan in plans(book.site.runs.folder):
+        if other_plan.is_recorded():
+            raise NotAllowed(
+                f"another plan is running: {other_plan.name}",
+                next_step=(
+                    f"Wait for its end (`lpmkit plan attach {other_plan.name}`), or halt it: "
+                    "two plans do not respect each other's limits."
+                ),
+            )
+    for move in plan.moves:
+        book.site.frame(move.target)
+        if move.source is not None:
+            book.site.frame(move.source)
+    against = checked.against() if checked is not None else ()
+    if against:
+        raise NotReady(
+            "the plan is not ready; nothing was moved: " + "; ".join(against),
+            where=plan.title,
+            next_step="Mend what is named, or take those moves out of the plan. Then check the plan again.",
+        )
 
 
 def ask_for_secrets(book: Runbook, plan: MovePlan) -> None:

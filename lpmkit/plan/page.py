@@ -1,25 +1,27 @@
-"""One page for all moves of a plan: Gantt chart, measured interruptions, and decisions with their reasons."""
+"""One page for all moves of a plan: its board, measured interruptions, and decisions with their reasons."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
 
+from lpmkit.board.model import Board
+from lpmkit.board.page import board_html
 from lpmkit.json_values import JsonObject
-from lpmkit.plan.gantt import gantt, lanes_of
-from lpmkit.plan.outlook import Outlook, running_outlook
+from lpmkit.plan.board import FollowedPlan, decisions
+from lpmkit.plan.outlook import Outlook
 from lpmkit.plan.schedule import Stage
-from lpmkit.plan.status import MoveStatus, PlanStatus, plan_status
-from lpmkit.plots.run import data_uri
+from lpmkit.plan.status import MoveStatus, PlanStatus
 from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run, write_document, write_file
-from lpmkit.runs.history import Move, bounds, read_move
-from lpmkit.timeline import Clock
+from lpmkit.runs.history import bounds
 
 
 def write_page(folder: Run) -> Path:
@@ -27,9 +29,9 @@ def write_page(folder: Run) -> Path:
 
     Raises `RecordError` when the disk is full.
     """
-    status = plan_status(folder)
-    rows = rows_of(status)
-    ahead = running_outlook(folder, status, Clock().wall_ns())
+    followed = FollowedPlan(folder)
+    board, status, ahead = followed.board(), followed.status, followed.outlook()
+    rows = rows_of(followed)
     write_document(
         folder.path,
         "plan-summary",
@@ -46,7 +48,7 @@ def write_page(folder: Run) -> Path:
     table.writeheader()
     table.writerows({name: sheet_cell(value) for name, value in row.items()} for row in rows)
     write_file(folder.path / "plan.csv", out.getvalue().encode())
-    return write_file(folder.path / "plan.html", render(folder, status, rows, ahead).encode())
+    return write_file(folder.path / "plan.html", render(folder, status, rows, board, ahead).encode())
 
 
 def headline(status: PlanStatus) -> str:
@@ -58,11 +60,11 @@ def headline(status: PlanStatus) -> str:
     return f"{count[Stage.ARRIVED]} of {len(status.moves)} arrived" + (f"; {details}" if details else "") + "."
 
 
-def rows_of(status: PlanStatus) -> list[JsonObject]:
+def rows_of(followed: FollowedPlan) -> list[JsonObject]:
     """A row for each move, with units in the names; ``None`` for an unknown value."""
     rows = []
-    for move in status.moves:
-        measured = _measured(move)
+    for move in followed.status.moves:
+        measured = followed.measured(move)
         rows.append(
             {
                 "partition": move.partition,
@@ -88,38 +90,32 @@ def rows_of(status: PlanStatus) -> list[JsonObject]:
     return rows
 
 
-def _measured(move: MoveStatus) -> Move | None:
-    """Measured figures from the move's own folder; ``None`` if it does not exist or cannot be read."""
-    if move.run is None or move.began_ns is None:
-        return None
-    try:
-        return read_move(move.run)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _utc(wall_ns: int | None) -> str | None:
     return None if wall_ns is None else f"{datetime.fromtimestamp(wall_ns / 1e9, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def render(folder: Run, status: PlanStatus, rows: Sequence[JsonObject], ahead: Outlook | None = None) -> str:
-    """The page as one HTML file; each move's report is linked. ``ahead`` is the forecast of what is to come."""
+def render(
+    folder: Run, status: PlanStatus, rows: Sequence[JsonObject], board: Board, ahead: Outlook | None = None
+) -> str:
+    """The page as one HTML file: the board without its table of moves, which is here with more columns and a link to
+    each move's report. ``ahead`` is the forecast of what is to come.
+    """
     environment = Environment(
         loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
     )
-    chart = gantt(lanes_of(status, ahead), () if ahead is None else ahead.windows.values())
-    return environment.get_template("plan.html.j2").render(
+    return environment.get_template(
+        "plan.html.j2"
+    ).render(
         title=status.plan.title,
         headline=headline(status),
-        halted=status.halted,
+        board=Markup(board_html(replace(board, folds=()))),  # noqa: S704 - it escapes what it shows
         facts=list(_facts(folder, status)),
-        picture=None if chart is None else data_uri(chart),
         forecast=None if ahead is None else f"{ahead.sentence()} Forecast of {_utc(ahead.zero_ns)}.",
         moves=[
             (row, {**shown(row), **_ahead(ahead, move)}, _report_of(folder, move))
             for row, move in zip(rows, status.moves, strict=True)
         ],
-        decided=list(_decided(folder)),
+        decided=[(str(_utc(one.wall_ns))[11:19], one.text) for one in decisions(folder.events())],
     )
 
 
@@ -170,24 +166,3 @@ def _report_of(folder: Run, move: MoveStatus) -> str:
         return (Path("..") / ".." / move.run.relative_to(folder.path.parent.parent) / "report.html").as_posix()
     except ValueError:
         return (move.run / "report.html").as_uri()
-
-
-_DECISION_TEXTS = {
-    "conductor-started": "conductor started",
-    "conductor-ended": "conductor ended: {why}",
-    "preparing": "{partition}: surveyed, checked, validated on {source}",
-    "put-back": "{partition}: queued again",
-    "moving": "{partition}: move requested",
-    "over": "{partition}: {stage}. {why}",
-    "halted": "halted, no further move starts: {why}",
-    "goes-on": "continued by an operator",
-    "again": "{partition}: queued again by an operator",
-    "note": "{text}",
-}
-
-
-def _decided(folder: Run) -> Iterator[tuple[str, str]]:
-    """Decisions of the conductor with their times."""
-    for event in folder.events():
-        if event.kind in _DECISION_TEXTS:
-            yield str(_utc(event.wall_ns))[11:19], _DECISION_TEXTS[event.kind].format(**event.data)

@@ -6,7 +6,7 @@ const PARTS = ["head", "lanes", "happened", "folds"];
 function render({ model, el }) {
   const room = document.createElement("div");
   room.className = "lpm-room";
-  room.innerHTML = `<style>${model.get("css_text")}</style><section class="lpm-board" aria-label="Board of the run"></section><div class="lpm-tip" role="tooltip" hidden></div>`;
+  room.innerHTML = `<style>${model.get("css_text")}</style><section class="lpm-board" aria-label="Board"></section><div class="lpm-tip" role="tooltip" hidden></div>`;
   const board = room.querySelector("section");
   const tip = room.querySelector(".lpm-tip");
   const shown = {};

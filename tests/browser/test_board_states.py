@@ -16,9 +16,11 @@ from lpmkit.board.model import Board
 from lpmkit.board.page import PARTS, board_html, parts, style
 from tests.board_states import STATES, board_in
 from tests.browser.lab import browser, shot
+from tests.plan_states import plan_in
 
 #: Width and height in CSS pixels: a small notebook, the same at 150 %, a phone.
 SCREENS = {"1366": (1366, 768), "150-percent": (911, 512), "phone": (390, 844)}
+PLANS = ("ready", "late", "needs-recovery", "done")
 #: JupyterLab's variables in its dark theme.
 DARK = "--jp-layout-color0:#111;--jp-content-font-color1:#fff"
 
@@ -55,11 +57,14 @@ _PALE = """() => {
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The board of every state as a page."""
+    """The board of every state of a move as a page, and of a plan those that differ in their parts."""
     made: dict[str, str] = {}
     for state in STATES:
         with board_in(tmp_path_factory.mktemp(state), state) as (_, board):
             made[state] = board_html(board)
+    for state in PLANS:
+        with plan_in(tmp_path_factory.mktemp(state), state) as (_, board):
+            made[f"plan-{state}"] = board_html(board)
     return made
 
 
