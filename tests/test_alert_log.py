@@ -316,6 +316,9 @@ def test_every_rule_has_a_reason_and_what_is_recalled_stands_alone() -> None:
     assert all(rule.reason and rule.source and rule.mark in ("V", "S", "U") for rule in RULES)
     assert {rule.key for rule in RULES if rule.mark == "U"} == {
         "block-read-again",
+        "clusterware-clock",
+        "clusterware-lost-something",
+        "clusterware-started",
         "clusterware-status",
         "data-file-offline",
         "file-error",
@@ -937,6 +940,13 @@ def test_the_clusterwares_log_is_found_in_its_places(olr: str, base: str, there:
         ("LMON (ospid: 123) waits for latch 'enqueue hash chains' for 81 secs.", "long-wait"),
         ("PING[ARC2]: Heartbeat failed to connect to standby 'stby'. Error is 12170.", "standby-away"),
         ("Restarting dead background process QMN0", "process-died"),
+        ("[CRSD(1)]CRS-2765: Resource 'ora.prd.db' has failed on server 'n1'.", "clusterware-lost-something"),
+        ("[OHASD(1)]CRS-8500: Oracle Clusterware OHASD process is starting with operating system process ID 1",
+         "clusterware-started"),
+        ("[OCSSD(1)]CRS-1632: Node n2 is being removed from the cluster in cluster incarnation 12",
+         "clusterware-lost-something"),
+        ("[OCTSSD(1)]CRS-2408: The clock on host n1 has been updated by the Cluster Time Synchronization Service",
+         "clusterware-clock"),
         ("found dead shared server 'S000', pid = (10, 1)", "process-died"),
         ("ORA-00600: interner Fehlercode, Argumente: [kcbz_1], [], []", "internal-error"),
         ("ORA-01092: ORACLE-Instanz beendet. Verbindungstrennung erzwungen", "instance-terminated"),
