@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from lpmkit.analysis import AnswerState, analyse, summary
-from lpmkit.analysis.limits import Measured, against, commit_stall, job_delay
+from lpmkit.analysis.limits import Measured, against, commit_stall, job_delay, time_out_question
+from lpmkit.analysis.model import Interval
 from lpmkit.checks import Verdict, ready
 from lpmkit.checks.limits import applicable_quantities, limit_findings
 from lpmkit.config import load_site
@@ -253,6 +254,30 @@ def test_the_measured_suspension_is_held_against_the_time_outs_of_clusters(
     question = analyse(made(tmp_path, {}, survey=survey)).verdict.question("time-outs")
     assert question.state.value == state
     assert "PowerHA" in question.answer
+
+
+@pytest.mark.parametrize(
+    ("system", "state", "says"),
+    [
+        ({"profiles": [{"instance": "00", "values": {}}]}, "passed", "SAP BX5 (rdisp/keepalive_timeout) waits 60 s (the default"),
+        ({"profiles": [{"instance": "00", "values": {"gw/conn_pending": "1"}}]}, "failed", "SAP BX5 (gw/conn_pending) waits 1 s"),
+        ({"profiles": [{"instance": "00", "values": {"gw/conn_pending": "$(X)"}}]}, "not evaluated", "(gw/conn_pending) is not known"),
+        ({"profiles": None, "missed": [{"question": "profiles", "configured": True}]}, "not evaluated", "SAP BX5 is not known"),
+    ],
+)  # fmt: skip
+def test_the_measured_suspension_is_held_against_the_time_outs_of_sap(
+    tmp_path: Path, system: dict[str, Any], state: str, says: str
+) -> None:
+    survey = {"sap": [{"system": "BX5", **system}]}
+    question = next(time_out_question(Interval(1_400_000_000, 1_500_000_000), survey, ()))
+    assert question.state.value == state
+    assert says in question.answer
+
+
+def test_nothing_is_asked_of_a_sap_system_whose_profiles_no_interface_reads() -> None:
+    unread = {"system": "BX5", "profiles": None, "missed": [{"question": "profiles", "configured": False}]}
+    for system in (unread, {"system": "BX5"}):
+        assert list(time_out_question(Interval(1, 2), {"sap": [system]}, ())) == []
 
 
 def test_a_move_outside_of_its_window_fails_and_one_within_passes(tmp_path: Path) -> None:

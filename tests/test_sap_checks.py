@@ -17,6 +17,7 @@ from lpmkit.sap.model import (
     Activity,
     Colour,
     Enqueue,
+    InstanceProfile,
     Job,
     JobLog,
     JobStatus,
@@ -27,6 +28,7 @@ from lpmkit.sap.model import (
     Update,
     WorkProcess,
 )
+from lpmkit.sap.time_outs import parameters
 from lpmkit.survey.model import Survey, SystemFacts
 
 WALL = 1_226_088_000 * 1_000_000_000
@@ -43,17 +45,18 @@ WELL = SapSnapshot(
     licences=(Licence("A0000000001", permanent=True, valid=True), Licence("B0000000002", permanent=True, valid=True)),
     hardware_key="A0000000001",
     hardware_keys={"bvio83": "B0000000002"},
+    profiles=(InstanceProfile("00", {"rdisp/max_wprun_time": "3600"}),),
 )
 
 
 def findings(one: SapSnapshot) -> dict[str, Finding]:
-    survey = Survey("bxaix85", SystemFacts("bvio82"), SystemFacts("bvio83"), sap=(one,))
+    survey = Survey("bxaix85", SystemFacts("bvio82"), SystemFacts("bvio83"), sap=(one,), expected_suspension_s=2.0)
     return {found.key: found for found in examine(survey) if found.about == "BX5"}
 
 
 def test_a_system_that_is_well_passes_every_rule() -> None:
     found = findings(WELL)
-    assert len(found) == 6
+    assert len(found) == 7
     assert {one.verdict for one in found.values()} == {Verdict.PASS}, found
 
 
@@ -69,6 +72,7 @@ def test_a_system_that_is_well_passes_every_rule() -> None:
         ("sap-next-jobs", {"jobs": (Job("LATE", "1", JobStatus.RELEASED, planned=NOW - timedelta(minutes=40)),)}),
         ("sap-updates", {"updates": (Update("1", None, "A", "100", "13"),)}),
         ("sap-enqueue", {"enqueue": (Enqueue(1, 9, 1, 0, 0, Colour.RED),)}),
+        ("sap-time-outs", {"profiles": (InstanceProfile("00", {"gw/cpic_timeout": "3"}),)}),
     ],
 )
 def test_each_rule_warns_of_its_own_fact_and_hinders_nothing(key: str, change: dict[str, Any]) -> None:
@@ -76,6 +80,41 @@ def test_each_rule_warns_of_its_own_fact_and_hinders_nothing(key: str, change: d
     assert {name for name, one in found.items() if one.verdict is not Verdict.PASS} == {key}
     assert found[key].verdict is Verdict.WARN
     assert found[key].remedy
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict", "says"),
+    [
+        ({"gw/conn_pending": "2"}, Verdict.FAIL, "2 s"),
+        ({"gw/conn_pending": "0"}, Verdict.PASS, ""),  # off
+        ({"gw/cpic_timeout": "20"}, Verdict.PASS, "20 s"),
+        ({}, Verdict.PASS, "60 s, SAP's default"),
+        ({"rdisp/keepalive": "0", "rdisp/keepalive_timeout": "1"}, Verdict.PASS, ""),  # it asks for no sign of life
+        ({"rdisp/max_wprun_time": "1 M"}, Verdict.PASS, "60 s"),
+        ({"rdisp/max_wprun_time": "$(X)"}, Verdict.UNKNOWN, "not understood"),
+        ({"enque/con_timeout": "1000"}, Verdict.PASS, ""),  # the enqueue server is not a standalone one
+        ({"enque/process_location": "REMOTESA", "enque/con_timeout": "1000"}, Verdict.FAIL, "one attempt"),
+        ({"enque/process_location": "REMOTESA", "enque/con_timeout": "1000", "enque/con_retries": "9"}, Verdict.PASS, "17 s"),
+    ],
+)  # fmt: skip
+def test_time_outs_of_profile_parameters_are_held_against_the_suspension(
+    values: dict[str, str], verdict: Verdict, says: str
+) -> None:
+    found = findings(replace(WELL, profiles=(InstanceProfile("00", values), InstanceProfile("01", {}))))[
+        "sap-time-outs"
+    ]
+    assert found.verdict is verdict, found
+    assert says in str(found.facts)
+    assert bool(found.remedy) is (verdict is not Verdict.PASS)
+
+
+def test_every_row_of_the_table_has_a_source_and_no_default_without_one() -> None:
+    for name, row in parameters().items():
+        assert row.source, name
+        assert row.unit in ("s", "ms")
+        assert row.waits, name
+        assert row.remedy.endswith("."), name
+    assert parameters()["gw/cpic_timeout"].default is None, "no source tells it"
 
 
 def test_a_job_that_starts_after_the_window_is_no_matter() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lpmkit.analysis.model import SECOND, HostAnalysis, Interval, PhaseSpan, WallClock
 from lpmkit.analysis.oracle import DatabaseAnalysis
-from lpmkit.analysis.time_outs import cluster_time_outs, failover_patience
+from lpmkit.analysis.time_outs import TimeOut, cluster_time_outs, failover_patience, sap_time_outs, shortest
 from lpmkit.errors import UsageError
 from lpmkit.json_values import JsonMapping
 from lpmkit.limits import Limit, LimitState, MoveLimits, judge, read_limits
@@ -207,25 +207,30 @@ def commit_stall(found: DatabaseAnalysis) -> Measured:
 def time_out_question(
     suspension: Interval | None, survey: object, databases: Sequence[DatabaseAnalysis]
 ) -> Iterator[Question]:
-    """The measured suspension against the time-outs of clusters and of fast-start failover, where there are any."""
-    waits: dict[str, float | None] = dict(cluster_time_outs(survey))
+    """The measured suspension against the time-outs of clusters, of fast-start failover and of SAP, where there are
+    any.
+    """
+    waits = [TimeOut(name, value) for name, value in cluster_time_outs(survey).items()]
     for database in databases:
         name, patience = failover_patience(database.sid, database.before)
         if patience is not None:
-            waits[name] = patience
+            waits.append(TimeOut(name, patience))
+    waits += sap_time_outs(survey)
     if not waits:
         return
-    key, title = "time-outs", "Suspension shorter than the cluster time-outs?"
-    known = {name: value for name, value in waits.items() if value is not None}
+    key, title = "time-outs", "Suspension shorter than all time-outs?"
     if suspension is None:
         yield Question(key, title, AnswerState.NOT_EVALUATED, "no suspension was measured", counts=False)
         return
     found = Measured.of(suspension)
-    states = {name: judge(found.low_s, found.high_s, Limit(fail=value)) for name, value in known.items()}
-    over = [f"{name} waits {known[name]:g} s" for name, state in states.items() if state is LimitState.FAILED]
-    near = [f"{name} waits {known[name]:g} s" for name, state in states.items() if state is LimitState.COULD_NOT_TELL]
-    unread = [name for name, value in waits.items() if value is None]
-    shown = ", ".join(f"{name} waits {value:g} s" for name, value in known.items())
+    over: list[str] = []
+    near: list[str] = []
+    for one in waits:
+        state = LimitState.PASSED if one.seconds is None else judge(found.low_s, found.high_s, Limit(fail=one.seconds))
+        if state is not LimitState.PASSED:
+            (over if state is LimitState.FAILED and one.was_read else near).append(one.words)
+    unread = [one.name for one in waits if one.seconds is None]
+    shown = ", ".join(one.words for one in shortest(waits))
     if over:
         yield Question(key, title, AnswerState.FAILED, f"{found.words}; {', '.join(over)}", reply=ReplyWord.NO)
     elif near:

@@ -1,10 +1,63 @@
-"""Time-outs of those who wait for the partition: cluster software in it, and the observer of a fast-start failover."""
+"""Time-outs of those who wait for the partition: cluster software, the observer of a fast-start failover, and SAP."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lpmkit.json_values import JsonMapping
+from lpmkit.sap.time_outs import profiles_in, sap_waits
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOut:
+    """How long somebody waits, in seconds; ``None`` where that is not known. ``was_read``: it is no vendor's default.
+
+    ``group`` are those of which the shortest one stands for all.
+    """
+
+    name: str
+    seconds: float | None
+    was_read: bool = True
+    group: str = ""
+
+    @property
+    def words(self) -> str:
+        """The time-out in words.
+
+        >>> TimeOut("PowerHA", 20.0).words
+        'PowerHA waits 20 s'
+        """
+        default = "" if self.was_read else " (the default, not read)"
+        return f"{self.name} waits {self.seconds or 0:g} s{default}"
+
+
+def shortest(waits: Sequence[TimeOut]) -> list[TimeOut]:
+    """The time-outs that are known; of those of a group the shortest one."""
+    known = sorted((one for one in waits if one.seconds is not None), key=lambda one: one.seconds or 0.0)
+    best: dict[str, TimeOut] = {}
+    for one in known:
+        best.setdefault(one.group or one.name, one)
+    return [one for one in waits if one in best.values()]
+
+
+def sap_time_outs(survey: Any) -> list[TimeOut]:
+    """The time-outs of the SAP systems in a survey, by their profile parameters; none in runs of earlier versions, and
+    where no interface of the site file reads profiles.
+    """
+    systems = survey.get("sap") if isinstance(survey, dict) else None
+    found = []
+    for system in systems if isinstance(systems, list) else ():
+        if not isinstance(system, dict) or "profiles" not in system:
+            continue
+        name, profiles = f"SAP {system.get('system')}", profiles_in(system)
+        gaps = system.get("missed") or ()
+        if profiles is None and any(gap.get("question") == "profiles" and gap.get("configured") for gap in gaps):
+            found.append(TimeOut(name, None))
+        for wait in sap_waits(profiles or ()):
+            found.append(TimeOut(f"{name} ({wait.parameter})", wait.seconds, wait.is_set, name))
+    return found
 
 
 def failover_patience(sid: str, state: JsonMapping | None) -> tuple[str, float | None]:

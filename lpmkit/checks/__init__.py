@@ -68,6 +68,7 @@ from lpmkit.checks.sap import (
     sap_licence,
     sap_long_jobs,
     sap_next_jobs,
+    sap_time_outs,
     sap_updates,
     sap_work_processes,
 )
@@ -182,6 +183,7 @@ CHECKS: Sequence[Check] = (
     Check("sap-long-jobs", "No long-running SAP job", SAP_BASIS, each_sap("jobs", sap_long_jobs)),
     Check("sap-next-jobs", "No SAP job starts soon", SAP_BASIS, each_sap("jobs", sap_next_jobs)),
     Check("sap-updates", "No SAP update terminations", SAP_BASIS, each_sap("updates", sap_updates)),
+    Check("sap-time-outs", "SAP time-outs longer than the suspension", SAP_BASIS, each_sap("profiles", sap_time_outs)),
     Check("sap-enqueue", "SAP enqueue server and replication healthy", SAP_BASIS, each_sap("enqueue", sap_enqueue)),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from lpmkit.checks.cluster import MARGIN
 from lpmkit.checks.judging import (
     Fact,
     NotApplicable,
@@ -19,6 +20,7 @@ from lpmkit.checks.judging import (
 )
 from lpmkit.inventory import OperatingSystem
 from lpmkit.sap.model import Colour, JobStatus, Licence, SapSnapshot, interface_of
+from lpmkit.sap.time_outs import sap_waits
 from lpmkit.survey.model import Survey
 
 #: Interfaces that list the running jobs and not the planned ones.
@@ -196,6 +198,30 @@ def sap_enqueue(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
         "Check SM12 and the trace of the enqueue server first.",
         bad=Verdict.WARN,
     )
+
+
+def sap_time_outs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
+    """Hold what SAP's profile parameters wait for against the predicted suspension.
+
+    One that a profile sets can fail; SAP's default only warns. A value that is not understood is not known.
+    """
+    expected = survey.expected_suspension_s
+    if expected is None:
+        raise NotKnown(snapshot.system, "there is no prediction of the suspension")
+    waits = sap_waits(snapshot.profiles or ())
+    facts: dict[str, Fact] = {"suspension, P90 s": round(expected, 2), **{wait.parameter: wait.text for wait in waits}}
+    over, near = [], []
+    for wait in waits:
+        if wait.seconds is not None and expected >= wait.seconds and wait.is_set:
+            over.append(wait)
+        elif wait.seconds is not None and expected * MARGIN > wait.seconds:
+            near.append(wait)
+    unread = [wait.parameter for wait in waits if wait.seconds is None]
+    if unread and not over:
+        raise NotKnown(snapshot.system, f"the value of {joined(unread)} is not understood")
+    verdict = Verdict.FAIL if over else Verdict.WARN if near else Verdict.PASS
+    remedy = " ".join(dict.fromkeys(wait.remedy for wait in (*over, *near)))
+    return RuleResult(verdict, snapshot.system, facts, remedy)
 
 
 def sap_work_processes(survey: Survey, snapshot: SapSnapshot) -> RuleResult:

@@ -361,6 +361,15 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceProfile:
+    """What the profiles of one instance set of the parameters that are read, and the files that were read."""
+
+    instance: str
+    values: Mapping[str, str]
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SapSnapshot:
     """Everything about a system at one time. ``None`` was not answered, an empty tuple was and holds nothing.
 
@@ -395,6 +404,8 @@ class SapSnapshot:
     lsconf: tuple[str, ...] | None = None
     #: The entitled capacity in processors, as ``lparstat -i`` prints it on the host.
     entitlement: float | None = None
+    #: The time-outs that the profiles of its instances set (`lpmkit.sap.time_outs`).
+    profiles: tuple[InstanceProfile, ...] | None = None
     #: The hardware key of each frame beside the system's own, and where each is from: the site file, or an earlier run.
     hardware_keys: Mapping[str, str] = field(default_factory=dict)
     keys_from: Mapping[str, str] = field(default_factory=dict)

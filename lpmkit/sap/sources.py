@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -14,7 +14,8 @@ from lpmkit.json_values import JsonMapping
 from lpmkit.sap import dpmon, fields, host, sapcontrol
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.lsconf import read_lsconf
-from lpmkit.sap.model import Instance, Process, SystemIdentity, jobs_of
+from lpmkit.sap.model import Instance, InstanceProfile, Process, SystemIdentity, jobs_of
+from lpmkit.sap.time_outs import read_profile
 from lpmkit.sap.webservice import StartService
 from lpmkit.ssh.session import Reply, Session
 from lpmkit.timeline import Clock
@@ -287,6 +288,7 @@ class CommandsWay:
             "machine_id",
             "lsconf",
             "entitlement",
+            "profiles",
         ]
     )
 
@@ -346,6 +348,7 @@ class CommandsWay:
             "machine_id": lambda: ((self._run(["uname", "-m"]).checked().output.strip(),), "uname"),
             "lsconf": lambda: (read_lsconf(self._run(["lsconf"]).checked().output), "lsconf"),
             "entitlement": lambda: ((self._entitlement(),), "lparstat -i"),
+            "profiles": lambda: (tuple(self._profiles_read()), "the profile files"),
         }
         return asked[question]()
 
@@ -503,6 +506,17 @@ class CommandsWay:
             )
         name = self._run(["hostname"]).checked().output.strip()
         return f"{folder}/{self._sid}_{instance[1]}_{name}"
+
+    def _profiles_read(self) -> Iterator[InstanceProfile]:
+        """What the profiles of each instance set: its own, over the default profile beside it."""
+        defaults: dict[str, dict[str, str]] = {}
+        for number in self._numbers:
+            own = self._profile(number)
+            general = f"{own.rpartition('/')[0]}/DEFAULT.PFL"
+            if general not in defaults:
+                defaults[general] = read_profile(self._run(["cat", general]).checked().output)
+            values = read_profile(self._run(["cat", own]).checked().output)
+            yield InstanceProfile(number, {**defaults[general], **values}, (own, general))
 
     def _licences(self) -> tuple[tuple[Any, ...], str]:
         text, tool = self._licence_tool("-show")

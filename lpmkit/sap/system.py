@@ -58,6 +58,7 @@ PREFERRED: Mapping[str, tuple[str, ...]] = {
     "machine_id": ("commands",),
     "lsconf": ("rfc", "soap_rfc", "commands"),
     "entitlement": ("commands",),
+    "profiles": ("commands",),
 }
 #: The parts of a snapshot, in the order of asking: the identity first, because it has the system's clock.
 SNAPSHOT = tuple(question for question in PREFERRED if question not in ("system_log", "dumps", "job_list", "job_logs"))

@@ -33,6 +33,10 @@ def furnish(root: Path, guest: Guest) -> None:
     )
     _put(root, "etc/hosts", f"127.0.0.1 loopback localhost\n{guest.address} {guest.name}\n")
 
+    if guest.sap is not None:
+        for path, lines in guest.sap.profiles(guest.name).items():
+            _put(root, path, "".join(f"{line}\n" for line in lines))
+
 
 def _put(root: Path, name: str, text: str) -> None:
     path = root / name.lstrip("/")

@@ -104,6 +104,29 @@ class Installation:
     def profile(self, host: str) -> str:
         return f"/usr/sap/{self.sid}/SYS/profile/{self.sid}_{self.instance}_{host}"
 
+    def profiles(self, host: str) -> dict[str, list[str]]:
+        """The profiles by their paths: the instance's own, that of central services, and what all have in common.
+
+        Parameters and values are SAP's own (`SAP-HELP-ENQ`, `ITSITI-PFL`); which of them a site sets is made up.
+        """
+        folder = f"/usr/sap/{self.sid}/SYS/profile"
+        common = [f"SAPSYSTEMNAME = {self.sid}", f"rdisp/mshost = {host}", "rdisp/keepalive_timeout = 60"]
+        if not self.classic:
+            common += [
+                "enque/process_location = REMOTESA",
+                f"enque/serverhost = {host}",
+                f"enque/serverinst = {self.central_services}",
+                "enque/deque_wait_answer = TRUE",
+                "enque/con_timeout = 5000",
+                "enque/con_retries = 120",
+            ]
+        own = [f"SAPSYSTEM = {self.number}", f"INSTANCE_NAME = {self.instance}", "rdisp/max_wprun_time = 3600"]
+        found = {f"{folder}/DEFAULT.PFL": common, self.profile(host): ["# as the installation wrote it", *own]}
+        if not self.classic:
+            services = [f"SAPSYSTEM = {self.central_services}", f"INSTANCE_NAME = {self.services_instance}"]
+            found[f"{folder}/{self.sid}_{self.services_instance}_{host}"] = services
+        return found
+
 
 def hardware_key(machine_id: str) -> str:
     """One letter and ten digits out of ``uname -m``.
