@@ -89,12 +89,17 @@ class Campaign:
         lines = [json.loads(line) for line in self.truth.read_text().splitlines()]
         return sum(line["event"] == "command" and "-o m" in line["text"] for line in lines)
 
+    def begun(self, pattern: str = "*") -> list[Path]:
+        """The run folders with events, sorted; a folder that is only prepared belongs to whichever move begins it."""
+        return sorted(path.parent for path in self.runs.glob(f"{pattern}/events.jsonl") if path.stat().st_size)
+
     def newest(self, before: set[str]) -> list[Path]:
-        """The run folders that are new."""
-        return sorted(path.parent for path in self.runs.glob("*/run.json") if path.parent.name not in before)
+        """The run folders that have begun since."""
+        return [path for path in self.begun() if path.name not in before]
 
     def plan_folder(self, before: set[str]) -> Path | None:
-        found = sorted(path.parent for path in self.runs.glob("plans/*/run.json") if path.parent.name not in before)
+        """The folder of the plan that has begun since, if one has."""
+        found = [path for path in self.begun("plans/*") if path.name not in before]
         return found[-1] if found else None
 
     def one(self, number: int, home: int) -> dict[str, Any]:
@@ -103,7 +108,7 @@ class Campaign:
         victim = self.rng.choice((*VICTIMS, "conductor") if as_plan else VICTIMS)
         delay_s = self.rng.uniform(0.2, WITHIN_S)
         target = FRAMES[1 - home]
-        before = {path.parent.name for path in (*self.runs.glob("*/run.json"), *self.runs.glob("plans/*/run.json"))}
+        before = {path.name for path in (*self.begun(), *self.begun("plans/*"))}
         sent = self.commands()
         if as_plan:
             title = f"kill {number}"
@@ -138,7 +143,7 @@ class Campaign:
             if victim == "conductor":
                 folder = self.plan_folder(before)
                 return folder is not None and started(folder, "conductor-started", "pid") is not None
-            return any(Run(path).events() for path in self.newest(before))
+            return bool(self.newest(before))
 
         if victim != "front end":
             wait_until(has_begun, clock=Clock(), timeout_s=120.0)
@@ -169,8 +174,7 @@ class Campaign:
         if folder is not None:
             self.lpmkit("plan", "attach", str(folder)).wait(240)
         for path in self.newest(before):
-            if Run(path).events():
-                self.lpmkit("attach", str(path)).wait(240)
+            self.lpmkit("attach", str(path)).wait(240)
         wait_until(
             lambda: not any(Run(path).is_recorded() for path in self.newest(before)), clock=Clock(), timeout_s=60
         )
