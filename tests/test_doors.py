@@ -9,13 +9,16 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -29,12 +32,14 @@ from lpmkit.background.temporary import remove_left_behind, temporary_folder
 from lpmkit.cli import main
 from lpmkit.commands import setup
 from lpmkit.config import RunSettings, Site
-from lpmkit.errors import NotAllowed, SiteFileError
+from lpmkit.errors import NotAllowed, SiteFileError, UsageError
 from lpmkit.notebook.plan import PlanMaker
 from lpmkit.notebook.server import _SESSION, MAX_KERNELS, MAX_KERNELS_OF_SESSION, LimitedKernels
+from lpmkit.person import Person, account_name
 from lpmkit.runbook import Runbook, SiteInventory
 from lpmkit.runs.files import who_else_may_write
 from lpmkit.timeline import Clock, wait_until
+from tests.tls_front import Authority
 
 SITE = (
     "frames:\n  a: {manager: ivm, host: a.invalid, mover_address: 192.0.2.1}\n  b: "
@@ -59,7 +64,7 @@ class _Server:
 
     @property
     def token(self) -> str:
-        found = re.search(r"token[= ](\w+)", self.log.read_text())
+        found = re.search(r"token[= ]([0-9a-f]{20,})", self.log.read_text())
         assert found, self.log.read_text()
         return found[1]
 
@@ -78,12 +83,16 @@ class _Server:
 
     @property
     def kernels(self) -> int:
-        """How many kernels it has started: each leaves a file in the folder of connections."""
+        """How many kernels it has started."""
+        return len(self.connections())
+
+    def connections(self) -> list[Path]:
+        """The file that each kernel leaves in the folder of connections."""
         (folder,) = re.findall(r"connection files in (\S+?)\.?$", self.log.read_text(), re.MULTILINE)
-        return len(list(Path(folder).glob("kernel-*.json")))
+        return list(Path(folder).glob("kernel-*.json"))
 
 
-def _serve(folder: Path, *options: str, path: Path | None = None) -> Iterator[_Server]:
+def _serve(folder: Path, *options: str, path: Path | None = None, command: str = "app") -> Iterator[_Server]:
     (folder / "site.yaml").write_text(SITE)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -91,8 +100,13 @@ def _serve(folder: Path, *options: str, path: Path | None = None) -> Iterator[_S
     log = folder / "app.log"
     with log.open("wb") as out:
         child = subprocess.Popen(
-            [sys.executable, "-m", "lpmkit.cli", "app", "--no-browser", f"--port={port}", *options],
-            env={**os.environ, "HOME": str(folder), "LPMKIT_SITE": str(folder / "site.yaml"), "JUPYTER_TOKEN": "not-this-one"},
+            [sys.executable, "-m", "lpmkit.cli", command, "--no-browser", *options, f"--port={port}"],
+            env={
+                **{name: value for name, value in os.environ.items() if name != "JUPYTER_TOKEN"},
+                "HOME": str(folder),
+                "LPMKIT_SITE": str(folder / "site.yaml"),
+                **({"JUPYTER_TOKEN": "not-this-one"} if command == "app" else {}),
+            },
             stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
 
@@ -202,6 +216,133 @@ def test_with_the_token_the_page_is_served_and_its_kernel_is_for_this_page_alone
     assert server.get(f"/api/kernels/{kernel}?token={server.token}").status == 403, "another session's kernel"
 
 
+# --- another account ------------------------------------------------------------------------------------------------
+
+
+def _as_another_account(work: Callable[[], Any]) -> Any:
+    """What ``work`` returns (JSON) in a process of another account."""
+    if os.getuid() != 0:
+        pytest.skip("only root can try it as another account: run this test as root")
+    near, far = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(2, 2, 2)
+            os.setresuid(2, 2, 2)
+            os.write(far, json.dumps(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(far)
+    with os.fdopen(near, "rb") as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return json.loads(text)
+
+
+def _trouble(work: Callable[[], object]) -> str:
+    try:
+        work()
+    except OSError as error:
+        return type(error).__name__
+    return ""
+
+
+def _status(port: int, verb: str, where: str, host: str = "") -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request(verb, where, headers={"Host": host or f"127.0.0.1:{port}"})
+    try:
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def jupyter_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Server]:
+    """`lpmkit lab`, with a kernel."""
+    folder = tmp_path_factory.mktemp("lab")
+    options = ["--allow-root", "--LanguageServerManager.autodetect=False", "--LabApp.extension_manager=readonly"]
+    for served in _serve(folder, "--directory", str(folder / "lab"), "--", *options, command="lab"):
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+        connection.request("POST", f"/api/kernels?token={served.token}", body="{}")
+        assert connection.getresponse().status == 201
+        connection.close()
+        assert wait_until(
+            lambda served=served: bool(list(_runtime(served).glob("kernel-*-ipc-*"))), clock=Clock(), timeout_s=60
+        )
+        yield served
+
+
+def _runtime(served: _Server) -> Path:
+    (opening,) = re.findall(r"file://(\S+-open\.html)", served.log.read_text())
+    return Path(opening).parent
+
+
+DOORS_OF_LAB = [
+    ("GET", "/lab"), ("GET", "/api/kernels"), ("POST", "/api/kernels"), ("GET", "/api/contents"), ("GET", "/tree"),
+    ("GET", "/files/20_move_and_watch.ipynb"), ("GET", "/api/terminals"), ("POST", "/api/terminals"),
+    ("GET", "/terminals/websocket/1"), ("GET", "/api/status"), ("GET", "/api/sessions"), ("GET", "/metrics"),
+    ("GET", "/lab/api/settings"), ("GET", "/lab/api/workspaces"), ("GET", "/voila/render/20_move_and_watch.ipynb"),
+    ("GET", "/lsp/status"), ("GET", "/nbconvert/html/20_move_and_watch.ipynb"), ("POST", "/api/shutdown"),
+    ("PUT", "/api/contents/evil.ipynb"), ("GET", "/api/kernels/{}/channels"), ("GET", "/lab?token="),
+]  # fmt: skip
+
+
+def test_another_account_finds_every_door_of_the_lab_shut(jupyter_lab: _Server) -> None:
+    runtime = _runtime(jupyter_lab)
+    kernel = next(iter(runtime.glob("kernel-*.json")))
+    ipc = next(iter(runtime.glob("kernel-*-ipc-*")))
+    (copies,) = (jupyter_lab.log.parent / "lab").iterdir()
+    jupyter_lab.log.parent.chmod(0o755)
+    named = kernel.stem.removeprefix("kernel-")
+
+    def tries() -> dict[str, Any]:
+        return {
+            "doors": {
+                f"{verb} {where}": _status(jupyter_lab.port, verb, where.format(named)) for verb, where in DOORS_OF_LAB
+            },
+            "files": [_trouble(lambda path=path: os.listdir(path)) for path in (runtime, copies)],  # noqa: PTH208
+            "token": _trouble(lambda: Path(runtime, "jpserver-1.json").read_bytes()),
+            "kernel": _trouble(lambda: socket.socket(socket.AF_UNIX).connect(str(ipc))),
+        }
+
+    tried = _as_another_account(tries)
+    assert {door: status for door, status in tried.pop("doors").items() if status not in (302, 403, 404, 405)} == {}
+    assert tried == {"files": ["PermissionError"] * 2, "token": "PermissionError", "kernel": "PermissionError"}
+
+
+def test_the_labs_address_is_a_number_and_its_cookie_goes_to_no_page_from_elsewhere(jupyter_lab: _Server) -> None:
+    assert f"http://127.0.0.1:{jupyter_lab.port}/lab?token=" in jupyter_lab.log.read_text()
+    assert "http://localhost" not in jupyter_lab.log.read_text(), "that may be ::1, where another account listens"
+    answer = jupyter_lab.get(f"/lab?token={jupyter_lab.token}")
+    session = next(line for line in answer.headers.get_all("Set-Cookie") or () if line.startswith("username-"))
+    assert "SameSite=Strict" in session
+    assert jupyter_lab.get(f"/lab?token={jupyter_lab.token}", Host="evil.example").status == 403
+
+
+def test_under_a_hub_the_lab_is_the_hubs_and_names_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(setup, "_serve", lambda *words: started.append(words) or 0)
+    words = ["lab", "--hub", "--directory", str(tmp_path / "lab")]
+    refused = CliRunner().invoke(main, words)
+    assert (refused.exit_code, started) == (2, [])
+    assert "no JupyterHub has started this" in refused.output
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:1/user/anna/")
+    monkeypatch.setattr(setup.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(setup, "acting_person", lambda: Person("carla", "anna", "login session"))
+    refused = CliRunner().invoke(main, words)
+    assert (refused.exit_code, started) == (2, [])
+    assert "login session of carla" in refused.output
+    monkeypatch.setattr(setup, "acting_person", lambda: Person("anna", "anna", "account"))
+    assert CliRunner().invoke(main, words).exit_code == 0
+    ((command, environment, ends_on),) = started
+    assert command[1:3] == ["-m", "jupyterhub.singleuser"]
+    assert setup.KERNELS_BY_FILES in command
+    assert not [word for word in command if "ip=" in word], "the hub names the address"
+    assert list(ends_on) == [signal.SIGINT]
+    assert environment["JUPYTER_RUNTIME_DIR"]
+
+
 # --- kernels --------------------------------------------------------------------------------------------------------
 
 
@@ -296,18 +437,101 @@ def test_behind_a_proxy_nobody_unnamed_gets_in(behind_proxy: _Server) -> None:
 def test_the_socket_is_its_owners_alone(behind_proxy: _Server) -> None:
     assert behind_proxy.path is not None
     assert stat.S_IMODE(behind_proxy.path.stat().st_mode) == 0o600
-    if os.getuid() != 0:
-        pytest.skip("only root can try it as another account: run this test as root")
-    code = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
-    done = subprocess.run(
-        ["setpriv", "--reuid=bin", "--regid=bin", "--clear-groups", sys.executable, "-c", code, str(behind_proxy.path)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert "PermissionError" in done.stderr
+    path = str(behind_proxy.path)
+    assert _as_another_account(lambda: _trouble(lambda: socket.socket(socket.AF_UNIX).connect(path))) == (
+        "PermissionError"
+    )
 
 
 def test_a_person_that_the_proxy_names_gets_the_page(behind_proxy: _Server) -> None:
     assert behind_proxy.get("/", Host="lpm.example.org", X_Remote_User="anna").status == 200
+
+
+class _Behind:
+    """nginx on loopback."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+
+    def get(self, where: str, login: str | None = None, **headers: str) -> _Answer:
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = (
+            False,
+            ssl.CERT_NONE,
+        )  # it is nginx's to prove, and not asked here
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=60, context=trusting)
+        sent = {"Host": "lpm.example.org", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        if login is not None:
+            sent["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+        connection.request("GET", where, headers=sent)
+        try:
+            return _Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def nginx(behind_proxy: _Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Behind]:
+    """The configuration of docs/nginx-app.conf with paths of this test, and nginx with it."""
+    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        pytest.skip("nginx is not installed: apt-get install nginx-light")
+    folder = tmp_path_factory.mktemp("nginx")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    certificate = Authority().server(folder, "lpm.example.org")
+    (folder / "people").write_text("anna:{PLAIN}a\nbert:{PLAIN}b\n")
+    recipe = (Path(__file__).parent.parent / "docs" / "nginx-app.conf").read_text()
+    for written, here in (
+        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+        ("/etc/nginx/lpm.crt", str(certificate)),
+        ("/etc/nginx/lpm.key", str(certificate)),
+        ("/etc/nginx/lpm.htpasswd", str(folder / "people")),
+        ("/run/lpmkit/app.sock", str(behind_proxy.path)),
+    ):
+        assert written in recipe
+        recipe = recipe.replace(written, here)
+    temporary = "".join(f"{kind}_temp_path t-{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (folder / "nginx.conf").write_text(
+        f"daemon off; user {account_name(os.getuid())}; pid pid; error_log log; events {{}}\n"
+        f"http {{ access_log off; {temporary}\n{recipe} }}\n"
+    )
+    child = subprocess.Popen([program, "-p", str(folder), "-c", str(folder / "nginx.conf")], stderr=subprocess.PIPE)
+    try:
+        behind = _Behind(port)
+        assert wait_until(behind.listens, clock=Clock(), timeout_s=30), (folder / "log").read_text()
+        yield behind
+    finally:
+        child.terminate()
+        child.communicate(timeout=30)
+
+
+def test_behind_nginx_a_person_gets_the_page_and_nobody_another_persons_kernel(
+    nginx: _Behind, behind_proxy: _Server
+) -> None:
+    before = behind_proxy.kernels
+    refused = [nginx.get("/").status, nginx.get("/", "anna:b").status, nginx.get("/", X_Remote_User="anna").status]
+    assert refused == [401, 401, 401]
+    assert nginx.get("/", "anna:a", Host="evil.example").status == 403
+    assert behind_proxy.kernels == before
+    known = {path.name for path in behind_proxy.connections()}
+    assert nginx.get("/", "anna:a", X_Remote_User="bert").status == 200
+    assert wait_until(lambda: behind_proxy.kernels > before, clock=Clock(), timeout_s=60)
+    (kernel,) = (path.stem.removeprefix("kernel-") for path in behind_proxy.connections() if path.name not in known)
+    opened = [
+        nginx.get(
+            f"/api/kernels/{kernel}/channels", login, X_Remote_User="anna", Origin="https://lpm.example.org",
+            Upgrade="websocket", Connection="Upgrade", Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==",
+            Sec_WebSocket_Version="13",
+        ).status
+        for login in ("bert:b", "anna:a")
+    ]  # fmt: skip
+    assert opened == [403, 101], "the name is nginx's, and not what a browser sends"
 
 
 @pytest.mark.parametrize(
@@ -315,6 +539,7 @@ def test_a_person_that_the_proxy_names_gets_the_page(behind_proxy: _Server) -> N
     [
         (["--person-header=X-Remote-User"], "--socket"),
         (["--socket-group=daemon"], "belongs to --socket"),
+        (["--socket=/tmp/x.sock", "--socket-group=no-such"], "no group 'no-such'"),
         (["--socket={site}"], "a file already"),
         (["--socket=/tmp/x.sock", "--person-header=X Y"], "no name of a header"),
     ],
@@ -326,6 +551,15 @@ def test_what_would_let_in_anybody_is_refused(options: list[str], says: str, tmp
     result = CliRunner().invoke(main, ["--site", str(site), "app", "--no-browser", *words])
     assert result.exit_code == 2
     assert says in result.output
+
+
+def test_a_group_that_this_account_is_no_member_of_is_refused_with_what_to_type(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    with pytest.raises(UsageError, match="4711 is no member") as caught:
+        setup._door(Path("/tmp/x.sock"), "daemon", (), None)
+    assert "usermod -aG daemon 4711" in str(caught.value)
 
 
 @pytest.mark.parametrize(("mode", "says"), [(0o777, "every account"), (0o775, "the group"), (0o1777, "every account")])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grp
+import importlib.util
 import os
 import re
 import signal
@@ -32,6 +34,7 @@ from lpmkit.commands.console import (
 from lpmkit.commands.progress import follow, report_and_leave
 from lpmkit.commands.survey import print_findings, print_prediction, print_validation
 from lpmkit.errors import UsageError
+from lpmkit.person import Person, account_name, acting_person
 from lpmkit.site_file import find_site_file
 
 if TYPE_CHECKING:
@@ -108,16 +111,22 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
     help="Folder for the dated copies.",
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option("--hub", is_flag=True, help="Be a person's own server under JupyterHub (`c.Spawner.cmd`).")
 @click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 @reports_errors
-def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_options: Sequence[str]) -> None:
-    """Open JupyterLab on a dated copy of the notebooks, with a card for each in the launcher."""
+def lab(context: click.Context, directory: Path, no_browser: bool, hub: bool, jupyter_options: Sequence[str]) -> None:
+    """Open JupyterLab on a dated copy of the notebooks, with a card for each in the launcher.
+
+    Listens on this machine only; the printed address has a token. For several users see docs/security.md: JupyterHub.
+    """
     from lpmkit.background.temporary import temporary_folder
     from lpmkit.extras import require_package
     from lpmkit.notebook.models import copy_models
 
     require_package("jupyterlab")
+    if hub:
+        _require_hub(acting_person())
 
     folder = copy_models(directory)
     environment = dict(os.environ)
@@ -129,7 +138,13 @@ def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_optio
         terminal().print(f"No site file ({error.what}). The rehearsal needs none.")
     terminal().print(f"Notebooks: {folder}")
     beside = Path(lpmkit.__file__).parent / "templates" / "jupyter"
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", KERNELS_BY_FILES]
+    command = [
+        sys.executable,
+        "-m",
+        *_lab_door(hub, jupyter_options),
+        f"--ServerApp.root_dir={folder}",
+        KERNELS_BY_FILES,
+    ]
     command += [f"--LabApp.extra_labextensions_path={beside / 'labextensions'}"]
     # notebooks save themselves every ten seconds, and nothing covers the board with news
     command += [f"--LabApp.app_settings_dir={beside / 'settings'}", *jupyter_options]
@@ -138,7 +153,34 @@ def lab(context: click.Context, directory: Path, no_browser: bool, jupyter_optio
     with temporary_folder("lpmkit-lab-") as sockets:
         # a socket's path has 107 characters at most, which a long home directory would exceed
         environment["JUPYTER_RUNTIME_DIR"] = str(sockets)
-        sys.exit(_serve(command, environment))
+        sys.exit(_serve(command, environment, [signal.SIGINT] if hub else []))  # a hub's first way to end a server
+
+
+def _require_hub(person: Person) -> None:
+    """Raise `UsageError` where no JupyterHub has started this process, or one that hides who acts."""
+    if importlib.util.find_spec("jupyterhub") is None or "JUPYTERHUB_SERVICE_URL" not in os.environ:
+        raise UsageError(
+            "no JupyterHub has started this, or its package is not installed beside lpmkit",
+            next_step="Only `c.Spawner.cmd` of a JupyterHub names --hub: docs/security.md. By hand: `lpmkit lab`.",
+        )
+    if person.login != person.account:
+        raise UsageError(
+            f"the hub belongs to the login session of {person.login}, who would stand in every person's record",
+            next_step="Start the hub as a service (systemd), not from a login session.",
+        )
+
+
+def _lab_door(hub: bool, jupyter_options: Sequence[str]) -> list[str]:
+    """JupyterLab's module and its options for access; a hub has doors of its own.
+
+    The address is a number: a browser may take ``localhost`` for ``::1``, where another account can listen, which would
+    be given the token.
+    """
+    if hub:
+        return ["jupyterhub.singleuser"]
+    has_address = any(re.match(r"--(ServerApp\.)?ip\b", option) for option in jupyter_options)
+    address = [] if has_address else ["--ServerApp.ip=127.0.0.1"]
+    return ["jupyterlab", *address, "--IdentityProvider.cookie_options=SameSite=Strict"]
 
 
 @click.command("app", context_settings={"ignore_unknown_options": True})
@@ -225,10 +267,10 @@ def app(
         sys.exit(_serve(command, environment))
 
 
-def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
+def _serve(command: Sequence[str], environment: Mapping[str, str], also: Sequence[signal.Signals] = ()) -> int:
     """Run a web server until it ends, and end it with this command: no server outlives it. Returns its status.
 
-    A hang-up or SIGTERM is passed on; a server that is still there `STOP_PATIENCE_S` later is killed.
+    A hang-up, SIGTERM or one of ``also`` ends it; a server that is still there `STOP_PATIENCE_S` later is killed.
     """
     started: list[subprocess.Popen[bytes]] = []
 
@@ -240,7 +282,7 @@ def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
         killer.daemon = True
         killer.start()
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP, *also)}
     # what it writes, such as IPython's history of commands, is this account's alone
     server = subprocess.Popen(command, env=environment, umask=0o077)  # noqa: S603 - Jupyter's servers
     started.append(server)
@@ -268,12 +310,28 @@ def _door(socket: Path | None, group: str | None, host_names: Sequence[str], hea
         raise UsageError("--socket-group belongs to --socket")
     if socket is not None and socket.exists() and not socket.is_socket():
         raise UsageError("there is a file already", where=str(socket), next_step="Name a path that is free.")
+    if group is not None:
+        _require_member(group)
     if socket is not None:
         _private_folder(socket)
     found = [f"--Server.host_names={name}" for name in host_names]
     found += [f"--Server.socket={socket.resolve()}"] if socket else []
     found += [f"--Server.socket_group={group}"] if group else []
     return [*found, *([f"--Server.person_header={header}"] if header else [])]
+
+
+def _require_member(group: str) -> None:
+    """Raise `UsageError` for a group that this account cannot give a file to."""
+    try:
+        number = grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise UsageError(f"there is no group {group!r} on this machine") from None
+    if os.geteuid() != 0 and number not in {os.getegid(), *os.getgroups()}:
+        account = account_name(os.geteuid())
+        raise UsageError(
+            f"the socket cannot be given to the group {group}: {account} is no member of it",
+            next_step=f"As root: usermod -aG {group} {account}. Then log in again.",
+        )
 
 
 def _private_folder(socket: Path) -> None:
