@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import importlib.util
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import sys
 import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -267,15 +269,17 @@ def jupyter_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Server]:
         connection.request("POST", f"/api/kernels?token={served.token}", body="{}")
         assert connection.getresponse().status == 201
         connection.close()
-        assert wait_until(
-            lambda served=served: bool(list(_runtime(served).glob("kernel-*-ipc-*"))), clock=Clock(), timeout_s=60
-        )
+        assert wait_until(partial(_has_kernel, served), clock=Clock(), timeout_s=60)
         yield served
 
 
 def _runtime(served: _Server) -> Path:
     (opening,) = re.findall(r"file://(\S+-open\.html)", served.log.read_text())
     return Path(opening).parent
+
+
+def _has_kernel(served: _Server) -> bool:
+    return bool(list(_runtime(served).glob("kernel-*-ipc-*")))
 
 
 DOORS_OF_LAB = [
@@ -301,7 +305,7 @@ def test_another_account_finds_every_door_of_the_lab_shut(jupyter_lab: _Server) 
             "doors": {
                 f"{verb} {where}": _status(jupyter_lab.port, verb, where.format(named)) for verb, where in DOORS_OF_LAB
             },
-            "files": [_trouble(lambda path=path: os.listdir(path)) for path in (runtime, copies)],  # noqa: PTH208
+            "files": [_trouble(partial(os.listdir, path)) for path in (runtime, copies)],  # noqa: PTH208
             "token": _trouble(lambda: Path(runtime, "jpserver-1.json").read_bytes()),
             "kernel": _trouble(lambda: socket.socket(socket.AF_UNIX).connect(str(ipc))),
         }
@@ -322,13 +326,18 @@ def test_the_labs_address_is_a_number_and_its_cookie_goes_to_no_page_from_elsewh
 
 def test_under_a_hub_the_lab_is_the_hubs_and_names_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
-    monkeypatch.setattr(setup, "_serve", lambda *words: started.append(words) or 0)
+
+    def serve(*words: Any) -> int:
+        started.append(words)
+        return 0
+
+    monkeypatch.setattr(setup, "_serve", serve)
     words = ["lab", "--hub", "--directory", str(tmp_path / "lab")]
     refused = CliRunner().invoke(main, words)
     assert (refused.exit_code, started) == (2, [])
     assert "no JupyterHub has started this" in refused.output
     monkeypatch.setenv("JUPYTERHUB_SERVICE_URL", "http://127.0.0.1:1/user/anna/")
-    monkeypatch.setattr(setup.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     monkeypatch.setattr(setup, "acting_person", lambda: Person("carla", "anna", "login session"))
     refused = CliRunner().invoke(main, words)
     assert (refused.exit_code, started) == (2, [])
