@@ -305,7 +305,7 @@ def test_another_account_finds_every_door_of_the_lab_shut(jupyter_lab: _Server) 
             "doors": {
                 f"{verb} {where}": _status(jupyter_lab.port, verb, where.format(named)) for verb, where in DOORS_OF_LAB
             },
-            "files": [_trouble(partial(os.listdir, path)) for path in (runtime, copies)],  # noqa: PTH208
+            "files": [_trouble(partial(os.listdir, path)) for path in (runtime, copies)],
             "token": _trouble(lambda: Path(runtime, "jpserver-1.json").read_bytes()),
             "kernel": _trouble(lambda: socket.socket(socket.AF_UNIX).connect(str(ipc))),
         }
