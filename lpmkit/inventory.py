@@ -104,6 +104,11 @@ class Partition:
     memory_mode: str | None = None
     affinity_group: str | None = None
     simplified_remote_restart_capable: bool | None = None
+    #: Of IBM i: whether it may own virtual adapters only.
+    restricted_io: bool | None = None
+    vtpm_enabled: bool | None = None
+    #: The size of the platform keystore; 0 where the partition has none.
+    keystore_kb: int | None = None
     #: What the partition gets when it is activated next, where the manager lists it.
     pending_memory_mb: int | None = None
     pending_proc_units: float | None = None

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from lpmkit.control.base import Control, Order
@@ -68,12 +69,18 @@ class Typing:
         self.closed = True
 
 
+@cache
+def landscape(name: str) -> World:
+    """A landscape by its name, read once: a world is a value."""
+    return load(Path(name))
+
+
 class Place:
     """A landscape that is up in this process: its world, its movers, a command line on each manager."""
 
-    def __init__(self, landscape: str | World, faults: Sequence[str | Fault] = (), *, speed: float = 2000.0) -> None:
+    def __init__(self, chosen: str | World, faults: Sequence[str | Fault] = (), *, speed: float = 2000.0) -> None:
         given = [parse(fault) if isinstance(fault, str) else fault for fault in (BRIEFLY, *faults)]
-        world = load(Path(landscape)) if isinstance(landscape, str) else landscape
+        world = landscape(chosen) if isinstance(chosen, str) else chosen
         for fault in given:
             world = perturb(world, fault)
         self.chassis, self.faults = Chassis(world), FaultBook(given)
@@ -175,9 +182,9 @@ class Place:
 
 
 @contextmanager
-def place(landscape: str | World, *faults: str | Fault, speed: float = 2000.0) -> Iterator[Place]:
+def place(chosen: str | World, *faults: str | Fault, speed: float = 2000.0) -> Iterator[Place]:
     """A landscape for the time of a test."""
-    up = Place(landscape, faults, speed=speed)
+    up = Place(chosen, faults, speed=speed)
     try:
         yield up
     finally:

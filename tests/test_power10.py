@@ -12,7 +12,7 @@ from lpmkit.checks import Answer, Verdict, examine, ready
 from lpmkit.control.base import Order
 from lpmkit.inventory import OperatingSystem
 from tests.in_process import Place, place
-from tests.test_checks_agree import WELL
+from tests.test_setups import WELL
 
 MOVABLE = ("p10aix01", "p10npiv01", "p10lin01", "p10ibmi01", "p10sriov01")
 

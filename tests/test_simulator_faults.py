@@ -88,7 +88,17 @@ def test_what_an_hmc_asks_of_an_io_server_is_refused_there_and_nothing_to_an_ivm
 def test_every_landscape_fault_is_tested_here() -> None:
     others = {"keys-not-exchanged", "one-path-lost", "sap-licence-missing", *HMC_REFUSALS, *FRAME_REFUSALS}
     # tests/test_checks_agree.py takes every one, these it has for itself
-    others |= {"one-vios", "pool-missing", "vterm-open", "wwpn-not-masked", "sea-limbo", "sriov-port", "node-down"}
+    others |= {
+        "one-vios",
+        "pool-missing",
+        "vterm-open",
+        "wwpn-not-masked",
+        "sea-limbo",
+        "sriov-port",
+        "node-down",
+        "free-io",
+        "vtpm",
+    }
     others |= {"cluster"}  # tests/test_estate.py; the firmware knows nothing of it
     others |= {"remote-restart", "simplified-restart", "affinity-group", "second-profile"}
     assert set(REFUSALS) | others == set(CHANGES) == {kind.name for kind in KINDS.values() if kind.where == "landscape"}

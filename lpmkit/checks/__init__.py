@@ -53,11 +53,13 @@ from lpmkit.checks.partition import (
     physical_slots,
     profile_kept,
     remote_restart,
+    restricted_io,
     rmc_manager,
     rmc_partition,
     serial_adapters,
     system_ready,
     terminal_closed,
+    trusted_data,
     virtual_adapters,
     workload_group,
 )
@@ -136,6 +138,8 @@ CHECKS: Sequence[Check] = (
         "dedicated-memory", "Dedicated memory, or a shared memory pool on the target", HMC_ADMIN, once(dedicated_memory)
     ),
     Check("remote-restart", "Remote restart", HMC_ADMIN, once_under_an_hmc(remote_restart)),
+    Check("restricted-io", "Restricted I/O of IBM i", HMC_ADMIN, once_under_an_hmc(restricted_io)),
+    Check("trusted-data", "No virtual TPM and no platform keystore", HMC_ADMIN, once_under_an_hmc(trusted_data)),
     Check("affinity-group", "No affinity group", HMC_ADMIN, once_under_an_hmc(affinity_group)),
     Check("physical-slots", "No physical adapters (manager)", AIX_ADMIN, once(physical_slots)),
     Check("virtual-adapters", "No physical adapters (AIX)", AIX_ADMIN, once(virtual_adapters)),

@@ -115,7 +115,10 @@ def id_free(survey: Survey) -> RuleResult:
 
 
 def rmc_manager(survey: Survey) -> RuleResult:
-    """Require an RMC connection from the manager to the partition, as the manager lists it."""
+    """Require an RMC connection from the manager to the partition, as the manager lists it.
+
+    IBM i moves without one, if it can be reconfigured (C `PYPVM`).
+    """
     moving = moving_of(survey)
     state = field_of(survey, moving.rmc_state, "RMC state")
     capable = moving.dlpar_mem_capable is not False and moving.dlpar_proc_capable is not False
@@ -124,6 +127,8 @@ def rmc_manager(survey: Survey) -> RuleResult:
         "dlpar_mem_capable": moving.dlpar_mem_capable,
         "dlpar_proc_capable": moving.dlpar_proc_capable,
     }
+    if moving.operating_system is OperatingSystem.IBM_I and capable:
+        return RuleResult(Verdict.PASS, survey.partition, {**facts, "needed": "not for IBM i"})
     return passed(
         state == "active" and capable,
         survey.partition,
@@ -264,6 +269,7 @@ def virtual_adapters(survey: Survey) -> RuleResult:
 
     One that is not recognised is a warning, never removed.
     """
+    moving = moving_of(survey)
     _only_aix(survey, "its adapters are judged as the manager lists them")
     guest = need(survey.guest, survey, "partition", survey.partition)
     adapters = need(guest.adapters, survey, "adapters", survey.partition)
@@ -271,7 +277,7 @@ def virtual_adapters(survey: Survey) -> RuleResult:
         raise NotKnown(survey.partition, "lsdev lists no adapter at all, and a partition has at least one")
     kinds = {device: adapter_kind(device) for device in adapters if device.status != "Defined"}
     ports = survey.source.logical_ports or ()
-    migratable = any(port.lpar_id == moving_of(survey).lpar_id and port.migratable for port in ports)
+    migratable = any(port.lpar_id == moving.lpar_id and port.migratable for port in ports)
     fixed = [
         device
         for device, kind in kinds.items()
@@ -490,6 +496,42 @@ def remote_restart(survey: Survey) -> RuleResult:
         raise NotKnown(survey.target.name, f"{survey.target.name} does not list its processor compatibility modes")
     too_old = moving.simplified_remote_restart_capable and target is not None and target < SIMPLIFIED_RESTART_SINCE
     return RuleResult(Verdict.FAIL if too_old else Verdict.WARN, survey.partition, facts, remedy)
+
+
+def restricted_io(survey: Survey) -> RuleResult:
+    """Require restricted I/O of a partition with IBM i (C `PYPVM`, B `IBMI-LPM`)."""
+    moving = moving_of(survey)
+    if moving.operating_system is not OperatingSystem.IBM_I:
+        raise NotApplicable(survey.partition, "the partition does not run IBM i")
+    change = (
+        f'Shut the partition down; chsyscfg -r lpar -m {system_name(survey)} -i "name={survey.partition},'
+        'os400_restricted_io_mode=1"; then start it.'
+    )
+    if moving.restricted_io is None:
+        raise OnlyFirmware(survey.partition, "this level does not list os400_restricted_io_mode", change)
+    return passed(moving.restricted_io, survey.partition, {"os400_restricted_io_mode": moving.restricted_io}, change)
+
+
+def trusted_data(survey: Survey) -> RuleResult:
+    """Leave a virtual TPM or a platform keystore to the validation: managers do not list the trusted system key.
+
+    The data of a virtual TPM are encrypted with the system's key (B `HMC-CHTSKEY`); that both systems need the same
+    one is recalled (D).
+    """
+    moving = moving_of(survey)
+    known = {"vtpm_enabled": moving.vtpm_enabled, "keystore_kbytes": moving.keystore_kb}
+    facts: dict[str, Fact] = {name: value for name, value in known.items() if value is not None}
+    if moving.vtpm_enabled is None:
+        raise OnlyFirmware(survey.partition, "this level does not list vtpm_enabled", "None, if it has no virtual TPM.")
+    if not any(known.values()):
+        return RuleResult(Verdict.PASS, survey.partition, facts)
+    target = system_name(survey, target=True)
+    raise OnlyFirmware(
+        survey.partition,
+        "the partition has " + joined(f"{name} {value:d}" for name, value in facts.items() if value),
+        f"Virtual TPM: give both systems the same trusted system key (chtskey -m {target} -o change --newkey FILE), "
+        "before a partition with a virtual TPM runs there. Keystore: the target must support it.",
+    )
 
 
 def affinity_group(survey: Survey) -> RuleResult:

@@ -135,7 +135,7 @@ def _remedy(target: VirtualTarget, kind: Backing) -> str:
 
 
 def storage_pool(survey: Survey) -> RuleResult:
-    """Require VIOS of the target in the cluster of the source's shared storage pool, node and pool OK."""
+    """Require VIOS of the target in the cluster of the source's storage pool (C `NOVA-PVM`), node and pool OK."""
     units = [target for target in _targets(survey) if backing_kind(target) is Backing.POOL_UNIT]
     if not units:
         raise NotApplicable(survey.partition, "the partition has no disk of a shared storage pool")

@@ -102,7 +102,8 @@ SYSTEM = Listing(
 CAPABILITIES = (*SYSTEM.optional[0], *SYSTEM.optional[2], *SYSTEM.optional[3])
 #: Fields that a console does not know before the release that is named; the earliest ones first, since a level that
 #: refuses is asked without the last. ``msp`` C `AVOCADO`, `HMCMCP`; the POWER7 fields A `ZIU` (an HMC V7R7.9.0; the
-#: release of ``affinity_group_id`` D); ``migration_disabled`` A (a field script), its release D.
+#: release of ``affinity_group_id`` D); ``migration_disabled`` A (a field script), its release D; ``vtpm_enabled`` A
+#: `ZIU`, ``os400_restricted_io_mode`` C `IBMI-LPM`, ``keystore_kbytes`` C `ANS-HMC`, their releases D.
 FIELDS_SINCE: tuple[tuple[tuple[str, ...], str], ...] = (
     (("msp",), "V7R3.2.0"),
     (("curr_profile", "time_ref"), "V7R3.2.0"),
@@ -110,6 +111,9 @@ FIELDS_SINCE: tuple[tuple[tuple[str, ...], str], ...] = (
     (("affinity_group_id",), "V7R7.8.0"),
     (("simplified_remote_restart_capable",), "V8R8.2.0"),
     (("migration_disabled",), "V8R8.6.0"),
+    (("vtpm_enabled",), "V7R7.4.0"),
+    (("os400_restricted_io_mode",), "V7R7.2.0"),
+    (("keystore_kbytes",), "V9R2.950.0"),
 )
 PARTITION = Listing(LISTED_PARTITION.required, (*LISTED_PARTITION.optional, *(fields for fields, _ in FIELDS_SINCE)))
 #: What a console cannot be asked for before a release: it has no such thing (B: announcements of POWER6 and POWER8

@@ -285,6 +285,9 @@ def partition_of(row: Mapping[str, str]) -> Partition:
         mobility_disabled=flag(row.get("migration_disabled")),
         affinity_group=known(row.get("affinity_group_id")),
         simplified_remote_restart_capable=flag(row.get("simplified_remote_restart_capable")),
+        restricted_io=flag(row.get("os400_restricted_io_mode")),
+        vtpm_enabled=flag(row.get("vtpm_enabled")),
+        keystore_kb=number(row.get("keystore_kbytes")),
     )
 
 

@@ -159,6 +159,15 @@ class SriovPort:
 
 
 @dataclass(frozen=True, slots=True)
+class PagingDevice:
+    """A paging space device of a shared memory pool; ``used`` by a partition, or free."""
+
+    name: str
+    size_mb: int
+    used: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StoragePool:
     """A shared storage pool and the cluster of I/O servers that serves it; nodes that are ``down`` are still members."""
 
@@ -198,6 +207,9 @@ class Frame:
     pools: tuple[Pool, ...] = ()
     vswitches: tuple[str, ...] = (DEFAULT_VSWITCH,)
     sriov: tuple[SriovPort, ...] = ()
+    #: The shared memory pool; 0 where the system has none.
+    memory_pool_mb: int = 0
+    paging: tuple[PagingDevice, ...] = ()
     keys_exchanged: bool = True
     foreign_migrations: int = 0
     hmc: str | None = None

@@ -96,6 +96,8 @@ def _kinds() -> dict[str, Kind]:
         "bsr-arrays": "the partition uses the barrier synchronisation register",
         "hea-port": "the partition has a port of a host Ethernet adapter",
         "sriov-port": "the partition has a logical SR-IOV port that is not migratable (under an HMC)",
+        "free-io": "the partition runs IBM i and may own physical adapters: it has no restricted I/O (under an HMC)",
+        "vtpm": "the partition has a virtual TPM, and the target another trusted system key (under an HMC)",
         "node-down": "the target's I/O servers are down in the cluster of their shared storage pool",
         "simplified-restart": "the partition is set up for simplified remote restart (under an HMC): a warning of the checks",
         "error-path-reporting": "redundant error path reporting is on",

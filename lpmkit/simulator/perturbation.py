@@ -229,6 +229,8 @@ CHANGES: dict[str, Change] = {
     "hea-port": _saying(lhea_logical_ports="23000000/1/1/5/none"),
     "sriov-port": _on_partition(_with_logical_port),
     "node-down": _nodes_down,
+    "free-io": _saying(os400_restricted_io_mode="0"),
+    "vtpm": _saying(vtpm_enabled="1"),
     "simplified-restart": _saying(simplified_remote_restart_capable="1"),
     "error-path-reporting": _saying(redundant_err_path_reporting="1"),
     "work-group": _saying(work_group_id="1"),

@@ -273,6 +273,23 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The logical unit {backing} of the virtual target device {vtd} is not available to the virtual I/O servers "
         "of {system}.",
     ),
+    "firmware": (
+        "VIOSE01042071-0147",
+        "The firmware level {source} of the source does not support a migration to the level {target}.",
+    ),
+    "restart": (
+        "VIOSE01042072-0148",
+        "The partition {partition} is capable of remote restart, and {system} does not support it.",
+    ),
+    "restricted-io": (
+        "VIOSE01042069-0145",
+        "The partition {partition} with IBM i does not have restricted I/O.",
+    ),
+    "vtpm": (
+        "VIOSE01042070-0146",
+        "The trusted system key of the destination does not match, and partition {partition} has a virtual trusted "
+        "platform module.",
+    ),
     "sriov-room": (
         "VIOSE01042068-0144",
         "The logical SR-IOV port {number} of partition {partition} has no physical port on {system}.",

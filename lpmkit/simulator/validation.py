@@ -50,6 +50,8 @@ class Question:
     disks_tested: bool = False
     #: ``--migsriov 2`` moves without the logical ports for which there is no room (`HMC9`).
     ports_required: bool = True
+    #: ``--requirerr 2`` moves without remote restart where the target has none (`HMC8`).
+    restart_required: bool = True
 
     def placed(self) -> Placement:
         """Where every adapter would be."""
@@ -63,6 +65,8 @@ class Question:
     def kind(self) -> str:
         return "active" if self.active else "inactive"
 
+
+IBM_I = "os400"
 
 Group = Callable[[Question], Iterator[str]]
 
@@ -112,7 +116,8 @@ def _state(question: Question) -> Iterator[str]:
 
 
 def _rmc(question: Question) -> Iterator[str]:
-    if question.active and question.partition.rmc_state != "active":
+    by_rmc = question.partition.environment != IBM_I  # `PYPVM`: IBM i does not require RMC
+    if question.active and by_rmc and question.partition.rmc_state != "active":
         yield message("rmc", partition=question.partition.name)
     for frame in (question.source, question.target):
         if frame.hmc is not None:
@@ -134,10 +139,34 @@ def _capability(question: Question) -> Iterator[str]:
             yield message("msp", system=frame.system_name)
     yield from _chosen_movers(question)
     source, target = question.source, question.target
+    if _blocked(source.firmware, target.firmware):
+        yield message("firmware", source=source.firmware, target=target.firmware)
     if source.memory_region_mb != target.memory_region_mb:
         yield message("region", source=source.memory_region_mb, target=target.memory_region_mb)
     if question.partition.compat_mode not in target.compat_modes:
         yield message("compat", mode=question.partition.compat_mode)
+
+
+#: Releases of firmware that do not move to one another: from (first, last) to (first, last) (`IBM-FW-POWER7`).
+BLOCKED_FIRMWARE = (
+    ((340, 349), (730, 783)),
+    ((710, 719), (760, 783)),
+    ((720, 729), (770, 783)),
+    ((760, 769), (710, 719)),
+    ((770, 783), (710, 729)),
+)
+
+
+def _blocked(source: str, target: str) -> bool:
+    """
+    >>> _blocked("AL720_101", "AL770_052"), _blocked("AL730_101", "AL770_052"), _blocked("", "AL770_052")
+    (True, False, False)
+    """
+    releases = [int("".join(filter(str.isdigit, level.partition("_")[0])) or 0) for level in (source, target)]
+    return any(
+        all(first <= release <= last for release, (first, last) in zip(releases, spans, strict=True))
+        for spans in BLOCKED_FIRMWARE
+    )
 
 
 def _chosen_movers(question: Question) -> Iterator[str]:
@@ -218,9 +247,22 @@ def _adapters(question: Question) -> Iterator[str]:
     wanted = question.active and question.ports_required
     for port in question.placed().portless if wanted else ():
         yield message("sriov-room", number=port, partition=moved.name, system=question.target.system_name)
+    free = [one for one in question.target.paging if not one.used and one.size_mb >= moved.memory.mb]
+    if moved.says("mem_mode", "ded") == "shared" and not (question.target.memory_pool_mb and free):
+        yield message("shared-memory", partition=moved.name)
+    restarts = moved.says("simplified_remote_restart_capable", "0") == "1"
+    if restarts and question.restart_required and not _restarts(question.target):
+        yield message("restart", partition=moved.name, system=question.target.system_name)
+    if moved.environment == IBM_I and moved.says("os400_restricted_io_mode", "1") != "1":
+        yield message("restricted-io", partition=moved.name)
     for name, usually, key, only_active in UNFIT:
         if moved.says(name, usually) != usually and (question.active or not only_active):
             yield message(key, partition=moved.name)
+
+
+def _restarts(frame: Frame) -> bool:
+    """Whether a system has simplified remote restart: POWER8 and later (the generation is recalled)."""
+    return any(mode == "POWER10" or mode.removeprefix("POWER")[:1] in "89" for mode in frame.compat_modes[1:])
 
 
 #: Fields of a partition's listings that stand in the way of a move, what they must say, the message, and whether only
@@ -233,7 +275,7 @@ UNFIT = (
     ("redundant_err_path_reporting", "0", "error-path", False),
     ("work_group_id", "none", "work-group", True),
     ("migration_disabled", "0", "disabled", False),
-    ("mem_mode", "ded", "shared-memory", False),
+    ("vtpm_enabled", "0", "vtpm", False),
 )
 
 
@@ -247,6 +289,8 @@ def _storage(question: Question) -> Iterator[str]:
     told: set[str] = set()
     for pair in question.partition.scsi:
         for mapped in pair.disks:
+            if mapped.kind == "optical" and not mapped.backing:
+                continue  # an empty drive is removed on the way (`KSH-IVM`)
             if mapped.kind == "optical":
                 yield message("media", vtd=mapped.vtd, backing=mapped.backing.rsplit("/", 1)[-1])
             elif mapped.kind == "pool_unit":

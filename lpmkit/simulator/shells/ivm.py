@@ -113,7 +113,8 @@ def _resources(world: World, frame: Frame, kind: str, subtype: str | None, level
             ("sriov", "physport", "roce"): lambda: ivm_resources.sriov_ports(world, frame, "roce"),
             ("sriov", "logport", "eth"): lambda: ivm_resources.logical_ports(world, frame),
             ("sriov", "logport", "roce"): list,
-            ("mempool", None, None): list,
+            ("mempool", None, None): lambda: ivm_resources.memory_pool(world, frame),
+            ("mempool", "pgdev", None): lambda: ivm_resources.paging_devices(world, frame),
             ("procpool", None, None): lambda: ivm_resources.pools(world, frame),
         }
     made = listings.get((kind, subtype, level))

@@ -95,6 +95,9 @@ def partition(frame: Frame, found: Partition) -> Record:
         "-migration_disabled": "0",
         "-simplified_remote_restart_capable": "0",
         "-affinity_group_id": "none",
+        "-os400_restricted_io_mode": "1" if found.environment == "os400" else "null",
+        **({"-vtpm_enabled": "0"} if _has_restart(frame) else {}),
+        **({"-keystore_kbytes": "0"} if "POWER10" in frame.compat_modes else {}),
         **({"-uuid": found.uuid} if found.uuid else {}),
     }
     return otherwise(whole, found)
@@ -121,7 +124,7 @@ def _lpar(
     rmc_address: str,
     compat_mode: str = "POWER6",
 ) -> dict[str, str]:
-    capable = str(int(rmc_state == "active"))
+    capable = str(int(rmc_state == "active" or environment == "os400"))  # IBM i is reconfigured without RMC (recalled)
     power7 = {"suspend_capable": "0", "remote_restart_capable": "0"} if _has_restart(frame) else {}
     return {
         "name": name,

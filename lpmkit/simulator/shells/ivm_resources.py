@@ -91,6 +91,21 @@ def processors_of_partition(frame: Frame, found: Partition) -> Record:
     return {**record, "curr_shared_proc_pool_id": str(pool.number), "curr_shared_proc_pool_name": pool.name}
 
 
+def memory_pool(world: World, frame: Frame) -> list[Record]:
+    """``lshwres -r mempool``: the shared memory pool, where there is one (recalled)."""
+    used = sum(found.memory.mb for found in world.on(frame.name) if found.says("mem_mode", "ded") == "shared")
+    pool = {"curr_pool_mem": str(frame.memory_pool_mb), "curr_avail_pool_mem": str(frame.memory_pool_mb - used)}
+    return [pool] if frame.memory_pool_mb else []
+
+
+def paging_devices(world: World, frame: Frame) -> list[Record]:
+    """``lshwres -r mempool --rsubtype pgdev`` (recalled)."""
+    return [
+        {"device_name": one.name, "size": str(one.size_mb), "state": "Active" if one.used else "Inactive"}
+        for one in frame.paging
+    ]
+
+
 def pools(world: World, frame: Frame) -> list[Record]:
     """``lshwres -r procpool``: fields as monitoring programs ask for them; pool 0 has neither limit nor reserve (C)."""
     rows: list[Record] = []

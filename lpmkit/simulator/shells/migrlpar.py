@@ -36,6 +36,7 @@ class Order:
     wishes: Wishes = field(default_factory=Wishes)
     disks_tested: bool = False
     ports_required: bool = True
+    restart_required: bool = True
 
 
 def understand(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Order | Reply:
@@ -71,6 +72,7 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
         wishes=wishes,
         disks_tested=options["--npivval"] == "portdisk",
         ports_required=options["--migsriov"] != "2",
+        restart_required=options["--requirerr"] != "2",
     )
 
 

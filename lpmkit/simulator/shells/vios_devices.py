@@ -366,14 +366,14 @@ def entstat(world: World, frame: Frame, arguments: Sequence[str], context: Conte
 
 
 def _priorities(frame: Frame, sea: Sea) -> list[int]:
-    """The trunk priorities of all bridges of the same VLAN on the same switch; the lowest one is active."""
-    others = [server.sea for server in frame.servers if server.sea is not None]
+    """The trunk priorities of all bridges of the same VLAN on the same switch that work; the lowest one is active."""
+    others = [server.sea for server in frame.servers if server.sea is not None and server.sea.state in ("", sea.state)]
     return [one.priority for one in others if one.vswitch == sea.vswitch and set(one.vlans) & set(sea.vlans)]
 
 
 def _high_availability(frame: Frame, sea: Sea) -> list[str]:
     """What a bridge says that has a partner (`SNAP`)."""
-    if len(_priorities(frame, sea)) < 2 and not sea.state:
+    if sum(server.sea is not None for server in frame.servers) < 2 and not sea.state:
         return []
     state = sea.state or ("PRIMARY" if sea.priority == min(_priorities(frame, sea)) else "BACKUP")
     mode = "All" if state == "PRIMARY" else "None"
