@@ -19,6 +19,7 @@ stay in its own configuration; the site file only has the host's name as typed a
       BX5: {partition: bxaix85}
     limits:                           # optional, see docs/limits.md
       suspension_s: {warn: 1.5, fail: 2}
+    store: {url: "postgresql://lpmkit@db1/lpmkit", password: env:LPMKIT_STORE}   # optional, see docs/store.md
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -399,6 +401,49 @@ class ConnectionSettings(_Part):
     per_machine: int = Field(default=4, ge=1, le=64)
 
 
+class StoreSettings(_Part):
+    """The PostgreSQL database that several jump hosts share.
+
+    ``url`` is a libpq URL without a password (``postgresql://lpmkit@db1/lpmkit?sslmode=verify-full``), ``password`` a
+    reference; without one libpq uses its own means (``~/.pgpass``, a client certificate, Kerberos, ``peer``). A text
+    alone is the URL.
+    """
+
+    url: str
+    password: str | None = None
+
+    _password = field_validator("password")(_reference)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return {"url": value} if isinstance(value, str) else value
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            holds_password = parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True)
+        except ValueError:
+            raise ValueError("it is no URL; write postgresql://USER@HOST/DATABASE") from None
+        if holds_password:
+            raise ValueError(
+                "write where the password is, never the password: "
+                "store: {url: postgresql://USER@HOST/DATABASE, password: env:NAME}"
+            )
+        if parts.scheme != "postgresql" or not parts.path.strip("/"):
+            raise ValueError("the store is a PostgreSQL database: postgresql://USER@HOST/DATABASE")
+        return value
+
+    @property
+    def where(self) -> str:
+        """Host and database, for messages and for the question for its password."""
+        parts = urlsplit(self.url)
+        host = parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", ["this machine"])[0]
+        return f"database {parts.path.strip('/')} on {host}"
+
+
 class WriteUpSettings(_Part):
     """Settings of the write-up for the change record: ``language`` (``en``, ``de``), a Jinja ``template`` and a
     ``logo``.
@@ -422,6 +467,7 @@ class Site(_Part):
     limits: MoveLimits = Field(default_factory=MoveLimits)
     connections: ConnectionSettings = Field(default_factory=ConnectionSettings)
     write_up: WriteUpSettings = Field(default_factory=WriteUpSettings)
+    store: StoreSettings | None = None
 
     @field_validator("frames")
     @classmethod

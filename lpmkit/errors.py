@@ -25,6 +25,7 @@
     │   │   └── AccountLocked             the account is locked, expired or may not log in
     │   ├── ConnectionLost            the connection broke
     │   ├── NoAnswer                  connected, and silent past the time limit
+    │   ├── StoreUnavailable          the shared store cannot be used now: no new move begins
     │   ├── CommandRefused            the command failed
     │   └── UnexpectedReply           the reply cannot be parsed
     ├── MoveError                 all hosts behaved, but the move did not succeed
@@ -218,6 +219,10 @@ class ConnectionLost(RemoteError):
 
 class NoAnswer(RemoteError):
     """The host is connected and did not answer within the time limit."""
+
+
+class StoreUnavailable(RemoteError):
+    """The shared store cannot be used now, so no new move begins; moves under way go on."""
 
 
 class CommandRefused(RemoteError):

@@ -46,12 +46,14 @@ from lpmkit.probes.databases import database_plan, learn_secrets
 from lpmkit.probes.orders import WATCH, ProbeOrder, plan, sap_host, sap_plan, with_rates
 from lpmkit.recorder import process
 from lpmkit.recorder.credentials import hand_over
+from lpmkit.recorder.shared_intent import settled
 from lpmkit.runs.approvals import Approval, approve, require
 from lpmkit.runs.folder import Run, RunWriter, create, write_document, write_file
 from lpmkit.runs.locks import holder, partition_lock_path
 from lpmkit.ssh.client import open_session, reachable
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
+from lpmkit.store import shared_store
 from lpmkit.survey.connect import confirm_dialect, control_of, other_manager, survey_both_ends, vios_shells
 from lpmkit.survey.model import Survey
 from lpmkit.timeline import Clock, Event, wait_until
@@ -553,7 +555,7 @@ class Runbook:
 
     def refuse_second_move(self, run: Run) -> None:
         """Raise `NotAllowed` while another run of this site moves the same partition, or has left its migration
-        unwatched.
+        unwatched; with a shared store on any host (`StoreUnavailable` where it does not answer).
         """
         order = self.own_order(run)
         owner = holder(partition_lock_path(run.path.parent, order.source, order.partition))
@@ -576,6 +578,24 @@ class Runbook:
                     ),
                     where=run.name,
                     next_step=f"`lpmkit attach {other.path}` finds out what became of it.",
+                )
+        self._refuse_move_of_another_host(run, order)
+
+    def _refuse_move_of_another_host(self, run: Run, order: Order) -> None:
+        """Raise `NotAllowed` while the shared store has an intent for the partition without an end, `StoreUnavailable`
+        where it does not answer: the recorder could not write its own then.
+        """
+        store = shared_store(self.site, self.secrets)
+        if store is None:
+            return
+        from lpmkit.store.moves import open_intents  # noqa: PLC0415 - an extra
+
+        for intent in open_intents(store, order.partition):
+            if not settled(store, intent):
+                raise NotAllowed(
+                    f"{intent.words()} and has not seen its end; nothing was asked",
+                    where=run.name,
+                    next_step=f"`lpmkit attach {intent.folder}` on {intent.host} finds out what became of it.",
                 )
 
     def require_secrets(self, partition: str) -> None:
@@ -663,6 +683,8 @@ class Runbook:
             order = self.own_order(run)
             for frame in (order.source, order.target):
                 self._know(self.site.frame(frame).password, self.site.frame(frame).host)
+            if self.site.store is not None:
+                self._know(self.site.store.password, self.site.store.where)
         self.know_secrets([probe.as_data() for probe in wanted])
         process.WORKER.start(run, self.secrets, self.clock, self.charge(wanted))
 

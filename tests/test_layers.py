@@ -28,6 +28,7 @@ ORDER = [
     "ssh",
     "control",
     "runs",
+    "store",
     "background",
     "oracle",
     "sap",

@@ -74,6 +74,10 @@ class Reserved:
                         slots |= {(owner, int(slot)) for owner in (server, number) if owner}
         return cls(frozenset(ids), frozenset(slots))
 
+    def __or__(self, other: Reserved) -> Reserved:
+        """What either reserves."""
+        return Reserved(self.ids | other.ids, self.slots | other.slots)
+
 
 @dataclass(frozen=True, slots=True)
 class MappingAttributes:

@@ -22,6 +22,7 @@ from lpmkit.plan.timetable import Expected
 from lpmkit.prediction.prior import Prediction
 from lpmkit.runbook import Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, create
+from lpmkit.store import shared_store
 from lpmkit.timeline import wait_until
 
 #: The conductor as a detached process.
@@ -222,17 +223,9 @@ def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
 
 def may_start(book: Runbook, plan: MovePlan, checked: CheckedPlan | None = None) -> None:
     """Raise what stands against a start, whatever title is typed: `NotAllowed` while another plan of this site is
-    executed, `NotFound` for a frame that the site file does not name, `NotReady` by what was ``checked``.
+    executed, unless they share a store, `StoreUnavailable` where that does not answer, `NotFound` for a frame that the site file does not name, `NotReady` by what was ``checked``.
     """
-    for other_plan in plans(book.site.runs.folder):
-        if other_plan.is_recorded():
-            raise NotAllowed(
-                f"another plan is running: {other_plan.name}",
-                next_step=(
-                    f"Wait for its end (`lpmkit plan attach {other_plan.name}`), or halt it: "
-                    "two plans do not respect each other's limits."
-                ),
-            )
+    _require_no_other_plan(book)
     for move in plan.moves:
         book.site.frame(move.target)
         if move.source is not None:
@@ -246,12 +239,30 @@ def may_start(book: Runbook, plan: MovePlan, checked: CheckedPlan | None = None)
         )
 
 
+def _require_no_other_plan(book: Runbook) -> None:
+    """Raise `NotAllowed` while another plan runs, unless plans share their room; then the store has to answer."""
+    store = shared_store(book.site, book.secrets)
+    if store is not None:
+        store.require()
+        return
+    for other_plan in plans(book.site.runs.folder):
+        if other_plan.is_recorded():
+            raise NotAllowed(
+                f"another plan is running: {other_plan.name}",
+                next_step=(
+                    f"Wait for its end (`lpmkit plan attach {other_plan.name}`), or halt it: two plans respect each "
+                    "other's limits only with a shared store (`store:` in the site file)."
+                ),
+            )
+
+
 def ask_for_secrets(book: Runbook, plan: MovePlan) -> None:
     """Ask now for every secret that the moves will need, because a notebook's buttons cannot; the conductor receives
     them.
 
     """
     book.landscape()  # the managers' passwords
+    shared_store(book.site, book.secrets)
     for move in plan.moves:
         book.know_secrets([probe.as_data() for probe in book.probes_of(move.partition)])
 
@@ -261,9 +272,15 @@ def attach(book: Runbook, folder: Run) -> bool:
     status = plan_status(folder, book.clock)
     if status.conducted or status.ended is not None:
         return False
-    book.landscape()
-    WORKER.start(folder, book.secrets, book.clock, book.charge())
+    _start_conductor(book, folder)
     return True
+
+
+def _start_conductor(book: Runbook, folder: Run) -> None:
+    """Start a conductor for a plan that has none, with the managers' and the store's passwords."""
+    book.landscape()
+    shared_store(book.site, book.secrets)
+    WORKER.start(folder, book.secrets, book.clock, book.charge())
 
 
 def halt(book: Runbook, folder: Run) -> None:
@@ -299,8 +316,7 @@ def _ask(book: Runbook, folder: Run, request: str, **more: str) -> None:
     plan_of(folder)
     path = put(folder, book.clock, request, **more)
     if not folder.is_recorded():
-        book.landscape()
-        WORKER.start(folder, book.secrets, book.clock, book.charge())
+        _start_conductor(book, folder)
     # The conductor may be checking a partition, which takes minutes.
     if not wait_until(lambda: not path.exists(), clock=book.clock, timeout_s=OBEYED_S, every_s=0.1):
         raise RecordError(

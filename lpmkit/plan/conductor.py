@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from lpmkit.background.worker import given
 from lpmkit.checks import Verdict
 from lpmkit.config import Site
 from lpmkit.control.base import Order
-from lpmkit.errors import LpmError, NotApproved, RemoteError
+from lpmkit.errors import LpmError, NotApproved, RemoteError, StoreUnavailable
 from lpmkit.inventory import MoverPair
 from lpmkit.json_values import JsonObject
 from lpmkit.log_file import append
@@ -35,8 +36,28 @@ from lpmkit.plan.expecting import expectations, memberships
 from lpmkit.plan.orders import order_for
 from lpmkit.plan.outlook import DOCUMENT, to_document
 from lpmkit.plan.page import write_page
-from lpmkit.plan.reserving import collides, not_as_ordered, reserved_by, with_own_id
-from lpmkit.plan.schedule import LOST, Membership, Stage, UnderWay, cluster_mate, halts, hold, least_busy, queue
+from lpmkit.plan.reserving import collides, names_slots, not_as_ordered, reserved_by, with_own_id
+from lpmkit.plan.schedule import (
+    LOST,
+    UNDER_WAY,
+    Membership,
+    Stage,
+    UnderWay,
+    cluster_mate,
+    halts,
+    hold,
+    least_busy,
+    queue,
+)
+from lpmkit.plan.sharing import (
+    Other,
+    OwnRoom,
+    Room,
+    reserved_by_others,
+    room_of,
+    slots_of_others,
+    taken_by_others,
+)
 from lpmkit.plan.status import MoveStatus, PlanStatus, in_flight, plan_of, plan_status
 from lpmkit.report.page import write_report
 from lpmkit.runbook import Runbook, SiteInventory
@@ -48,6 +69,8 @@ LOOK_S = 0.5
 ASK_AGAIN_S = 30.0
 #: Seconds between two pages while nothing changes: the forecast goes on.
 PAGE_EVERY_S = 60.0
+#: Seconds until a store that did not answer is told again what is given back.
+STORE_AGAIN_S = 10.0
 #: Seconds without an answer of its hosts after which a move has failed.
 PATIENCE_S = 900.0
 
@@ -62,6 +85,7 @@ class Conductor:
         book: Runbook,
         report: Callable[[Path], object] = write_report,
         page: Callable[[Run], object] = write_page,
+        room: Room | None = None,
     ) -> None:
         self.folder, self.writer, self.book = folder, writer, book
         self._write_report, self._write_page = report, page
@@ -79,6 +103,8 @@ class Conductor:
         self._trouble_since_ns: dict[str, int] = {}
         self._noted: set[str] = set()
         self._page_due_ns = 0
+        self._room = room or OwnRoom()
+        self._give_back_at_ns = 0
 
     def conduct(self) -> None:
         """Run until every move is over, or the plan halts with no move running."""
@@ -101,6 +127,7 @@ class Conductor:
             self._follow()
             self._obey()
             status = self._conclude()
+            self._give_back(status)
             # A move that failed stays under way until its recorder has ended and its report is written.
             under_way = any(
                 move.stage in (Stage.MOVING, Stage.WATCHING) or (move.now is not None and move.stage is Stage.FAILED)
@@ -149,14 +176,19 @@ class Conductor:
     def _put_back(self) -> None:
         """Queue the moves again that a died conductor had prepared but never started."""
         for move in self._course().moves:
-            not_requested = (
-                move.stage is Stage.MOVING
-                and move.now is not None
-                and move.run is not None
-                and not Run(move.run).events()
-            )
-            if move.stage is Stage.PREPARING or not_requested:
+            if _is_unrequested(move):
                 self.writer.event("conductor", "put-back", partition=move.partition)
+
+    def _give_back(self, status: PlanStatus) -> None:
+        """Give back the room of moves that are under way no more; tried again later where the store does not answer."""
+        if self.clock.mono_ns() < self._give_back_at_ns:
+            return
+        held = {move.partition for move in status.moves if move.stage in UNDER_WAY}
+        try:
+            self._room.hold_only(held)
+        except LpmError as trouble:
+            self._note_once(str(trouble))
+            self._give_back_at_ns = self.clock.mono_ns() + int(STORE_AGAIN_S * 1e9)
 
     def _obey(self) -> None:
         """Execute the requests of front ends in their order."""
@@ -314,6 +346,8 @@ class Conductor:
         name = move.partition
         try:
             why = self._start(move, inventory, status)
+        except StoreUnavailable as trouble:
+            why = str(trouble)  # nothing is wrong with the move: it waits for the store, however long
         except RemoteError as trouble:
             since = self._trouble_since_ns.setdefault(name, self.clock.mono_ns())
             if self.clock.mono_ns() - since > PATIENCE_S * 1e9:
@@ -325,13 +359,14 @@ class Conductor:
             return None
         else:
             self._trouble_since_ns.pop(name, None)
-        if why is not None and self._course().move(name).stage is Stage.PREPARING:
+        if why is not None and _is_unrequested(self._course().move(name)):
             self.writer.event("conductor", "put-back", partition=name)
         return why
 
     def _start(self, move: PlannedMove, inventory: SiteInventory, status: PlanStatus) -> str | None:
         """Like `_try`; raises errors of the hosts, or `LpmError` for an impossible move."""
-        name, busy, limits = move.partition, in_flight(status.moves), self.plan.limits
+        name, limits, others = move.partition, self.plan.limits, self._room.others()
+        busy = [*in_flight(status.moves), *(other.under_way for other in others)]
         order = order_for(self.book, self.plan, move, inventory)
         states = {(placed.frame, placed.partition.name): placed.partition.state for placed in inventory.placed}
         wish = UnderWay(name, order.source, order.target, states[order.source, name] == "Not Activated")
@@ -346,12 +381,21 @@ class Conductor:
                     for mover, limit in self.book.movers_take(frame).items()
                 }
                 self._asked.add(frame)
-        if why := hold(wish, busy, inventory.frames, limits, self._takes):
+
+        def judge(others: Sequence[Other]) -> str | None:
+            """Reason to wait for room, with the moves of others in view."""
+            everybody = [*in_flight(status.moves), *(other.under_way for other in others)]
+            return hold(wish, everybody, inventory.frames, limits, self._takes) or slots_of_others(
+                others, order.target, names_slots(move)
+            )
+
+        if why := self._room.reserve(wish, order.mapping, names_slots(move), judge):
             return why
         if pair is not None and not MOVERS & order.mapping.keys():
             order = replace(order, mapping={**order.mapping, **named_movers(pair)})
         self.writer.event("conductor", "preparing", partition=name, source=order.source)
-        return self._prepare_and_move(move, order, wish, status, inventory)
+        own = self._own_order(move, order, wish, status, inventory, others)
+        return own if isinstance(own, str) else self._prepare_and_move(move, own, wish, status)
 
     def _movers(self, order: Order, busy: Sequence[UnderWay]) -> MoverPair | None:
         """The movers that the order names, otherwise the least busy connected pair; ``None`` without a choice."""
@@ -366,20 +410,32 @@ class Conductor:
         ]
         return least_busy(named or pairs, busy)
 
-    def _prepare_and_move(
-        self, move: PlannedMove, order: Order, wish: UnderWay, status: PlanStatus, inventory: SiteInventory
-    ) -> str | None:
-        """Survey, check, validate, then move.
-
-        Returns the reason to wait; a failed check or validation fails the move.
-        """
+    def _own_order(
+        self,
+        move: PlannedMove,
+        order: Order,
+        wish: UnderWay,
+        status: PlanStatus,
+        inventory: SiteInventory,
+        others: Sequence[Other],
+    ) -> Order | str:
+        """The order with the ids and slots that nobody else's names, which it holds now; or the reason to wait."""
         name = move.partition
-        reserved = reserved_by(status, name, order.target)
+        reserved = reserved_by(status, name, order.target) | reserved_by_others(others, order.target)
         if move.keep_mapping:
             order, previous = self.book.keep_mapping(order, reserved)
             for trouble in previous.troubles:
                 self.writer.event("conductor", "note", text=f"{name}: not kept: {trouble}")
         order = with_own_id(order, self.plan, inventory, reserved)
+        why = self._room.reserve(wish, order.mapping, names_slots(move), partial(taken_by_others, order=order))
+        return why or order
+
+    def _prepare_and_move(self, move: PlannedMove, order: Order, wish: UnderWay, status: PlanStatus) -> str | None:
+        """Survey, check, validate, then move.
+
+        Returns the reason to wait; a failed check or validation fails the move.
+        """
+        name = move.partition
         run = self.book.prepare(order)
         if run.document("validation") is not None and (why := self._waits_for_approval(run)):
             return why  # prepared already; no host needs to be asked again before the approval
@@ -414,6 +470,13 @@ class Conductor:
         return None
 
 
+def _is_unrequested(move: MoveStatus) -> bool:
+    """True for a move that was prepared, and whose recorder never began."""
+    if move.stage is not Stage.MOVING:
+        return move.stage is Stage.PREPARING
+    return move.now is not None and move.run is not None and not Run(move.run).events()
+
+
 def _verdict(summary: Any) -> tuple[str, str]:
     return str(summary["verdict"]["state"]), str(summary["verdict"]["line"])
 
@@ -425,7 +488,7 @@ def main() -> None:
         folder = Run(path)
         with RunWriter(path) as writer:
             book = Runbook(Site.model_validate(charge["site"]), secrets, person=Person.from_data(charge["person"]))
-            Conductor(folder, writer, book).conduct()
+            Conductor(folder, writer, book, room=room_of(book.site, secrets, folder)).conduct()
     except LpmError as error:
         append(f"conductor of {path}: {error}\n")  # its own log may be gone with the folder
         sys.exit(str(error))

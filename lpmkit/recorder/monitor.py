@@ -65,6 +65,10 @@ class MigrationMonitor:
         #: The manager's refusal of the command to move, and when it came.
         self._refusal: tuple[str, int] | None = None
         self.foresight: Foresight | None = None
+        #: Notes the intent where other hosts see it; the reason why the command may not be sent, or ``None``.
+        self.share_intent: Callable[[], str | None] = lambda: None
+        #: Takes each phase.
+        self.on_phase: Callable[[Phase], object] = lambda _: None
         #: Takes each forecast of the copy.
         self.on_forecast: Callable[[Forecast], object] = lambda _: None
         #: A stop was sent and is not refused: another request is answered, and not sent once more.
@@ -85,7 +89,7 @@ class MigrationMonitor:
     def ask_to_move(self) -> str | None:
         """Send the one command; returns why it was not sent, ``None`` where it was.
 
-        The source's manager is asked first, and the intent is on the disk before the command.
+        The source's manager is asked first; the intent is on the disk, and in the shared store, before the command.
         """
         why = self._why_not_now()
         if why is not None:
@@ -94,7 +98,7 @@ class MigrationMonitor:
             if self.called_off:
                 return CALLED_OFF
             self._begun = True
-        trouble = self._commit_intent()
+        trouble = self._commit_intent() or self.share_intent()
         if trouble is not None:
             self._begun = False
             return self.refuse(trouble)
@@ -309,6 +313,7 @@ class MigrationMonitor:
     def _record_transition(self, was: Phase, phase: Phase, why: str, seen: Observation | None) -> None:
         self.rates.entered(phase, self._clock.mono_ns())
         self._event("phase", phase=phase.value, was=was.value, why=why, seen=seen.code if seen else None)
+        self.on_phase(phase)
 
     def _event(self, kind: str, /, **data: Any) -> None:
         self._post(lambda writer: writer.event("recorder", kind, **data))

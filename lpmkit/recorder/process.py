@@ -38,7 +38,8 @@ from lpmkit.recorder.guard import Brake, Guard, Standing
 from lpmkit.recorder.monitor import CALLED_OFF, MigrationMonitor
 from lpmkit.recorder.order import RecordingOrder
 from lpmkit.recorder.probe_process import ProbeProcess, in_groups, knowing
-from lpmkit.runs.approvals import require, use
+from lpmkit.recorder.shared_intent import SharedIntent
+from lpmkit.runs.approvals import Approval, require, use
 from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run, RunWriter
 from lpmkit.runs.locks import FileLock, HeldByAnother, boot_id, partition_lock
@@ -56,6 +57,8 @@ FLUSH_S = 0.2
 ANCHOR_EVERY_S = 10.0
 #: Seconds to wait for free disk space at the end before buffered data are dropped.
 LAST_PATIENCE_S = 60.0
+#: Seconds for which a move waits for the shared store after its baseline, and between two tries.
+STORE_PATIENCE_S, STORE_AGAIN_S = 600.0, 2.0
 NOT_BEGUN = "the recorder before this one ended before the move was asked for; nothing was moved"
 
 
@@ -93,6 +96,7 @@ class Recorder:
         )
         self._brake = Brake(self.recording.poll_s)
         self._logs_before: Logs | None = None
+        self._approvals: tuple[Approval, ...] = ()
 
     def record(self) -> None:
         """Make the segment, from taking the lock to the last flush.
@@ -275,10 +279,11 @@ class Recorder:
         if resumed:
             monitor.inactive = was_inactive(self.run_folder.events(), order.source)
         self._monitor = monitor
+        shared = self._shared(monitor, order, adopt=resumed and not state.phase.is_final)
         lock = partition_lock(self.run_folder.path, order.source, order.partition)
         try:
             why = self._locked(lock, monitor, resumed)
-            why = why or self._asked_for(monitor, order, resumed)
+            why = why or self._asked_for(monitor, shared, order, resumed)
             if why is not None:
                 return why
             while not monitor.state.phase.is_final and not self._end_asked.is_set():
@@ -292,7 +297,20 @@ class Recorder:
         finally:
             lock.release()
             monitor.close()
+            shared.close()
+            if not shared.is_told:
+                self._tell("note", text=f"the store does not know the end of this move yet: {shared.trouble}")
         return monitor.state.phase.value
+
+    def _shared(self, monitor: MigrationMonitor, order: Order, *, adopt: bool) -> SharedIntent:
+        """The intent where other hosts see it; the monitor writes it before the command, and tells its phases."""
+        by = self.person.login
+        shared = SharedIntent(self.recording.site, self._secrets, self.run_folder, order, by, adopt=adopt)
+        monitor.share_intent = lambda: shared.begin(bool(monitor.inactive), self._approvals)
+        monitor.on_phase = shared.tell
+        if adopt:
+            shared.tell(monitor.state.phase)
+        return shared
 
     def _locked(self, lock: FileLock, monitor: MigrationMonitor, resumed: bool) -> str | None:
         """Take the partition's lock; why this run may not move it, or ``None``.
@@ -310,7 +328,7 @@ class Recorder:
             return None if resumed else monitor.refuse(str(error))
         return None
 
-    def _asked_for(self, monitor: MigrationMonitor, order: Order, resumed: bool) -> str | None:
+    def _asked_for(self, monitor: MigrationMonitor, shared: SharedIntent, order: Order, resumed: bool) -> str | None:
         """Wait out the baseline and ask for the move, unless an earlier recorder has; why it was not asked for, or
         ``None``.
         """
@@ -330,8 +348,24 @@ class Recorder:
         # A partition that is not activated has no workload, and so no noise to know of.
         if self._end_asked.wait(0.0 if monitor.inactive else self.recording.lead_in_s):
             return CALLED_OFF if monitor.called_off else "asked to end before the move"
+        if not self._store_answers(shared):
+            return CALLED_OFF if monitor.called_off else "asked to end before the move"
         why = self._not_approved() or self.recording.limits.window.why_outside(self.clock.wall_ns())
         return monitor.refuse(why) if why else monitor.ask_to_move()
+
+    def _store_answers(self, shared: SharedIntent) -> bool:
+        """Wait for the shared store, at most `STORE_PATIENCE_S`: without it no command is sent. False if the recorder
+        was asked to end meanwhile.
+        """
+        until_ns = self.clock.mono_ns() + int(STORE_PATIENCE_S * 1e9)
+        told = ""
+        while (why := shared.reachable()) is not None and self.clock.mono_ns() < until_ns:
+            if why != told:
+                self._tell("note", text=f"the move waits: {why}")
+                told = why
+            if self._end_asked.wait(STORE_AGAIN_S):
+                return False
+        return True
 
     def _not_approved(self) -> str | None:
         """Look at the approvals once more, now that the command is next, and keep those that count; why there are too
@@ -343,6 +377,7 @@ class Recorder:
             use(run, counting)
         except LpmError as error:
             return str(error)
+        self._approvals = counting
         for approval in counting:
             self._tell("approved", **approval.as_data())
         return None
