@@ -32,6 +32,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "setup": ("simulate", "demo", "lab", "app", "doctor"),
     "explain": ("explain",),
     "ledger": ("ledger",),
+    "store": ("store",),
     "records": ("write-up", "remark", "compare", "history", "was-moved"),
 }
 

@@ -40,6 +40,7 @@ from lpmkit.migration.recovery import (
 )
 from lpmkit.migration.status import State, confirmed, order_of, refused_ends, state
 from lpmkit.person import Person, acting_person
+from lpmkit.prediction.exchange import exchange
 from lpmkit.prediction.history import StoredPrediction, history, inputs_of
 from lpmkit.prediction.prior import Prediction, predict
 from lpmkit.probes.databases import database_plan, learn_secrets
@@ -49,6 +50,7 @@ from lpmkit.recorder.credentials import hand_over
 from lpmkit.recorder.shared_intent import settled
 from lpmkit.runs.approvals import Approval, approve, require
 from lpmkit.runs.folder import Run, RunWriter, create, write_document, write_file
+from lpmkit.runs.history import History
 from lpmkit.runs.locks import holder, partition_lock_path
 from lpmkit.ssh.client import open_session, reachable
 from lpmkit.ssh.secrets import Secrets
@@ -260,7 +262,7 @@ class Runbook:
             "poll_s": self.site.runs.poll_s,
             "limits": self.limits_of(order).as_data(),
         }
-        for run in reversed(self.runs()):
+        for run in reversed(self._runs_of(order.partition)):
             if run.manifest.get("order") == facts["order"] and run.is_recorded() and state(run).phase not in OVER:
                 return run  # it is moving: whoever comes back, after a restarted kernel say, is attached again
             age_h = (self.clock.wall_ns() / 1e9 - (run.path / "run.json").stat().st_mtime) / 3600
@@ -299,6 +301,29 @@ class Runbook:
             try:
                 found.append(Run(path.parent))
             except RecordError:
+                continue
+        return found
+
+    def exchange_runs(self) -> str:
+        """Exchange runs with the other hosts of the site; the trouble in words, empty without."""
+        return exchange(self.site, self.secrets)
+
+    def _runs_of(self, partition: str) -> list[Run]:
+        """The runs of this site that may be of a partition, oldest first: those that the index names for it, and those
+        that the index could not read. Without an index every run.
+        """
+        if not self.site.runs.folder.is_dir():
+            return []
+        try:
+            past = History(self.site.runs.folder)
+        except RecordError:
+            return self.runs()
+        named = {move.run for move, _ in past.local if move.partition == partition} | past.unreadable.keys()
+        found = []
+        for name in sorted(named):
+            try:
+                found.append(Run(self.site.runs.folder / name))
+            except LpmError:
                 continue
         return found
 
@@ -565,7 +590,7 @@ class Runbook:
                 where=run.name,
                 next_step=f"`lpmkit attach {owner.about}` shows it. Wait for its end.",
             )
-        for other in self.runs():
+        for other in self._runs_of(order.partition):
             if other.name == run.name or (other.manifest.get("order") or {}).get("partition") != order.partition:
                 continue
             now = state(other, self.clock)

@@ -24,7 +24,12 @@ from tests.test_startup import loaded
 TOP = Path(__file__).parent.parent
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 #: Declared packages that no import statement names, with the text that does.
-BY_NAME = {"jupyterlab": '"-m", "jupyterlab"', "oracledb": '"oracledb"', "cx-oracle": '"cx_Oracle"'}
+BY_NAME = {
+    "jupyterlab": '"-m", "jupyterlab"',
+    "oracledb": '"oracledb"',
+    "cx-oracle": '"cx_Oracle"',
+    "psycopg": '"postgresql+psycopg"',
+}
 
 
 def names(requirements: list[str]) -> set[str]:

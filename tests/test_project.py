@@ -20,7 +20,8 @@ CONDA_NAMES = {"matplotlib-base": "matplotlib", "python-duckdb": "duckdb"}
 
 
 def _requirement(text: str) -> tuple[str, str]:
-    match = re.match(r"([A-Za-z0-9._-]+)\s*(.*)", text)
+    # conda's psycopg comes with its library, pip's as the extra "binary"
+    match = re.match(r"([A-Za-z0-9._-]+)\s*(.*)", text.replace("[binary]", ""))
     assert match
     name = match[1].lower().replace("_", "-")
     return CONDA_NAMES.get(name, name), match[2].replace(" ", "")

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
 
-from lpmkit.config import Site, StoreSettings, load_site
+from lpmkit.config import RunSettings, Site, StoreSettings, load_site
 from lpmkit.errors import NotAllowed, NotApproved, SiteFileError, StoreUnavailable, UsageError
+from lpmkit.plan.conductor import Conductor
+from lpmkit.plan.sharing import SharedRoom, plan_key
+from lpmkit.plan.status import plan_status
+from lpmkit.prediction.exchange import exchange
+from lpmkit.prediction.history import history as outcomes_of
 from lpmkit.recorder import process
 from lpmkit.recorder.shared_intent import settled
 from lpmkit.runbook import Runbook
-from lpmkit.runs.folder import Run, RunWriter
+from lpmkit.runs.away import ledger
+from lpmkit.runs.folder import Run, RunWriter, create, run_key
+from lpmkit.runs.history import History
+from lpmkit.runs.remarks import add_remark
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.store import database, moves, shared_store
 from lpmkit.store.database import MIGRATIONS, VERSION, Store, metadata
-from lpmkit.store.moves import Claim, Intent, begin, hold_only, intent_key, open_intents, others, reserve, tell
+from lpmkit.store.moves import Claim, Intent, begin, hold_only, open_intents, others, reservations_held, reserve, tell
 from lpmkit.timeline import Clock, wait_until
 from tests.postgresql import WHY_NOT, Cable, Cluster, cluster
+from tests.scripted_machines import Machines, planned, stages_of
 from tests.scripted_moves import ORDER, Managers, install, last_why, move_folder, phases
 
+RUNS = Path(__file__).parent.parent / "fixtures" / "runs"
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 
@@ -199,8 +210,8 @@ def test_an_approval_serves_once_on_all_hosts_and_only_with_a_command(store: Sto
 
 def test_a_copy_of_a_run_has_the_same_intent_and_another_order_has_not(tmp_path: Path) -> None:
     manifest = move_folder(tmp_path).manifest
-    assert intent_key({**manifest, "probes": [], "by": "b"}) == intent_key(manifest)
-    assert intent_key({**manifest, "order": {**manifest["order"], "target": "c"}}) != intent_key(manifest)
+    assert run_key({**manifest, "probes": [], "by": "b"}) == run_key(manifest)
+    assert run_key({**manifest, "order": {**manifest["order"], "target": "c"}}) != run_key(manifest)
 
 
 # --- the recorder ----------------------------------------------------------------------------------------------------
@@ -303,7 +314,7 @@ def test_who_asks_next_learns_the_end_from_the_record_or_is_told_where_to_look(
     book = Runbook(Site.model_validate({"runs": {"folder": str(tmp_path)}, "store": settings.model_dump()}))
     book.own_order = lambda run: ORDER  # type: ignore[method-assign]
     first, second = move_folder(tmp_path), move_folder(tmp_path)
-    begin(store, intent(intent_key(first.manifest), run=first.name, folder=str(first.path), host="jump2"))
+    begin(store, intent(run_key(first.manifest), run=first.name, folder=str(first.path), host="jump2"))
     with pytest.raises(NotAllowed, match="on jump2 finds out what became of it"):
         book.refuse_second_move(second)
     with RunWriter(first.path) as writer:
@@ -349,7 +360,7 @@ def test_room_is_decided_on_with_every_plan_and_every_single_move_in_view(store:
     assert "run run-1" in held["s"].holder
     rival = reserve(store, "two", "jump2", Claim("p", "a", "c"), lambda _: None)
     assert rival is not None
-    assert "p is moved already (jump1, plan one)" in rival
+    assert "p is moved already (plan one on jump1)" in rival
     hold_only(store, "one", ["q"])
     assert {claim.partition for claim in others(store, "two")} == {"q", "s"}
     hold_only(store, "one", [])
@@ -376,3 +387,109 @@ def test_a_limit_holds_at_every_instant_whoever_asks_on_whatever_host(store: Sto
     for plan in plans:
         plan.join()
     assert got, moves
+
+
+# --- plans -----------------------------------------------------------------------------------------------------------
+
+
+def test_two_plans_at_once_keep_to_the_limits_of_frames_and_names_of_each_other(
+    tmp_path: Path, store: Store, settings: StoreSettings
+) -> None:
+    """Two conductors on two hosts: every move of both goes over one link that takes two."""
+    most: list[int] = []
+
+    def carry_out(names: str, host: str) -> Machines:
+        machines = Machines(tmp_path / host, dict.fromkeys(names, "p8a"))
+
+        def step() -> None:
+            machines.step()
+            most.append(len(reservations_held(store)))
+
+        machines.clock.each = step
+        return machines
+
+    hosts = {host: carry_out(names, host) for host, names in {"jump1": "abc", "jump2": "def"}.items()}
+    stages: dict[str, str] = {}
+
+    def conduct_on(host: str) -> None:
+        machines = hosts[host]
+        plan = planned(*({"partition": name} for name in machines.partitions), limits={"link": 2})
+        folder = create(tmp_path / host / "plans", mode="plan", title=host, facts={"plan": plan.as_data()})
+        with RunWriter(folder.path, machines.clock) as writer:
+            room = SharedRoom(store, plan_key(folder))
+            book = cast(Runbook, machines)
+            Conductor(folder, writer, book, machines.report, lambda _: None, room).conduct()
+        stages.update(stages_of(plan_status(folder, machines.clock)))
+
+    conductors = [threading.Thread(target=conduct_on, args=(host,)) for host in hosts]
+    for conductor in conductors:
+        conductor.start()
+    for conductor in conductors:
+        conductor.join()
+    assert stages == dict.fromkeys("abcdef", "arrived")
+    assert max(most) == 2
+    assert reservations_held(store) == []
+
+
+def test_a_plan_waits_for_the_store_and_fails_no_move_for_it(
+    tmp_path: Path, server: Cluster, store: Store, settings: StoreSettings
+) -> None:
+    machines = Machines(tmp_path, dict.fromkeys("ab", "p8a"))
+    here = Store(settings)
+    gone = Store(StoreSettings(url=server.url("no_such")))
+    since = machines.clock.now_ns
+
+    class Room(SharedRoom):
+        """Room in a store that does not answer for the first hour."""
+
+        @property
+        def _store(self) -> Store:
+            return here if machines.clock.now_ns - since > 3600e9 else gone
+
+        @_store.setter
+        def _store(self, _: Store) -> None:
+            pass
+
+    plan = planned({"partition": "a"}, {"partition": "b"})
+    folder = create(tmp_path / "plans", mode="plan", title="night", facts={"plan": plan.as_data()})
+    waited: list[str] = []
+    step = machines.step
+
+    def look() -> None:
+        step()
+        waited.append(plan_status(folder, machines.clock).move("a").why)
+
+    machines.clock.each = look
+    with RunWriter(folder.path, machines.clock) as writer, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lpmkit.plan.conductor.LOOK_S", 300.0)
+        room = Room(here, plan_key(folder))
+        Conductor(folder, writer, cast(Runbook, machines), machines.report, lambda _: None, room).conduct()
+    assert any("the shared store cannot be used, so no new move begins" in why for why in waited)
+    assert stages_of(plan_status(folder, machines.clock)) == {"a": "arrived", "b": "arrived"}
+
+
+# --- the index of runs -----------------------------------------------------------------------------------------------
+
+
+def test_a_host_knows_the_moves_of_the_others_for_history_ledger_and_predictions(
+    tmp_path: Path, store: Store, settings: StoreSettings, server: Cluster
+) -> None:
+    sites = {host: Site(runs=RunSettings(folder=tmp_path / host), store=settings) for host in ("jump1", "jump2")}
+    shutil.copytree(RUNS / "hmc-move", tmp_path / "jump1" / "hmc-move")
+    (tmp_path / "jump2").mkdir()
+    add_remark(tmp_path / "jump1" / "hmc-move", "change", fields={"number": "CHG0042"}, by="anna")
+    for host in ("jump1", "jump2"):
+        assert exchange(sites[host], Secrets()) == ""
+    (here,) = History(tmp_path / "jump1").moves()
+    assert History(tmp_path / "jump2").moves() == [here]
+    assert here.change == "CHG0042"
+    assert [stay.partition for stay in ledger(tmp_path / "jump2")] == [here.partition]
+    assert outcomes_of(tmp_path / "jump2") == outcomes_of(tmp_path / "jump1") != []
+    add_remark(tmp_path / "jump1" / "hmc-move", "change", fields={"number": "CHG0099"}, by="anna")
+    for host in ("jump1", "jump2"):
+        assert exchange(sites[host], Secrets()) == ""
+    assert [move.change for move in History(tmp_path / "jump2").moves()] == ["CHG0099"]
+    shutil.copytree(tmp_path / "jump1" / "hmc-move", tmp_path / "jump2" / "hmc-move")
+    assert len(History(tmp_path / "jump2").moves()) == 1, "a run that is here too is counted once"
+    away = Site(runs=RunSettings(folder=tmp_path / "jump2"), store=StoreSettings(url=server.url("no_such")))
+    assert exchange(away, Secrets()).startswith("The runs of other hosts were not asked for")

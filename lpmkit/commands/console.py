@@ -192,6 +192,17 @@ output_option = click.option(
 )
 
 
+def exchange_runs(site: Site) -> None:
+    """Exchange runs with the other hosts of a site that has a shared store; a trouble is told on standard error."""
+    if site.store is None:
+        return
+    from lpmkit.prediction.exchange import exchange
+    from lpmkit.ssh.secrets import Secrets
+
+    if trouble := exchange(site, Secrets()):
+        print_line(trouble, err=True)
+
+
 def site_of(context: click.Context) -> Site:
     """The site of the site file that the command line, the environment or a default place names.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +14,7 @@ import click
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
+    exchange_runs,
     json_option,
     print_json,
     print_line,
@@ -57,12 +59,16 @@ def licences(
     a gap, or a run or a log entry that could not be read.
     """
     from lpmkit.runs.folder import write_file
+    from lpmkit.runs.history import elsewhere
     from lpmkit.runs.licences import COLUMNS, NOT_KNOWN, as_csv, licence_rows, products, read_sightings
 
     site = site_or_none(context)
     runs = folder or site.runs.folder
+    if folder is None:
+        exchange_runs(site)
     sightings, unreadable = read_sightings(runs)
     missing = [f"{name}: {why}" for name, why in unreadable.items()]
+    missing += [f"{json.loads(row.move)['run']}: its folder is on another host" for row in elsewhere(runs)]
     if logs:
         missing += _from_logs(runs, logs, zone, sightings)
     rows = licence_rows(sightings, products(site), str(runs.resolve().parent.name))

@@ -19,6 +19,7 @@ from lpmkit.commands.console import (
     NOT_FINE,
     Command,
     ask_person,
+    exchange_runs,
     json_option,
     named_run,
     print_item,
@@ -135,7 +136,9 @@ def home(
     """
     from lpmkit.runs.away import away, ledger
 
-    folder = site_of(context).runs.folder
+    site = site_of(context)
+    folder = site.runs.folder
+    exchange_runs(site)
     if partition is None:
         stays = ledger(folder) if folder.is_dir() else []
         if as_json:
@@ -377,6 +380,7 @@ def approve(context: click.Context, run_name: str, typed: str | None, key: Path 
         print_table(f"Prepared by {run.manifest.get('by', '?')}", [*rows, {"what": "hash", "": order_hash(run)}])
         typed = ask_person(f"Type the partition's name to approve the move as {book.person.login}")
     given = book.approve(run, typed, key=key)
+    exchange_runs(book.site)
     if as_json:
         print_json({"run": str(run.path), **given.as_data()})
     else:

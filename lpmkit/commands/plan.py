@@ -18,6 +18,7 @@ from lpmkit.commands.console import (
     INTERRUPTED,
     NOT_FINE,
     ask_person,
+    exchange_runs,
     json_option,
     print_item,
     print_json,
@@ -106,6 +107,7 @@ def make(
     if (source is not None) == back or (home is not None and not back) or (targets is not None and back):
         raise UsageError("say what the plan is for", next_step="Use --evacuate FRAME [--into FRAME,...], or --return.")
     site = site_of(context)
+    exchange_runs(site)
     now = datetime.now().astimezone()
     window = window_until(not_after, now) if not_after else None
     path = output or Path("-".join(filter(None, ("evacuate", source) if source else ("return", home))) + ".yaml")
@@ -170,6 +172,7 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
 
     book = _runbook(context)
     read = load_plan(file, book.site)
+    exchange_runs(book.site)
     checked = checked_plan(book, read, ask_firmware=not without_firmware)
     ahead, result = checked.outlook, checked.answer.value
     rows = [move.as_row() for move in checked.moves]

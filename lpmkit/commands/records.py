@@ -16,6 +16,7 @@ from lpmkit.commands.args import newest_run_argument, run_argument
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
+    exchange_runs,
     json_option,
     named_run,
     output_option,
@@ -134,6 +135,7 @@ def remark(
     made = add_remark(
         run.path, "change" if given and kind == "remark" and not text else kind, text, owner=owner, fields=given
     )
+    exchange_runs(site_or_none(context))
     if as_json:
         print_json(
             {"kind": made.kind, "by": made.by, "text": made.text, "owner": made.owner, "fields": dict(made.fields)}
@@ -204,7 +206,10 @@ def history(
     """List the runs of a site with their figures and outliers; --html writes all of them as a page with the trend."""
     from lpmkit.runs.history import HEAD, History
 
-    past = History(folder or site_or_none(context).runs.folder)
+    site = site_or_none(context)
+    if folder is None:
+        exchange_runs(site)
+    past = History(folder or site.runs.folder)
     moves = past.moves(partition=partition, frame=frame, way=way)
     for name, why in past.unreadable.items():
         print_line(f"{name} cannot be read: {why}", err=True)

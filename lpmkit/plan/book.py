@@ -222,8 +222,10 @@ def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
 
 
 def may_start(book: Runbook, plan: MovePlan, checked: CheckedPlan | None = None) -> None:
-    """Raise what stands against a start, whatever title is typed: `NotAllowed` while another plan of this site is
-    executed, unless they share a store, `StoreUnavailable` where that does not answer, `NotFound` for a frame that the site file does not name, `NotReady` by what was ``checked``.
+    """Raise what stands against a start, whatever title is typed.
+
+    `NotAllowed` while another plan of this site is executed, unless they share a store; `StoreUnavailable` where that
+    does not answer; `NotFound` for a frame that the site file does not name; `NotReady` by what was ``checked``.
     """
     _require_no_other_plan(book)
     for move in plan.moves:

@@ -275,6 +275,8 @@ class Conductor:
                 else f"the move was not requested: {move.now.ended}"
             )
         self._over(move.partition, stage, why, run=str(run.path), verdict=verdict)
+        if untold := self.book.exchange_runs():
+            self._note_once(untold)
         return True
 
     def _note_once(self, text: str) -> None:

@@ -14,7 +14,7 @@ from lpmkit.config import Site
 from lpmkit.control.base import Order
 from lpmkit.mapping.attributes import SLOT_MAPPINGS, Reserved
 from lpmkit.plan.schedule import UnderWay
-from lpmkit.runs.folder import Run
+from lpmkit.runs.folder import Run, run_key
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.store import shared_store
 
@@ -115,7 +115,7 @@ def room_of(site: Site, secrets: Secrets, folder: Run) -> Room:
 
 def plan_key(folder: Run) -> str:
     """The name of a plan in the shared store: the same after its folder was renamed, or its conductor replaced."""
-    return f"{folder.manifest['title']} {folder.manifest['created']} {folder.manifest.get('observer', '')}"
+    return f"{folder.manifest['title']} ({run_key(folder.manifest)[:12]})"
 
 
 def _other(claim: Claim) -> Other:

@@ -19,6 +19,7 @@ from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.prediction.calibration import Calibration, PastForecast, elapsed_share
 from lpmkit.prediction.distributions import MoveDistribution, Quantiles
 from lpmkit.prediction.forecast import Fitted, Forecast, fitted, forecast
+from lpmkit.prediction.past import indexed, observed_elsewhere
 from lpmkit.prediction.prior import (
     EFFECTS,
     FIGURES,
@@ -275,18 +276,26 @@ def held(stored: StoredPrediction) -> tuple[PastForecast, ...]:
 
 
 def history(runs_folder: Path, *, until: str | None = None) -> list[ObservedMove]:
-    """Every usable past move of a folder of runs, oldest first; with ``until`` up to the run of that name."""
-    moves = []
-    for path in sorted(runs_folder.glob("*/prediction.json")):
-        if until is not None and path.parent.name > until:
-            break
-        try:
-            move = outcome(Run(path.parent))
-        except (RecordError, OSError):
-            continue
-        if move is not None:
-            moves.append(move)
-    return moves
+    """Every usable past move of a folder of runs, oldest first; with ``until`` up to the run of that name.
+
+    Then those that other hosts told of, unless ``until`` asks for a past of its own.
+    """
+    moves = outcomes(runs_folder)
+    if until is not None:
+        return [move for name, move in moves.items() if name <= until]
+    return [*moves.values(), *observed_elsewhere(runs_folder)]
+
+
+def outcomes(runs_folder: Path) -> dict[str, ObservedMove]:
+    """The usable past moves of a folder of runs by the name of the run, oldest first."""
+    return indexed(runs_folder, _outcome_of)
+
+
+def _outcome_of(folder: Path) -> ObservedMove | None:
+    try:
+        return outcome(Run(folder))
+    except (RecordError, OSError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

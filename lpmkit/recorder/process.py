@@ -31,6 +31,7 @@ from lpmkit.mapping.changes import changes
 from lpmkit.migration.phases import MoveState, Phase
 from lpmkit.migration.recovery import was_inactive
 from lpmkit.person import Person, acting_person
+from lpmkit.prediction.exchange import exchange
 from lpmkit.prediction.history import Foresight
 from lpmkit.probes.orders import OBSERVER, QUICK
 from lpmkit.recorder.credentials import CredentialsDoor, Passwords
@@ -523,7 +524,10 @@ def main() -> None:
     try:
         run = Run(path)
         keep_refusals(refused_accounts(run))
-        Recorder(run, secrets, charge).record()
+        recorder = Recorder(run, secrets, charge)
+        recorder.record()
+        if trouble := exchange(recorder.recording.site, secrets):
+            append(f"recorder of {path}: {trouble}\n")
     except LpmError as error:
         append(f"recorder of {path}: {error}\n")  # its own log may be gone with the folder
         sys.exit(str(error))

@@ -18,7 +18,7 @@ from lpmkit.errors import LpmError, StoreUnavailable
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.status import state
 from lpmkit.runs.approvals import Approval
-from lpmkit.runs.folder import Run
+from lpmkit.runs.folder import Run, run_key
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.store import shared_store
 
@@ -130,10 +130,10 @@ class SharedIntent:
 
 
 def _intent(run: Run, order: Order, by: str) -> Intent:
-    from lpmkit.store.moves import Intent, intent_key  # noqa: PLC0415 - an extra
+    from lpmkit.store.moves import Intent  # noqa: PLC0415 - an extra
 
     return Intent(
-        key=intent_key(run.manifest),
+        key=run_key(run.manifest),
         partition=order.partition,
         source=order.source,
         target=order.target,
@@ -151,11 +151,11 @@ def settled(store: Store, intent: Intent) -> bool:
 
     For the end that a recorder could not tell, because the store did not answer or the recorder was killed.
     """
-    from lpmkit.store.moves import intent_key, tell  # noqa: PLC0415 - an extra
+    from lpmkit.store.moves import tell  # noqa: PLC0415 - an extra
 
     try:
         run = Run(Path(intent.folder))
-        if intent_key(run.manifest) != intent.key:
+        if run_key(run.manifest) != intent.key:
             return False
         now = state(run)
     except LpmError:

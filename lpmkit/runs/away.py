@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lpmkit.errors import NotFound, RecordError
+from lpmkit.errors import LpmError, NotFound
 from lpmkit.json_values import JsonObject
 from lpmkit.runs.folder import Run
 from lpmkit.runs.history import History, Move
@@ -92,7 +92,7 @@ def _mapping(path: Path) -> Iterator[str]:
     """The disks' mapping on the home frame, from the survey before the move."""
     try:
         survey: Any = Run(path).document("survey")
-    except RecordError as error:
+    except LpmError as error:
         yield f"unknown: {error.what}"
         return
     if isinstance(survey, dict):

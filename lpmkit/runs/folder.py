@@ -13,6 +13,7 @@ is the kernel's (``flock``): a recorder that died cannot leave it behind.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -358,6 +360,7 @@ def create(
     sync_folder(parent)
     manifest = {
         "format": FORMAT,
+        "id": token_hex(8),
         "mode": mode,
         "title": title,
         "created": moment.isoformat(timespec="seconds"),
@@ -368,6 +371,12 @@ def create(
     }
     write_document(path, "run", manifest)
     return Run(path)
+
+
+def run_key(manifest: JsonMapping) -> str:
+    """The key of a run: the same for copies of its folder, on whatever host and under whatever name."""
+    facts = {name: manifest.get(name) for name in ("id", "title", "created", "observer", "order")}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def write_document(folder: Path, name: str, value: Any) -> Path:

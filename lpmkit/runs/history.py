@@ -1,7 +1,8 @@
 """History of a site's moves: an index of its run folders, and the usual figures of a partition or a pair of frames.
 
-The index is an SQLite file in the folder of runs. It contains nothing beyond the run folders: a run is read again when
-its ``summary.json`` changes, and the index may be deleted.
+The index is an SQLite file in the folder of runs. It contains nothing beyond the run folders, and with a shared store
+what other hosts have told of theirs (`lpmkit.store.runs`): a run is read again when its ``summary.json`` changes, and
+the index may be deleted.
 
     past = History(site.runs.folder)
     past.moves(partition="bxaix85")
@@ -16,21 +17,21 @@ import os
 import sqlite3
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonObject
-from lpmkit.runs.folder import Run
+from lpmkit.runs.folder import Run, run_key
 from lpmkit.timeline import outwards
 
 NAME = ".history.sqlite"
 #: Version of the index's columns; an index of another version is rebuilt.
-FORMAT = 6
+FORMAT = 7
 #: Minimum number of earlier moves for a usual figure.
 MIN_USUAL = 3
 #: Ratio to the usual figure from which a figure is reported as unusual, upwards or downwards. A choice, not measured.
@@ -70,12 +71,14 @@ class Move:
     memory_mb: float | None
     own_stall_s: float | None
     change: str
+    key: str  #: the same in copies of the folder (`lpmkit.runs.folder.run_key`)
 
 
 _COLUMNS = tuple(field.name for field in fields(Move))
 _NAMES = ", ".join(_COLUMNS)
 _SELECT = f"SELECT {_NAMES} FROM runs ORDER BY created_ns, run"  # noqa: S608 - our own names
 _INSERT = f"INSERT OR REPLACE INTO runs (stamp, {_NAMES}) VALUES (?{', ?' * len(_COLUMNS)})"  # noqa: S608 - as above
+_ELSEWHERE = "SELECT key, stamp, move, observed FROM elsewhere WHERE key NOT IN (SELECT key FROM runs)"
 #: Figures that are compared with the usual ones: field and label.
 FIGURES = (
     ("suspended_s", "suspended"),
@@ -157,14 +160,15 @@ class History:
     def _indexed(self, path: Path | None) -> list[Move]:
         with closing(_opened(path)) as index:
             try:
-                self._refresh(index)
+                self._stamps = self._refresh(index)
             except OSError as error:
                 raise RecordError(
                     f"the folder of runs cannot be listed: {error.strerror}", where=str(self.folder)
                 ) from error
             return list(_all(index))
 
-    def _refresh(self, index: sqlite3.Connection) -> None:
+    def _refresh(self, index: sqlite3.Connection) -> dict[str, str]:
+        """Read the runs that changed; returns the stamps of all that are there."""
         stamps = {row[0]: row[1] for row in index.execute("SELECT run, stamp FROM runs")}
         current: dict[str, str] = {}
         with os.scandir(self.folder) as entries:
@@ -188,6 +192,7 @@ class History:
                 (current[name], *(values[column] for column in _COLUMNS)),
             )
         index.commit()
+        return current
 
     def moves(
         self, *, partition: str | None = None, frame: str | None = None, way: tuple[str, str] | None = None
@@ -203,6 +208,11 @@ class History:
             and (frame is None or frame in (move.source, move.target))
             and (way is None or (move.source, move.target) == way)
         ]
+
+    @property
+    def local(self) -> list[tuple[Move, str]]:
+        """The runs of this folder, oldest first, each with a stamp that changes with it."""
+        return [(move, self._stamps[move.run]) for move in self._moves if move.run in self._stamps]
 
     def move(self, run: str) -> Move | None:
         """One run by name."""
@@ -293,14 +303,50 @@ def _opened(path: Path | None) -> sqlite3.Connection:
     columns = ", ".join(f"{name} {'TEXT PRIMARY KEY' if name == 'run' else ''}" for name in _COLUMNS)
     if index.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
         index.execute("DROP TABLE IF EXISTS runs")
+        index.execute("DROP TABLE IF EXISTS elsewhere")
         index.execute(f"PRAGMA user_version = {FORMAT}")
     index.execute(f"CREATE TABLE IF NOT EXISTS runs ({columns}, stamp TEXT)")
+    index.execute("CREATE TABLE IF NOT EXISTS elsewhere (key TEXT PRIMARY KEY, stamp TEXT, move TEXT, observed TEXT)")
     return index
 
 
 def _all(index: sqlite3.Connection) -> Iterator[Move]:
-    for row in index.execute(_SELECT):
-        yield Move(*row)
+    """The runs of this folder and those that other hosts told of, oldest first."""
+    moves = [Move(*row) for row in index.execute(_SELECT)]
+    told = [Move(**json.loads(row[2])) for row in index.execute(_ELSEWHERE)]
+    yield from sorted((*moves, *told), key=lambda move: (move.created_ns, move.run))
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A run that another host told of: its key, a stamp that changes with it, and its move and outcome as JSON."""
+
+    key: str
+    stamp: str
+    move: str
+    observed: str | None
+
+
+def keep_elsewhere(folder: Path, rows: Iterable[Elsewhere]) -> None:
+    """Add runs of other hosts to the index of a folder of runs. Raises `RecordError` if it cannot be written."""
+    try:
+        with closing(_opened(folder / NAME)) as index, index:
+            index.executemany("INSERT OR REPLACE INTO elsewhere VALUES (?, ?, ?, ?)", map(astuple, rows))
+    except sqlite3.Error as error:
+        raise RecordError(f"the index of runs cannot be written: {error}", where=str(folder)) from error
+
+
+def elsewhere(folder: Path) -> list[Elsewhere]:
+    """The runs of other hosts in the index of a folder of runs that are not in this folder; none without an index that
+    can be read.
+    """
+    if not (folder / NAME).exists():
+        return []
+    try:
+        with closing(_opened(folder / NAME)) as index:
+            return [Elsewhere(*row) for row in index.execute(_ELSEWHERE)]
+    except sqlite3.Error:
+        return []
 
 
 def _stamp(folder: str) -> str:
@@ -365,6 +411,7 @@ def read_move(folder: Path) -> Move:
         memory_mb=_memory(folder),
         own_stall_s=((summary.get("own_stalls") or {}).get("total") or {}).get("high"),
         change=_change(folder),
+        key=run_key(manifest),
     )
 
 

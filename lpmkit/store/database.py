@@ -77,6 +77,21 @@ approvals_used = sa.Table(
     sa.Column("used_at", _TIME),
 )
 
+#: Every run that a host has told of: its row of the history, its outcome for predictions, remarks and approvals.
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("stamp", sa.Text),
+    sa.Column("host", sa.Text),
+    sa.Column("folder", sa.Text),
+    sa.Column("move", JSONB),
+    sa.Column("observed", JSONB),
+    sa.Column("remarks", JSONB),
+    sa.Column("approvals", JSONB),
+    sa.Column("told_at", _TIME),
+)
+
 #: The migrations, oldest first; a store of version N has had the first N. A migration that was released is never
 #: changed.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -94,6 +109,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX reservations_of_a_plan ON lpmkit.reservations (plan)",
         """CREATE TABLE lpmkit.approvals_used (
             mark text PRIMARY KEY, run text NOT NULL, used_at timestamptz NOT NULL DEFAULT now())""",
+        """CREATE TABLE lpmkit.runs (
+            key text PRIMARY KEY, stamp text NOT NULL, host text NOT NULL, folder text NOT NULL, move jsonb NOT NULL,
+            observed jsonb, remarks jsonb NOT NULL, approvals jsonb NOT NULL,
+            told_at timestamptz NOT NULL DEFAULT now())""",
     ),
 )
 VERSION = len(MIGRATIONS)

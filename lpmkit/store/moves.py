@@ -7,8 +7,6 @@ view, one decision at a time.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,15 +20,9 @@ from lpmkit.json_values import JsonMapping
 from lpmkit.store.database import ROOM_LOCK, Store, approvals_used, intents, reservations
 
 
-def intent_key(manifest: JsonMapping) -> str:
-    """The key of the one command that a run may send: a copy of its folder has the same one, on whatever host."""
-    facts = {name: manifest.get(name) for name in ("title", "created", "observer", "order")}
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A command to move, as the store has it. ``phase`` is the last one that its recorder told."""
+    """A command to move, as the store has it. ``key`` is the run's, ``phase`` the last one that its recorder told."""
 
     key: str
     partition: str
@@ -44,6 +36,8 @@ class Intent:
     by: str
     phase: str = "asked"
     asked_at: datetime | None = None
+    #: Seconds since its recorder told anything, by the database's clock.
+    silent_s: float | None = None
 
     def words(self) -> str:
         """The intent in words, for who is refused because of it."""
@@ -128,7 +122,8 @@ def open_intents(store: Store, partition: str | None = None) -> list[Intent]:
 
 
 def _rows(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Intent]:
-    columns = [intents.c[name] for name in (*_GIVEN, "phase", "asked_at")]
+    silent_s = sa.cast(sa.extract("epoch", sa.func.now() - intents.c.seen_at), sa.Float)
+    columns = [*(intents.c[name] for name in (*_GIVEN, "phase", "asked_at")), silent_s]
     return [Intent(*row) for row in connection.execute(sa.select(*columns).where(*where).order_by(intents.c.asked_at))]
 
 
@@ -138,12 +133,23 @@ def others(store: Store, plan: str) -> list[Claim]:
         return _others(connection, plan)
 
 
+def reservations_held(store: Store) -> list[Claim]:
+    """Room that plans hold now, oldest first."""
+    with store.transaction() as connection:
+        rows = connection.execute(sa.select(reservations).order_by(reservations.c.reserved_at)).mappings()
+        return [_claim(row, _plan_words(row)) for row in rows]
+
+
+def _plan_words(row: sa.RowMapping) -> str:
+    return f"plan {row['plan']} on {row['host']}"
+
+
 def _others(connection: sa.Connection, plan: str) -> list[Claim]:
     held, own = list[Claim](), set[str]()
     for row in connection.execute(sa.select(reservations)).mappings():
         own.add(row["partition"])
         if row["plan"] != plan:
-            held.append(_claim(row, f"{row['host']}, plan {row['plan']}"))
+            held.append(_claim(row, _plan_words(row)))
     for row in connection.execute(sa.select(intents).where(_OPEN)).mappings():
         if row["partition"] not in own:
             held.append(

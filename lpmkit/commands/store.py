@@ -1,0 +1,88 @@
+"""The commands for the shared store of several jump hosts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lpmkit.commands.console import FINE, json_option, print_json, print_line, print_table, reports_errors, site_of
+
+if TYPE_CHECKING:
+    from lpmkit.store.database import Store
+
+
+@click.group("store")
+def store() -> None:
+    """The PostgreSQL database that several jump hosts share (`store:` in the site file)."""
+
+
+def _store(context: click.Context) -> Store:
+    from lpmkit.errors import UsageError
+    from lpmkit.ssh.secrets import Secrets
+    from lpmkit.store import shared_store
+
+    opened = shared_store(site_of(context), Secrets())
+    if opened is None:
+        raise UsageError(
+            "the site file names no shared store",
+            next_step="Add `store: postgresql://USER@HOST/DATABASE`; docs/store.md has the rest.",
+        )
+    return opened
+
+
+@store.command("init")
+@json_option
+@click.pass_context
+@reports_errors
+def init(context: click.Context, as_json: bool) -> None:
+    """Create the tables of the store, or bring them up to date. Hosts with an older lpmkit are refused from then."""
+    from lpmkit.store.database import VERSION
+
+    opened = _store(context)
+    before = opened.migrate()
+    done = f"is at version {VERSION} already" if before == VERSION else f"is at version {VERSION} now"
+    if as_json:
+        print_json({"store": opened.where, "before": before, "version": VERSION})
+    else:
+        print_line(f"The store {done}: {opened.where}.")
+    sys.exit(FINE)
+
+
+@store.command("show")
+@json_option
+@click.pass_context
+@reports_errors
+def show(context: click.Context, as_json: bool) -> None:
+    """List the moves under way on every host, and the room that plans hold. Changes nothing."""
+    from lpmkit.store.moves import open_intents, reservations_held
+
+    opened = _store(context)
+    intents, held = open_intents(opened), reservations_held(opened)
+    moves = [
+        {
+            "partition": one.partition,
+            "from": one.source,
+            "to": one.target,
+            "phase": one.phase,
+            "host": one.host,
+            "run": one.run,
+            "by": one.by,
+            "asked (UTC)": f"{one.asked_at:%Y-%m-%d %H:%M:%S}" if one.asked_at else "",
+            "last seen": f"{one.silent_s:.0f} s ago" if one.silent_s is not None else "",
+        }
+        for one in intents
+    ]
+    rooms = [{"partition": one.partition, "from": one.source, "to": one.target, "held by": one.holder} for one in held]
+    if as_json:
+        print_json({"store": opened.where, "moves": moves, "room": rooms})
+    else:
+        print_table("Moves under way", moves)
+        print_table("Room that plans hold", rooms)
+        print_line(f"{opened.where}: {len(moves)} under way, {len(rooms)} with room held.")
+    sys.exit(FINE)
+
+
+COMMANDS: Sequence[Any] = (store,)
