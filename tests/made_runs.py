@@ -58,6 +58,7 @@ class Made:
     wall_clock: bool = True
     stalls: Spans = ()  #: our machine stands still
     network_out: Spans = ()
+    copied_at: float | None = None  #: when the copy is done, by its readings; else where the suspension begins
     micro_stops: Spans = ()  #: the ticker alone stands still
     starved: Spans = ()  #: every process of the host waits for a processor, its kernel answers
     banner_out: Spans = ()  #: the service behind the connect probe alone
@@ -410,9 +411,9 @@ def default_phases(made: Made) -> tuple[tuple[float, str], ...]:
 
 def _readings(made: Made) -> Iterator[tuple[float, str, str, dict[str, Any]]]:
     since = made.duration_s / 4 + 3.1
-    until = made.suspend[0] if made.suspend else made.duration_s * 0.7
+    until = made.copied_at or (made.suspend[0] if made.suspend else made.duration_s * 0.7)
     total = 4 * 1024**3
-    for at in np.arange(since, until, 1.0):
+    for at in np.arange(since, min(until, made.duration_s), 1.0):
         left = int(total * (1 - (at - since) / (until - since)) ** 1.1)
         data = {"bytes_transmitted": int((total - left) * 1.12), "bytes_remaining": left}
         yield float(at), "recorder", "reading", {"where": "blade13", "migration_state": "Migrating", **data}

@@ -21,7 +21,7 @@ from lpmkit.board.events import event_text
 from lpmkit.board.follow import FollowedRun, board_of, title_of
 from lpmkit.board.model import Board, Tile, Tone
 from lpmkit.board.page import PARTS, board_html, parts
-from lpmkit.board.provisional import common_gap, silent_since
+from lpmkit.board.provisional import Cause, SharedSilence, common_gap, explained, silent_since
 from lpmkit.board.text import board_lines, live_line
 from lpmkit.cli import main
 from lpmkit.commands import move
@@ -30,6 +30,7 @@ from lpmkit.config import Site
 from lpmkit.errors import NotAllowed, UsageError
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run, RunWriter, write_document
+from lpmkit.runs.samples import MISSING, Columns
 from lpmkit.timeline import Event
 from tests.board_states import FIXTURE, STATES, SUSPENDED, board_in
 from tests.made_runs import START, Made, MadeClock, S, make
@@ -74,10 +75,28 @@ def tile(board: Board, name: str) -> Tile:
     return next(one for one in board.tiles if one.name.startswith(name))
 
 
-def test_a_break_of_the_network_after_which_the_copy_goes_on_is_no_suspension(tmp_path: Path) -> None:
-    with board_in(tmp_path, "break") as (_, board):
-        assert board.banner.key == "copying"
-        assert "runs on blade13" in board.banner.sentence
+#: Of each silence that is not surely the suspension: its title, words of its sentence, the tile of the suspension.
+SILENCES: dict[str, tuple[str, str, str]] = {
+    "silent": ("? NO ANSWER 1.2 s so far", "the network is down, or bxaix85 is suspended early", "silent 1.2 s"),
+    "break": ("● COPYING 71 %", "The network broke for at most 1.7 s: no suspension, the partition ran on.", "not yet"),
+    "break-without-stamps": (
+        "● ANSWERS AGAIN silent at most 1.7 s",
+        "suspended or the network broke is not known",
+        "≤ 1.7 s",
+    ),
+    "break-reported": ("● COPYING 63 %", "bxaix85 runs on blade13", "≤ 1.7 s"),
+}
+
+
+@pytest.mark.parametrize("state", SILENCES)
+def test_a_silence_is_called_what_is_known_of_it_at_that_moment(state: str, tmp_path: Path) -> None:
+    title, sentence, value = SILENCES[state]
+    with board_in(tmp_path, state) as (_, board):
+        assert board.banner.title == title
+        assert sentence in board.banner.sentence
+        assert tile(board, "suspension").value == value
+        happened = [one.text for one in board.happened if "1.7 s" in one.text]
+    assert ("network break of at most 1.7 s: bxaix85 ran on, by its own stamps" in happened) == (state == "break")
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -202,6 +221,54 @@ def test_all_probes_are_silent_only_where_what_they_would_have_said_is_written()
     assert still.length_s == pytest.approx(2.0, abs=0.15)
     assert silent_since(lanes, round(28.2 * S)) is None
     assert silent_since({**lanes, "icmp": ticks(0.01)}, 30 * S) is None
+
+
+def stamped(gap: tuple[float, float], *, ran: bool, counted: bool = True) -> Columns:
+    """Ticks of every 20 ms, each stamped inside, that stop for a while or only come late, with a clock that counts the
+    time it stood or not.
+    """
+    begin, end = gap
+    local = np.arange(8.0, 13.0, 0.02)
+    if not ran:
+        local = local[(local < begin) | (local >= end)]
+    late = np.where((local >= begin) & (local < end), end + 0.004, local + 0.001)
+    inside = local - 4000 - np.where((local >= end) & (not ran) & (not counted), end - begin, 0.0)
+    none = np.full(len(local), MISSING, dtype=np.int64)
+    nanoseconds = [(one * 1e9).astype(np.int64) for one in (late, inside)]
+    number = np.arange(len(local), dtype=np.int64)
+    return Columns(number, none, none, nanoseconds[0], none, nanoseconds[1], none, np.ones(len(local), dtype=np.bool_))
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_stamps_from_inside_tell_a_suspension_from_a_break_of_the_network(counted: bool) -> None:
+    gap = SharedSilence(10 * S, round(11.5 * S), ("ssh-ticks", "ssh-echo"))
+    assert explained(gap, {"ssh-ticks": stamped((10.0, 11.5), ran=False, counted=counted)}).cause is Cause.SUSPENSION
+    assert explained(gap, {"ssh-ticks": stamped((10.0, 11.5), ran=True)}).cause is Cause.NETWORK
+    assert explained(gap, {"ssh-echo": stamped((10.0, 11.5), ran=True)}).cause is Cause.UNKNOWN
+    rows = stamped((10.0, 11.5), ran=True)
+    cut = replace(rows, remote_mono_ns=np.where(rows.answered_ns < 11 * S, MISSING, rows.remote_mono_ns))
+    assert explained(gap, {"ssh-ticks": cut}).cause is Cause.UNKNOWN, "none from before it"
+
+
+def test_the_upper_bound_counts_from_the_last_request_that_was_answered() -> None:
+    """An answer under way when it stops comes after it stopped."""
+    gap = SharedSilence(10 * S, round(11.5 * S), ("icmp", "ssh-ticks"))
+    answered = np.asarray([9.9, 10.0, 11.5]) * 1e9
+    rows = replace(
+        stamped((10.0, 11.5), ran=False),
+        answered_ns=answered.astype(np.int64),
+        sent_ns=(answered - 30e6).astype(np.int64),
+    )
+    assert explained(gap, {"icmp": rows}).begin_ns == round(9.97 * S)
+
+
+def test_a_break_that_is_known_does_not_hide_the_suspension_after_it() -> None:
+    lanes = {"ssh-ticks": ticks(0.01, (5, 8), (20, 21.5)), "ssh-echo": ticks(0.1, (5, 8), (20, 21.5))}
+    found = common_gap(lanes, 0)
+    assert found is not None
+    later = common_gap(lanes, 0, [found])
+    assert later is not None
+    assert later.begin_ns > 19 * S
 
 
 # --- failure --------------------------------------------------------------------------------------------------------

@@ -108,17 +108,37 @@ def _copying(view: View) -> Banner:
     told_since = view.gap is not None and copied.read_ns is not None and copied.read_ns > view.gap.end_ns
     if view.gap is not None and (copied.left == 0 or not told_since):
         text = f"Wait. It answers again; {source} and {target} have not yet reported where it runs."
-        return _made(view, "resumed", Tone.BUSY, "RESUMED", _provisional(view), text, "look")
+        if view.was_suspended:
+            return _made(view, "resumed", Tone.BUSY, "RESUMED", _provisional(view), text, "look")
+        silent = f"silent at most {at_most(view.gap.length_s)} s"
+        text += " Whether it was suspended or the network broke is not known yet."
+        return _made(view, "answers-again", Tone.BUSY, "ANSWERS AGAIN", silent, text, "look")
     rest = ""
     if copied.left is not None and copied.transmitted is not None:
         rest = f"{size(copied.left)} of {size(copied.transmitted + copied.left)} left"
-        rest += f" at {size(copied.bytes_per_s)}/s." if copied.bytes_per_s else "."
-    text = f"Wait. {rest} {view.partition} runs on {source}."
+        rate = copied.bytes_per_s or 0.0
+        rest += f" at {size(rate)}/s." if rate > 0 else "."
+    text = f"Wait. {rest} {view.partition} runs on {source}.{_broken(view)}"
     return _made(view, "copying", Tone.BUSY, "COPYING", _percent(view), text, "stop", "look")
+
+
+def _broken(view: View) -> str:
+    """The newest break of the network during this copy, of which the partition's stamps show that it ran on."""
+    if not view.breaks:
+        return ""
+    length = at_most(view.breaks[-1].length_s)
+    return f" The network broke for at most {length} s: no suspension, the partition ran on."
 
 
 def _suspended(view: View) -> Banner:
     lasts = view.still.length_s if view.still else 0.0
+    if view.is_early:
+        left = size(view.now.progress.left or 0)
+        text = (
+            f"Wait. No probe gets an answer, with {left} to copy at the last report: the network is down, or "
+            f"{view.partition} is suspended early."
+        )
+        return _made(view, "silent", Tone.STILL, "NO ANSWER", f"{lasts:.1f} s so far", text, "stop", "look")
     over = view.limit is not None and judge(lasts, None, view.limit) is LimitState.FAILED
     limit = f" That is too long: {view.limit.sentence()}." if over and view.limit is not None else ""
     text = f"Wait. {view.partition} is suspended while its last memory is sent; no probe gets an answer.{limit}"
@@ -185,9 +205,11 @@ def _not_moved(view: View) -> Banner:
     left = tail_left_s(view.run, view.now, view.now_ns)
     on = f" Recording goes on for {clock_time(left)}." if left is not None else ""
     text = f"{how} {view.partition} runs on {source} as before.{on}"
-    at = f"at {_percent(view)}" if view.now.progress.transmitted else ""
+    copied = view.since(Phase.COPYING) is not None and view.now.progress.transmitted
+    at = f"at {_percent(view)}" if copied else ""
     if stopped:
-        return _made(view, "stopped", Tone.QUIET, "STOPPED", at, text, "look")
+        return _made(view, "stopped", Tone.QUIET, "STOPPED", at, f"{text} Nothing to do.", "look")
+    text += " Read why, correct it, then validate again."
     return _made(view, "failed", Tone.BAD, "NOT MOVED", at, text, "look")
 
 
@@ -200,7 +222,8 @@ def _needs_recovery(view: View) -> Banner:
         else (view.proposal.why if view.proposal else "No manager has answered yet: check both frames.")
     )
     text = f"The migration ended half way. {answers(view)} {rest}"
-    return _made(view, "needs-recovery", Tone.BAD, f"INTERRUPTED AT {_percent(view)}", "", text, "recover", "look")
+    word, figure = f"INTERRUPTED AT {_percent(view)}", "RECOVER IT" if done else ""
+    return _made(view, "needs-recovery", Tone.BAD, word, figure, text, "recover", "look")
 
 
 def answers(view: View) -> str:

@@ -14,7 +14,16 @@ from lpmkit.board.banner import banner, bounds_of
 from lpmkit.board.folds import failure, folds
 from lpmkit.board.happened import happened
 from lpmkit.board.model import Board, Fold
-from lpmkit.board.provisional import WITNESSES, SharedSilence, common_gap, silent_since
+from lpmkit.board.provisional import (
+    AWAITED_NS,
+    LATE_NS,
+    WITNESSES,
+    Cause,
+    SharedSilence,
+    common_gap,
+    explained,
+    silent_since,
+)
 from lpmkit.board.tiles import tiles
 from lpmkit.board.view import View
 from lpmkit.board.wording import at_most
@@ -36,7 +45,7 @@ from lpmkit.oracle.rules import Classified
 from lpmkit.plots.colours import kind_of, lane_order
 from lpmkit.plots.live import WINDOW_S, Band, Lanes, LanesPicture, Window, lanes_svg
 from lpmkit.runs.folder import Run
-from lpmkit.runs.samples import Int64Array, columns, pieces
+from lpmkit.runs.samples import Columns, Int64Array, Piece, columns, pieces
 from lpmkit.timeline import Clock
 
 #: Documents of a run that the board shows.
@@ -75,6 +84,9 @@ class FollowedRun:
         self._alerts: dict[str, list[tuple[JsonObject, Classified]]] = {}
         self._folds: tuple[Fold, ...] = ()
         self._gap: SharedSilence | None = None
+        self._breaks: list[SharedSilence] = []
+        #: Silences that were explained by their end, each with the moment up to which the samples were known.
+        self._explained: dict[int, tuple[int, SharedSilence]] = {}
         self._searched: str | None = None
         self._frozen: LanesPicture | None = None
 
@@ -122,6 +134,7 @@ class FollowedRun:
             self.status.forecast,
             proposal[0] if proposal else None,
             self._gap,
+            tuple(self._breaks),
             still,
             self._lanes.words(),
             {name: self._document(name) for name in _DOCUMENTS},
@@ -164,15 +177,39 @@ class FollowedRun:
         if since is None:
             return
         if now.recorded and now.phase not in _ENDED:
-            found = common_gap(self._witnesses(), since)
-            if found is not None and (self._gap is None or found.length_s > self._gap.length_s):
+            found = self._suspension(self._witnesses(), since)
+            if found is not None and (self._gap is None or found.length_s > self._gap.length_s or self._same(found)):
                 self._gap = found
             return
         key = f"{now.phase} {now.is_over} {self._document('summary') is not None}"
         if self._searched != key:  # the samples after the end may be written later
             self._searched = key
-            self._gap = common_gap(self._around(since), since) or self._gap
+            self._gap = self._suspension(self._around(since), since) or self._gap
             self._frozen = None
+
+    def _suspension(self, answered: Mapping[str, Int64Array], since_ns: int) -> SharedSilence | None:
+        """The longest silence that the probes share and that is not known to be a break of the network."""
+        while (found := common_gap(answered, since_ns, self._breaks)) is not None:
+            found = self._explain(found)
+            if found.cause is not Cause.NETWORK:
+                return found
+            self._breaks.append(found)
+            if self._gap is not None and self._same(found):
+                self._gap = None
+        return None
+
+    def _same(self, other: SharedSilence) -> bool:
+        """True for the silence that is shown now, explained meanwhile."""
+        return self._gap is not None and self._gap.end_ns == other.end_ns
+
+    def _explain(self, gap: SharedSilence) -> SharedSilence:
+        """The silence with its cause, worked out again while its late ticks may come."""
+        seen_ns, told = self._explained.get(gap.end_ns, (gap.end_ns, gap))
+        now_ns = self._lanes.written_to_ns() if self.run.is_live() else gap.end_ns + AWAITED_NS
+        if seen_ns - gap.end_ns < AWAITED_NS and now_ns - seen_ns >= LATE_NS:
+            told = explained(gap, self._rows(gap.begin_ns - 2 * 10**9, gap.end_ns + AWAITED_NS))
+            self._explained[gap.end_ns] = now_ns, told
+        return told
 
     def _since(self, *phases: Phase) -> int | None:
         wanted = {phase.value for phase in phases}
@@ -189,14 +226,18 @@ class FollowedRun:
 
     def _read(self, begin_ns: int, end_ns: int) -> dict[str, Int64Array]:
         """The heartbeats of every probe between two moments."""
-        found: dict[str, list[Int64Array]] = {}
+        found = {name: rows.answered_ns for name, rows in self._rows(begin_ns, end_ns).items()}
+        within = {name: times[(times >= begin_ns) & (times <= end_ns)] for name, times in found.items()}
+        return {name: np.sort(within[name]) for name in sorted(within, key=lane_order)}
+
+    def _rows(self, begin_ns: int, end_ns: int) -> dict[str, Columns]:
+        """The samples of every probe around two moments, and those that are stored beside them."""
+        near: dict[str, list[Piece]] = {}
         for file in self.run.sample_files():
-            if file.probe.startswith("observer"):
-                continue
-            near = [one for one in pieces(file, {}) if one.hi_ns >= begin_ns and one.lo_ns <= end_ns]
-            times = columns(near).answered_ns
-            found.setdefault(file.probe, []).append(times[(times >= begin_ns) & (times <= end_ns)])
-        return {name: np.sort(np.concatenate(found[name])) for name in sorted(found, key=lane_order)}
+            if not file.probe.startswith("observer"):
+                wanted = [one for one in pieces(file, {}) if one.hi_ns >= begin_ns and one.lo_ns <= end_ns]
+                near.setdefault(file.probe, []).extend(wanted)
+        return {name: columns(wanted) for name, wanted in near.items()}
 
     # -- the lanes -----------------------------------------------------------------------------------------------------
 

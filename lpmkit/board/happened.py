@@ -77,11 +77,19 @@ def _is_recovery_asked(view: View) -> bool:
 
 
 def _suspension(view: View) -> list[tuple[int, Happening]]:
-    if view.gap is None:
-        return []
-    at = of_day(view.gap.begin_ns + view.to_wall_ns)
-    bounds = bounds_of(view.summary) if view.summary else None
-    text = f"suspended for at most {at_most(view.gap.length_s)} s, seen by {plural(len(view.gap.probes), 'probe')}"
-    if bounds is not None:
-        text = f"suspended for {bounds[0]:.3f} … {bounds[1]:.3f} s"
-    return [(view.gap.begin_ns, Happening(at, text))]
+    told = [
+        (
+            one.begin_ns,
+            f"network break of at most {at_most(one.length_s)} s: {view.partition} ran on, by its own stamps",
+        )
+        for one in view.breaks
+    ]
+    if view.gap is not None:
+        bounds = bounds_of(view.summary) if view.summary else None
+        seen = f"seen by {plural(len(view.gap.probes), 'probe')}"
+        what = "suspended" if view.was_suspended else "no answer"
+        text = f"{what} for at most {at_most(view.gap.length_s)} s, {seen}"
+        if bounds is not None:
+            text = f"suspended for {bounds[0]:.3f} … {bounds[1]:.3f} s"
+        told.append((view.gap.begin_ns, text))
+    return [(at, Happening(of_day(at + view.to_wall_ns), text)) for at, text in told]

@@ -43,8 +43,10 @@ def _to_go(view: View) -> Tile:
         return Tile("watching on", clock_time(left), "then the verdict", Tone.BUSY)
     if not view.is_live or now.phase not in _UNDER_WAY:
         return Tile("to go", "–", "nothing moves now" if now.has_begun else _span("copy", view.expected("copy_s")))
-    if now.phase is Phase.SWITCHED:
-        return Tile("to go", "0:00", "it starts on the target", Tone.BUSY)
+    is_suspended = view.still is not None and not view.is_early
+    if now.phase is Phase.SWITCHED or is_suspended:
+        note = "it resumes by itself" if is_suspended else "it starts on the target"
+        return Tile("to go", "0:00", note, Tone.BUSY)
     return _rest_of_copy(view)
 
 
@@ -132,10 +134,13 @@ def _suspension(view: View) -> Tile:
     if view.still is not None and view.now.phase in _UNDER_WAY:
         text = f"{view.still.length_s:.1f} s so far"
         tone = _tone_of(view, view.still.length_s, None)
+        if view.is_early:
+            return Tile("suspension", f"silent {view.still.length_s:.1f} s", "suspended, or no network", Tone.STILL)
         return Tile("suspension", text, _limited(view, note), Tone.BAD if tone is Tone.BAD else Tone.STILL)
     if view.gap is not None:
         text = f"≤ {at_most(view.gap.length_s)} s"
-        note = f"provisional, seen by {plural(len(view.gap.probes), 'probe')}"
+        what = "provisional" if view.was_suspended else "suspended or no network"
+        note = f"{what}, seen by {plural(len(view.gap.probes), 'probe')}"
         return Tile("suspension", text, _limited(view, note), _tone_of(view, None, view.gap.length_s))
     return _not_seen(view, note)
 
@@ -146,6 +151,8 @@ def _not_seen(view: View, note: str) -> Tile:
         return Tile("suspension", "–", "the verdict tells it")
     if view.now.phase in (Phase.SETTLED, Phase.SWITCHED):
         return Tile("suspension", "not seen", "no silence that two probes share")
+    if view.breaks:
+        note = f"{plural(len(view.breaks), 'network break')}; it ran on"
     return Tile("suspension", "none" if view.now.phase in (Phase.FAILED, Phase.STOPPED) else "not yet", note)
 
 

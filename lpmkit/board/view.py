@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lpmkit.analysis.limits import limits_of
-from lpmkit.board.provisional import SharedSilence
+from lpmkit.board.provisional import Cause, SharedSilence
 from lpmkit.control.base import Order
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.limits import Limit
@@ -19,6 +19,9 @@ from lpmkit.plots.live import Lane
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Event
 
+#: A silence while the copy has longer than this to go, in seconds, may be the network's.
+EARLY_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -26,7 +29,8 @@ class View:
     nanoseconds since 1970.
 
     ``documents`` are by name, ``None`` where there is none; ``unreadable`` tells of those that cannot be read.
-    ``gap`` is the suspension as the lanes show it, ``still`` the silence of all probes that lasts now. ``sap`` has each
+    ``gap`` is the suspension as the lanes show it, ``breaks`` the silences in which the partition ran on, ``still`` the
+    silence of all probes that lasts now. ``sap`` has each
     system's newest answers by question, ``alerts`` each database's newest entries of the alert
     log since the run began. ``broken_state`` is a failed migration's state as its manager named it.
     """
@@ -40,6 +44,7 @@ class View:
     forecast: Event | None
     proposal: Proposal | None
     gap: SharedSilence | None
+    breaks: Sequence[SharedSilence]
     still: SharedSilence | None
     lanes: Sequence[Lane]
     documents: Mapping[str, Any]
@@ -83,6 +88,24 @@ class View:
         """When the first of these phases began (monotonic nanoseconds); ``None`` if none did."""
         wanted = {phase.value for phase in phases}
         return next((e.mono_ns for e in self.events if e.kind == "phase" and e.data.get("phase") in wanted), None)
+
+    @property
+    def is_early(self) -> bool:
+        """True where a silence now comes before the copy can be at its end, by the manager's last report and its rate:
+        the network may be down.
+        """
+        copied = self.now.progress
+        if not copied.left or copied.bytes_per_s is None or copied.bytes_per_s <= 0 or copied.read_ns is None:
+            return False
+        return copied.left / copied.bytes_per_s - (self.now_ns - copied.read_ns) / 1e9 > EARLY_S
+
+    @property
+    def was_suspended(self) -> bool:
+        """True where the silence that the probes share is the suspension: by the partition's own stamps, or because it
+        has left its frame since.
+        """
+        ended = self.now.phase in (Phase.SWITCHED, Phase.SETTLED)
+        return self.gap is not None and (self.gap.cause is Cause.SUSPENSION or ended)
 
     def expected(self, name: str) -> Mapping[str, float] | None:
         """A prediction of before the move by its name (``copy_s``, ``whole_s``, ``suspended_s``): P10, P50, P90."""
