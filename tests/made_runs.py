@@ -39,6 +39,7 @@ class Made:
     tick_hz: int = 100
     jitter_ms: float = 0.15  #: median lateness of a process in the host
     wake_ms: float = 1.0  #: mean wake-up after resume
+    limp_s: float = 0.0  #: by how much later every process runs that waited for the resume
     network_ms: float = 0.3
     drift: float = 12e-6
     offset_s: float = -4321.0
@@ -51,6 +52,7 @@ class Made:
     connect: bool = True
     icmp: bool = False
     icmp_ms: int = 10
+    acks: bool = False  #: acknowledgements of the echo's questions, and requests for a connection without them
     icmp_lost: float = 0.0  #: part of the echo requests that the network loses
     kernel_runs: bool = False  #: the host's processes stand still, its kernel answers on
     observer: bool = True
@@ -169,6 +171,8 @@ class _World:
         """When a process that wants to run at ``t_ns`` really runs."""
         t_ns += round(self.rng.lognormal(np.log(self.made.jitter_ms * MS), 0.8))
         free = self.held(t_ns, self.frozen, self.made.starved, *more)
+        if self.held(t_ns, self.frozen) != t_ns:
+            free += round(self.made.limp_s * S)
         return free + round(self.rng.exponential(self.made.wake_ms * MS)) if free != t_ns else t_ns
 
     def carry(self, t_ns: int) -> int:
@@ -293,6 +297,43 @@ def _icmp(world: _World, since: float, until: float) -> Iterator[Sample]:
         yield Sample(seq=number, due_ns=due, sent_ns=sent, answered_ns=back if known else None, outcome=outcome)
 
 
+def _acks(world: _World, since: float, until: float) -> Iterator[Sample]:
+    """The kernel acknowledges with the answer, or 40 ms later by itself."""
+    made, first_lost, blocked_until = world.made, None, 0
+    frozen = () if made.kernel_runs else world.frozen
+    for number, due, sent in _asked(world, since, until, "ack", 100):
+        there = max(world.carry(sent), blocked_until)
+        free = world.held(there, frozen)
+        if made.dropped and free != there:
+            first_lost = first_lost or sent
+            free = _resent(first_lost, free)
+        blocked_until = free
+        ready = min(world.run_at(free), free + 40 * MS)
+        back = ready + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
+        known = back < world.ns(until)
+        outcome = Outcome.ANSWERED if known else Outcome.SILENT
+        yield Sample(seq=number, due_ns=due, sent_ns=sent, answered_ns=back if known else None, outcome=outcome)
+
+
+def _requests(world: _World, since: float, until: float) -> Iterator[Sample]:
+    """Requests for a connection, while the oldest question was not acknowledged for 50 ms."""
+    made, number, at = world.made, 0, 0
+    frozen = () if made.kernel_runs else world.frozen
+    for question in _acks(_World(made), since, until):
+        at = max(at, (question.sent_ns or 0) + 50 * MS)
+        while at < (question.answered_ns or world.ns(until)):
+            number += 1
+            there = at + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
+            free = world.held(there, frozen)
+            gone = world.held(there, made.network_out) != there or (made.dropped and free != there)
+            if gone or free - at > 200 * MS:
+                yield Sample(seq=number, due_ns=at, sent_ns=at, outcome=Outcome.SILENT)
+                at += 25 * MS
+            else:
+                yield Sample(seq=number, due_ns=at, sent_ns=at, answered_ns=free + there - at)
+                at = free + S
+
+
 def _observer(world: _World, since: float, until: float) -> Iterator[Sample]:
     period, start, number = 5 * MS, world.ns(since), 0
     while (due := start + (number := number + 1) * period) < world.ns(until):
@@ -306,6 +347,8 @@ _PROBES = {
     "ssh-echo": ("echo", _echo, 100 * MS),
     "tcp-connect": ("connect", _connect, 500 * MS),
     "icmp": ("icmp", _icmp, 10 * MS),
+    "ssh-acks": ("ack", _acks, 100 * MS),
+    "tcp-syn": ("syn", _requests, 25 * MS),
     "observer": ("observer", _observer, 5 * MS),
 }
 
@@ -359,6 +402,8 @@ def _wanted(made: Made) -> list[str]:
         "ssh-echo": made.echo,
         "tcp-connect": made.connect,
         "icmp": made.icmp,
+        "ssh-acks": made.acks,
+        "tcp-syn": made.acks,
         "observer": made.observer,
     }
     return [name for name, yes in wanted.items() if yes]

@@ -14,8 +14,7 @@ from lpmkit.probes import arp
 from lpmkit.probes.arp import ArpProbe, known_macs, read_frame
 from lpmkit.probes.icmp import CannotProbe, Peer
 from lpmkit.probes.orders import plan
-from lpmkit.probes.process import build
-from lpmkit.probes.rate import RateSetting
+from lpmkit.probes.process import Shared, build
 from lpmkit.ssh.client import Route
 from lpmkit.timeline import Clock, wait_until
 
@@ -114,4 +113,4 @@ def test_the_kernels_own_table_names_the_hardware_address(tmp_path: Path) -> Non
 
 def test_the_probe_runs_only_where_the_site_file_asks_for_it() -> None:
     assert "arp" not in {one.kind for one in plan("h", PartitionSettings(host="h"), None)}
-    assert isinstance(build(order(), {}, RateSetting()), ArpProbe)
+    assert isinstance(build(order(), {}, Shared()), ArpProbe)

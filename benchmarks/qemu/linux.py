@@ -42,6 +42,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from lpmkit.cli import main
 sys.exit(main())
 """
+#: What a firewall does to echo requests.
+NO_ECHO_REPLIES = "echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all"
 SPIN = ("guest-tools spin", "guest-tools spin")
 #: (load, what the machine is with it, ticks a second)
 SITTINGS: tuple[tuple[str, Machine, int], ...] = (
@@ -282,6 +284,7 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=5, help="migrations of one boot")
     parser.add_argument("--minutes", type=float, default=0.0, help="watch for so long without a migration instead")
     parser.add_argument("--busy", action="store_true", help="with --minutes: every processor of the guest is busy")
+    parser.add_argument("--no-icmp", action="store_true", help="the guest answers no echo requests")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--accelerator", choices=("kvm", "tcg"), help="instead of KVM where it runs the kernel")
     parser.add_argument("--cache", type=Path, default=Path("/tmp/lpmkit-linux-guest"), help="unpacked kernels")
@@ -319,6 +322,10 @@ def _play_all(wanted: argparse.Namespace) -> None:
     if wanted.minutes:
         load, machine, hz = SITTINGS[2 if wanted.busy else 0]
         sittings = [Sitting(load, replace(machine, accelerator=accelerator), hz, (), wanted.minutes)]
+    if wanted.no_icmp:
+        sittings = [
+            replace(one, machine=replace(one.machine, load=(NO_ECHO_REPLIES, *one.machine.load))) for one in sittings
+        ]
     taken = len(list(wanted.out.glob("sitting-*")))
     for number, sitting in enumerate(sittings, start=taken + 1):
         folder = wanted.out / f"sitting-{number:02d}"

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lpmkit.analysis.layers import loses_in_a_row
+from lpmkit.analysis.layers import SIGNS_ONLY, loses_in_a_row
 from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
@@ -48,7 +48,11 @@ _USUAL_SHARE = 0.01
 
 def brown_outs(still: Suspension, traces: Sequence[Trace], stalls: Sequence[Interval]) -> tuple[BrownOut, ...]:
     """The slow time after one suspension, by each probe whose baseline shows the usual values."""
-    drawn_out = (_brown_out(still, trace, stalls) for trace in traces if trace.host == still.host)
+    drawn_out = (
+        _brown_out(still, trace, stalls)
+        for trace in traces
+        if trace.host == still.host and trace.kind not in SIGNS_ONLY
+    )
     return tuple(one for one in drawn_out if one is not None)
 
 

@@ -17,7 +17,7 @@ from lpmkit.analysis.brownout import brown_outs, explained
 from lpmkit.analysis.classify import classed
 from lpmkit.analysis.clock_rates import slews
 from lpmkit.analysis.combine import answered_by_itself, session_outages, shown_by_a_clock, suspensions
-from lpmkit.analysis.layers import own_noise
+from lpmkit.analysis.layers import SIGNS_ONLY, own_noise
 from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
@@ -95,13 +95,13 @@ def _shortest(known: Mapping[str, Noise], traces: Sequence[Trace], own_noise_ns:
     """The shortest suspension that could have been detected: beyond the own noise, and long enough for the probes that
     were there.
     """
-    kinds = {trace.kind: trace for trace in traces}
+    kinds = {trace.kind: trace for trace in traces if trace.kind not in SIGNS_ONLY}
     if not kinds:
         return None
     if "ticks" in kinds and "icmp" in kinds:
         needed = MIN_SILENCE_NS + 2 * max(kinds["ticks"].interval_ns, kinds["icmp"].interval_ns)
     else:
-        needed = min(known[trace.probe].threshold_ns + trace.interval_ns for trace in traces)
+        needed = min(known[trace.probe].threshold_ns + trace.interval_ns for trace in kinds.values())
     return max(needed, own_noise_ns or 0)
 
 
@@ -148,6 +148,8 @@ def _stretch(sources: Sequence[SampleSource], since: int, span: Interval) -> tup
 
 def _is_silent(signals: Signals, moment: int) -> bool:
     """True where nothing was heard around ``moment`` of a probe that had spoken."""
+    if signals.kind == "syn":  # asks during silences only
+        return False
     came = np.sort(signals.answered[signals.spoke])
     before = np.searchsorted(came, moment)
     heard = len(came) > before > 0 and came[before] - came[before - 1] < MARGIN_NS // 3

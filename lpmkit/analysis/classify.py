@@ -15,9 +15,10 @@ from lpmkit.analysis.layers import (
     widest_gap,
 )
 from lpmkit.analysis.model import MILLISECOND, SESSIONS, Interval, Method, Outage, OutageKind, Trace, uncovered_ns
+from lpmkit.runs.samples import MISSING
 
 #: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
-REACHABILITY = ("ticks", "echo", "connect", "icmp", "ni")
+REACHABILITY = ("ticks", "echo", "connect", "ni", *KERNEL)
 #: A kernel answers at once; a process may be held up for this long more by everything that happens in its host.
 _KERNEL_SLACK_NS = 5 * MILLISECOND
 #: A probe without a sign of life for this time before a silence is deaf, not silent.
@@ -44,8 +45,8 @@ def company(core: Interval, others: Sequence[Trace]) -> Company:
             continue
         if _voices(trace, core):
             spoke.append(trace)
-        elif not _spoke_before(trace, core):
-            continue
+        elif trace.kind == "syn" or not _spoke_before(trace, core):
+            continue  # it asks during silences only, so it has no silence of its own
         elif _was_silent(trace, core):
             silent.append(trace)
         else:
@@ -62,6 +63,8 @@ def _was_silent(trace: Trace, core: Interval) -> bool:
     needed = interval + trace.noise.quantile_ns + 20 * MILLISECOND
     if trace.kind not in KERNEL:
         return core.length_ns >= needed
+    if trace.kind == "ack":
+        return _was_not_acknowledged(trace, core)
     if loses_within(core, trace):
         return True
     # by when the replies came: a request that waited in a queue was sent during the silence
@@ -70,6 +73,18 @@ def _was_silent(trace: Trace, core: Interval) -> bool:
     asked = (trace.sent > before) & (trace.sent < after - 2 * MILLISECOND)
     needed = max(4 * interval, core.length_ns + 2 * trace.noise.median_ns, trace.noise.quantile_ns)
     return bool(asked.any()) and after - before >= needed
+
+
+def _was_not_acknowledged(trace: Trace, core: Interval) -> bool:
+    """True where a question sent early in ``core`` reached a kernel that did not acknowledge it in its time.
+
+    Later ones tell nothing: TCP holds back what follows a loss until it sends again, also where the way is open by
+    then.
+    """
+    unanswered = (trace.sent <= core.middle_ns) & ((trace.answered == MISSING) | (trace.answered > core.hi_ns))
+    first = int(trace.sent[unanswered].min(initial=2**62))
+    slack = trace.interval_at(core.middle_ns) + TOGETHER_NS
+    return core.lo_ns - slack <= first and first + trace.noise.threshold_ns <= core.hi_ns
 
 
 def _began_or_ended_together(outage: Outage, core: Interval, trace: Trace) -> bool:
@@ -81,7 +96,7 @@ def _began_or_ended_together(outage: Outage, core: Interval, trace: Trace) -> bo
     middle = core.middle_ns
     last = int(trace.alive_hi[trace.alive_hi <= middle].max(initial=-(2**62)))
     # A request reaches a kernel when it is sent, what TCP carries perhaps only once it is sent again.
-    came = trace.alive_lo if trace.kind in KERNEL else trace.alive_hi
+    came = trace.alive_lo if trace.kind == "icmp" else trace.alive_hi
     first = int(came[trace.alive_lo > middle].min(initial=2**62))
     slack = trace.interval_at(middle) + trace.noise.quantile_ns + TOGETHER_NS
     together = outage.begin.lo_ns - last <= slack or first - outage.end.hi_ns <= slack
@@ -107,10 +122,16 @@ def machine_core(outage: Outage, traces: Sequence[Trace]) -> Interval:
     gap that other probes leave.
     """
     others = [trace for trace in traces if trace.probe != outage.probe and trace.kind in REACHABILITY]
-    gap = widest_gap(outage.outer, others)
-    for stretch in (gap_with_losses(outage.outer, others), gap):
+    gap, with_losses = widest_gap(outage.outer, others), gap_with_losses(outage.outer, others)
+    kernels = [trace for trace in others if trace.kind in KERNEL]
+    # A kernel may take its time to acknowledge: where it spoke, its silence in a gap has to be shown.
+    needs_kernel = bool(company(deep(outage.core, _KERNEL_SLACK_NS), kernels).spoke)
+    for stretch in (with_losses, gap):
         silent = company(deep(stretch), others).silent if stretch is not None else ()
-        if stretch is not None and silent and all(belongs_to(stretch, outage, _slack(one, stretch)) for one in silent):
+        if stretch is None or not silent:
+            continue
+        shown = stretch is with_losses or not needs_kernel or any(one.kind in KERNEL for one in silent)
+        if shown and all(belongs_to(stretch, outage, _slack(one, stretch)) for one in silent):
             return stretch
     known_place = outage.inner is not None and 2 * outage.inner.length_ns > outage.length.lo_ns
     if known_place or gap.length_ns < outage.length.lo_ns:

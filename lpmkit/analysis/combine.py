@@ -168,6 +168,7 @@ def agree(
         contradicted=tuple(one.probe for one in contradicted),
         resumed_ns=end.hi_ns if lost.end is None else min(end.hi_ns, lost.end.middle_ns),
         limp_ns=limp_ns,
+        ended_by=signs.ended_by,
     )
 
 

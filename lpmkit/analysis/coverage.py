@@ -37,7 +37,7 @@ START_NS = 45 * SECOND
 #: interval.
 GAP_NS, GAP_INTERVALS = 3 * SECOND, 4
 #: Probes of a host; the others are judged with their system (SAP, Oracle).
-HOST_KINDS = ("ticks", "echo", "connect", "icmp")
+HOST_KINDS = ("ticks", "echo", "connect", "icmp", "ack")
 SESSION_KINDS = ("ticks", "echo")
 OBSERVER = "observer"
 #: Gaps that a text names.

@@ -54,13 +54,14 @@ class Signs:
     ``not_before`` and ``not_after`` are facts: the last instant known to be before it and the first known to be after.
     ``last`` and ``first`` are where the last sign and the first most likely lie: no more is left open of them than the
     clocks usually leave, or than a usual round trip takes. Neither a unanswered question nor a clock whose offset is
-    not yet known is evidence that the host was alive earlier.
+    not yet known is evidence that the host was alive earlier. ``ended_by`` is the probe of the first sign after it.
     """
 
     not_before: int
     not_after: int
     last: Interval
     first: Interval
+    ended_by: str
 
 
 def signs_of(reference: Outage, traces: Sequence[Trace], inside_ns: int) -> Signs:
@@ -72,7 +73,7 @@ def signs_of(reference: Outage, traces: Sequence[Trace], inside_ns: int) -> Sign
     after the resume.
     """
     not_before, not_after = reference.begin.lo_ns, reference.end.hi_ns
-    last, first = Interval(not_before, not_before), Interval(not_after, not_after)
+    last, first, ended_by = Interval(not_before, not_before), Interval(not_after, not_after), reference.probe
     for trace in traces:
         not_before = max(not_before, int(trace.alive_lo[_before(trace, inside_ns)].max(initial=not_before)))
         last = max(last, spoke_last(trace, reference, inside_ns))
@@ -82,8 +83,9 @@ def signs_of(reference: Outage, traces: Sequence[Trace], inside_ns: int) -> Sign
             hi = int(trace.alive_hi[at])
             if hi <= first.hi_ns:
                 first = Interval(max(int(trace.alive_lo[at]), hi - _usual_doubt(trace)), hi)
-            not_after = min(not_after, hi)
-    return Signs(not_before, not_after, last, first)
+            if hi < not_after:
+                not_after, ended_by = hi, trace.probe
+    return Signs(not_before, not_after, last, first, ended_by)
 
 
 def _before(trace: Trace, inside_ns: int) -> BoolArray:

@@ -21,7 +21,12 @@ from lpmkit.analysis.noise import HOUR, MIN_SILENCE_NS, extreme, within, worst_o
 from lpmkit.runs.samples import MISSING, Int64Array
 
 #: Probes that a kernel answers, whether or not any process of the host runs.
-KERNEL = ("icmp",)
+KERNEL = ("icmp", "ack", "syn")
+#: Of these, what shows that a host ran and, by itself, never that it was silent: acknowledgements are silent with the
+#: echo whose questions they acknowledge, and requests for a connection are sent during silences only.
+SIGNS_ONLY = ("ack", "syn")
+#: Requests that are sent once: one that is not answered did not reach the host, or its answer was lost.
+SENT_ONCE = ("icmp", "syn")
 #: Two probes that stop for one reason stop within their intervals, their noise and this.
 TOGETHER_NS = 20 * MILLISECOND
 #: The machine's silence must cover this share of its processes' silence, unless both begin or end together.
@@ -29,6 +34,8 @@ _COVERS = 0.5
 #: Stalls of an emulator and of a busy partition have a heavier tail than the distribution that is fitted
 #: (benchmarks.qemu.linux).
 _HEAVY_TAIL = 2.0
+#: A request for a connection is open for so long at least; a host that limps may answer later.
+_SYN_OPEN_NS = 200 * MILLISECOND
 #: Requests lost in a row that prove an absence; fewer are lost on every network.
 _MIN_LOST = 3
 #: Requests looked at on both sides of a gap: those that are lost there as well were lost on the way.
@@ -52,9 +59,9 @@ def gap_with_losses(within: Interval, traces: Sequence[Trace]) -> Interval | Non
     silent, not only slow.
     """
     lost = lost_requests(within, traces)
-    if lost.begin is None or lost.end is None or lost.end.lo_ns - lost.begin.hi_ns < MIN_SILENCE_NS:
+    if lost.between is None or lost.between.length_ns < MIN_SILENCE_NS:
         return None
-    middle = (lost.begin.hi_ns + lost.end.lo_ns) // 2
+    middle = lost.between.middle_ns
     lows, highs = _signs(within, traces)
     since = int(lows[highs <= middle].max(initial=within.lo_ns))
     until = int(highs[lows > since].min(initial=within.hi_ns))
@@ -105,41 +112,48 @@ def own_noise(traces: Sequence[Trace], stalls: Sequence[Interval]) -> int | None
 class LostRequests:
     """Requests around the machine's silence.
 
-    ``begin`` and ``end`` enclose its two ends, as likely as that requests to an absent host are lost.
+    ``begin`` and ``end`` enclose its two ends, as likely as that requests to an absent host are lost. ``between`` is
+    from the first one lost to the last.
 
     ``None`` where no request shows it: all were answered, or the last one lost came after a sign of life.
     """
 
-    begin: Interval | None
-    end: Interval | None
+    begin: Interval | None = None
+    end: Interval | None = None
+    between: Interval | None = None
 
 
 def lost_requests(gap: Interval, traces: Sequence[Trace]) -> LostRequests:
     """The edges of a gap by the requests that were lost in it, of the probe that asked most often."""
-    asked = [trace for trace in traces if trace.kind == "icmp" and len(trace.sent)]
+    asked = [trace for trace in traces if trace.kind in SENT_ONCE and len(trace.sent) and len(trace.alive_lo)]
     if not asked:
-        return LostRequests(None, None)
-    trace = min(asked, key=lambda one: one.interval_at(gap.middle_ns))
+        return LostRequests()
+    trace = min(asked, key=lambda one: (one.interval_at(gap.middle_ns), one.probe))
     interval = trace.interval_at(gap.middle_ns)
     near = (trace.sent >= gap.lo_ns - _BEYOND * interval) & (trace.sent <= gap.hi_ns + _BEYOND * interval)
     sent, lost = trace.sent[near], (trace.answered == MISSING)[near]
     inside = np.flatnonzero(lost)
     if not len(inside):
-        return LostRequests(None, None)
+        return LostRequests()
     # The longest run: a request may be lost for a reason of its own.
     runs = np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1)
     run = max(runs, key=len)
     if len(run) < _MIN_LOST:
-        return LostRequests(None, None)
+        return LostRequests()
     first, last = int(run[0]), int(run[-1])
     begin = end = None
     # What was lost before the last sign of life, or after the next one, was lost on the way.
-    if sent[first] >= gap.lo_ns:
+    if sent[first] >= gap.lo_ns and trace.kind != "syn":  # those begin when the host is silent already
         received = sent[:first][~lost[:first]]
         begin = Interval(min(max(gap.lo_ns, int(received.max(initial=gap.lo_ns))), int(sent[first])), int(sent[first]))
-    if sent[last] <= gap.hi_ns and last + 1 < len(sent) and not lost[last + 1]:
+    is_shown = last + 1 < len(sent) and not lost[last + 1]
+    if trace.kind == "syn" and is_shown:
+        # Where the one before was given up by then, it may have reached a host that had not yet come to answer.
+        is_shown = bool(trace.answered[near][last + 1] - sent[last] < _SYN_OPEN_NS)
+    if sent[last] <= gap.hi_ns and is_shown:
         end = Interval(int(sent[last]), max(int(sent[last]), min(int(sent[last + 1]), gap.hi_ns)))
-    return LostRequests(begin, end)
+    in_it = sent[first] >= gap.lo_ns and end is not None
+    return LostRequests(begin, end, Interval(int(sent[first]), int(sent[last])) if in_it else None)
 
 
 def loses_in_a_row(gap: Interval, traces: Sequence[Trace]) -> bool:
@@ -147,7 +161,7 @@ def loses_in_a_row(gap: Interval, traces: Sequence[Trace]) -> bool:
     late.
     """
     lost = lost_requests(gap, traces)
-    return lost.begin is not None and lost.end is not None and lost.end.lo_ns - lost.begin.hi_ns >= MIN_SILENCE_NS
+    return lost.between is not None and lost.between.length_ns >= MIN_SILENCE_NS
 
 
 def loses_within(core: Interval, trace: Trace) -> bool:

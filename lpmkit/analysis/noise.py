@@ -18,6 +18,10 @@ MIN_SILENCE_NS = 40 * MILLISECOND
 MIN_LATE_ANSWER_NS = 100 * MILLISECOND
 #: What a kernel answers comes at once or not at all; it is also asked more often.
 MIN_LATE_ECHO_REPLY_NS = 40 * MILLISECOND
+#: A kernel acknowledges within half a second, by itself where no answer takes the acknowledgement along (RFC 1122,
+#: 4.2.3.2).
+MIN_LATE_ACK_NS = 500 * MILLISECOND
+_MIN_LATE_NS = {"icmp": MIN_LATE_ECHO_REPLY_NS, "ack": MIN_LATE_ACK_NS}
 #: A pause between batches is no sign below this, longer by what the batches are longer than ten a second.
 MIN_ARRIVAL_SILENCE_NS = 400 * MILLISECOND
 _NOISE_SAMPLE = 2000
@@ -184,7 +188,7 @@ def noise_of(
     else:
         spoke = signals.spoke
         moments, values = signals.answered[spoke], signals.answered[spoke] - signals.sent[spoke]
-        least = MIN_LATE_ECHO_REPLY_NS if signals.kind == "icmp" else MIN_LATE_ANSWER_NS
+        least = _MIN_LATE_NS.get(signals.kind, MIN_LATE_ANSWER_NS)
         threshold = (2.0, 0, least)
     stalled = within(moments, [stall.widened(20 * MILLISECOND) for stall in stalls])
     usable = (moments != MISSING) & ~stalled

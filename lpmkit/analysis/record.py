@@ -231,7 +231,7 @@ def _signals(source: SampleSource, table: Columns, lo: int, hi: int) -> Signals:
         wanted = spoke & came
     else:
         # what was not sent has no answer
-        wanted = (table.sent_ns if source.kind in ("icmp", "connect") else sent) != MISSING
+        wanted = (table.sent_ns if source.kind in ("icmp", "connect", "ack", "syn") else sent) != MISSING
         wanted &= came | ((sent >= lo) & (sent <= hi))
     rows = np.flatnonzero(wanted)
     rows = rows[np.argsort(table.seq[rows], kind="stable")]

@@ -24,6 +24,7 @@ from lpmkit.analysis.breaks import (
 from lpmkit.analysis.clock_rates import rates
 from lpmkit.analysis.clocks import DELIVERY_NS, Alignment
 from lpmkit.analysis.facts import asked_facts, tick_facts
+from lpmkit.analysis.layers import SIGNS_ONLY
 from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
@@ -92,7 +93,7 @@ def host_traces(
     lead-in of a move (``is_lead_in``) or the whole of a watch.
     """
     ticks = next((signal for signal in signals if signal.kind == "ticks" and len(signal.answered) > 1), None)
-    asked = [signal for signal in signals if signal.kind != "ticks" and len(signal.sent)]
+    asked = [signal for signal in signals if signal.kind not in ("ticks", *SIGNS_ONLY) and len(signal.sent)]
     echo = [one for one in asked if one.kind == "echo"]
     clocks = usable_clocks(signals)
     for one in signals:
@@ -148,6 +149,10 @@ def host_traces(
         outages += asked_silences(one, facts, late_ones, known[one.probe])
         took = np.where(one.spoke, one.answered - one.sent, MISSING)
         traces.append(_trace(one, facts, late_ones, took, known[one.probe]))
+    for one in (signal for signal in signals if signal.kind in SIGNS_ONLY and len(signal.sent)):
+        took = np.where(one.spoke, one.answered - one.sent, MISSING)
+        late_ones = late_questions(one, known[one.probe].threshold_ns)
+        traces.append(_trace(one, (one.sent, one.answered), late_ones, took, known[one.probe]))
     if clock is None and signals:
         notes.append("the host stamped nothing: its signs of life are placed by their arrival alone")
     elif not echo:

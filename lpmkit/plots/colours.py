@@ -14,16 +14,20 @@ COLOURS: Mapping[str, str] = {
     "echo": "#d55e00",
     "connect": "#009e73",
     "icmp": "#7b3294",
+    "ack": "#56b4e9",
+    "syn": "#a0522d",
     "ni": "#b8860b",
     "observer": FAINT,
 }
 #: A database's lane, and whatever is not in the table.
 OTHER = "#cc79a7"
 #: Lanes from the most precise to the least.
-_ORDER: Mapping[str, int] = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
+_ORDER: Mapping[str, int] = {"ticks": 0, "icmp": 1, "ack": 2, "syn": 3, "echo": 4, "ni": 5, "connect": 6}
 _BEGINNINGS: Mapping[str, str] = {
     "ssh-ticks": "ticks",
     "ssh-echo": "echo",
+    "ssh-acks": "ack",
+    "tcp-syn": "syn",
     "tcp-connect": "connect",
     "icmp": "icmp",
     "sap-ni": "ni",

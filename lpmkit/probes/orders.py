@@ -128,6 +128,14 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "echo requests that the kernel of the host answers, with receive stamps of this host's kernel",
         "one interval; needs no process in the partition; does not show processes that stall while the kernel runs",
     ),
+    "ack": (
+        "acknowledgements of the echo's questions by the host's kernel, with stamps of this host's kernel",
+        "one interval; needs no process in the partition; after a loss TCP waits before it sends again",
+    ),
+    "syn": (
+        "requests for a connection that the kernel of the host answers, sent while it acknowledges nothing",
+        "one interval; needs no process in the partition; shows the end of a silence, not its begin",
+    ),
     "arp": (
         "gratuitous ARP and RARP frames of the partition that reach this machine's network",
         "the frames themselves; they show an announcement, not the time of the suspension",
@@ -244,7 +252,7 @@ def plan(
     ``suffix`` distinguishes several hosts of one watch (``@bxaix85``).
     """
     rates = {name: _paces(getattr(settings, name)) for name in paces}
-    names = {"ticks": "ssh-ticks", "echo": "ssh-echo", "connect": "tcp-connect", "icmp": "icmp"}
+    names = {"ticks": "ssh-ticks", "echo": "ssh-echo", "connect": "tcp-connect", "icmp": "icmp", "ack": "ssh-acks"}
     usual = tuple(
         ProbeOrder(
             name=name + suffix,
@@ -279,4 +287,5 @@ def _paces(settings: PaceSettings) -> dict[str, Rate]:
         "echo": Rate(settings.echo_interval_ms * ms),
         "connect": Rate(settings.connect_interval_ms * ms),
         "icmp": Rate(settings.icmp_interval_ms * ms),
+        "ack": Rate(settings.echo_interval_ms * ms),
     }

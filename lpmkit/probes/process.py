@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from lpmkit.errors import LpmError
 from lpmkit.json_values import JsonMapping
@@ -26,6 +26,9 @@ from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import RateSetting
 from lpmkit.runs.rows import sample_line
 from lpmkit.timeline import Sample
+
+if TYPE_CHECKING:
+    from lpmkit.probes.acks import SentQuestions
 
 FLUSH_S = 0.2
 
@@ -38,7 +41,25 @@ class Probe(Protocol):
         ...
 
 
-def build(order: ProbeOrder, secrets: Mapping[str, str], setting: RateSetting) -> Probe:
+class Shared:
+    """What the probes of a process share: their rate, and for each host the questions that one probe sends and another
+    follows.
+    """
+
+    def __init__(self, setting: RateSetting | None = None) -> None:
+        self.setting = setting or RateSetting()
+        self._questions: dict[str, SentQuestions] = {}
+        self._turn = threading.Lock()
+
+    def questions(self, host: str) -> SentQuestions:
+        """The questions of one host; the same for every probe of it."""
+        from lpmkit.probes.acks import SentQuestions  # noqa: PLC0415
+
+        with self._turn:
+            return self._questions.setdefault(host, SentQuestions())
+
+
+def build(order: ProbeOrder, secrets: Mapping[str, str], shared: Shared) -> Probe:
     """Create the probe of an order, importing no more than it needs."""
     if order.kind == "observer":
         from lpmkit.probes.observer import ObserverProbe  # noqa: PLC0415
@@ -46,6 +67,8 @@ def build(order: ProbeOrder, secrets: Mapping[str, str], setting: RateSetting) -
         return ObserverProbe(order)
     if order.group:
         return _of_a_group(order, secrets)
+    from lpmkit.probes.acks import AckProbe  # noqa: PLC0415
+    from lpmkit.probes.arp import ArpProbe  # noqa: PLC0415
     from lpmkit.probes.icmp import IcmpProbe  # noqa: PLC0415
     from lpmkit.probes.network import ConnectProbe  # noqa: PLC0415
     from lpmkit.probes.ni import NiProbe  # noqa: PLC0415
@@ -53,20 +76,21 @@ def build(order: ProbeOrder, secrets: Mapping[str, str], setting: RateSetting) -
     from lpmkit.ssh.client import SshSession, route  # noqa: PLC0415
     from lpmkit.ssh.secrets import Secrets  # noqa: PLC0415
 
+    setting = shared.setting
     target = route(order.host, Path(order.ssh_config) if order.ssh_config else None)
-    if order.kind == "arp":
-        from lpmkit.probes.arp import ArpProbe  # noqa: PLC0415
-
-        return ArpProbe(order, target)
     of_the_network: dict[str, Callable[[], Probe]] = {
         "ni": lambda: NiProbe(order, target, setting=setting),
         "connect": lambda: ConnectProbe(order, target, setting=setting),
         "icmp": lambda: IcmpProbe(order, target, setting=setting),
+        "ack": lambda: AckProbe(order, target, shared.questions(order.host), setting=setting),
+        "arp": lambda: ArpProbe(order, target),
     }
     if order.kind in of_the_network:
         return of_the_network[order.kind]()
     session = SshSession(target, password=Secrets(secrets, may_ask=False).get(order.password, order.host))
-    return (TickProbe if order.kind == "ticks" else EchoProbe)(order, session, setting=setting)
+    if order.kind == "ticks":
+        return TickProbe(order, session, setting=setting)
+    return EchoProbe(order, session, setting=setting, questions=shared.questions(order.host))
 
 
 def _of_a_group(order: ProbeOrder, secrets: Mapping[str, str]) -> Probe:
@@ -120,10 +144,10 @@ class FrameSink:
 
 
 def _probing(
-    order: ProbeOrder, secrets: Mapping[str, str], setting: RateSetting, stop: threading.Event, sink: FrameSink
+    order: ProbeOrder, secrets: Mapping[str, str], shared: Shared, stop: threading.Event, sink: FrameSink
 ) -> None:
     try:
-        probe = build(order, secrets, setting)
+        probe = build(order, secrets, shared)
         sink.event(
             order.name,
             "probe-started",
@@ -164,9 +188,9 @@ def run(
         gc.freeze()
         gc.disable()
     sink = FrameSink(out)
-    setting = setting or RateSetting()
+    shared = Shared(setting)
     threads = [
-        threading.Thread(target=_probing, args=(order, secrets, setting, stop, sink), name=order.name, daemon=True)
+        threading.Thread(target=_probing, args=(order, secrets, shared, stop, sink), name=order.name, daemon=True)
         for order in orders
     ]
     for thread in threads:

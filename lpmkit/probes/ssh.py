@@ -20,6 +20,7 @@ from paramiko.buffered_pipe import BufferedPipe
 
 from lpmkit.errors import ConnectionLost, LoginRefused, NoAnswer, RemoteError
 from lpmkit.json_values import JsonObject
+from lpmkit.probes.acks import Ended, FollowedSession, SentQuestions
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.probes.silence import Silence
@@ -328,9 +329,17 @@ class EchoProbe(_OverSsh):
     program = "echo"
 
     def __init__(
-        self, order: ProbeOrder, session: SshSession, clock: Clock | None = None, *, setting: RateSetting | None = None
+        self,
+        order: ProbeOrder,
+        session: SshSession,
+        clock: Clock | None = None,
+        *,
+        setting: RateSetting | None = None,
+        questions: SentQuestions | None = None,
     ) -> None:
+        """``questions`` takes what is sent to the probe of its acknowledgements, if there is one."""
         super().__init__(order, session, clock, setting=setting)
+        self._questions = questions or SentQuestions()
         self._seq = 0
         self._open: dict[int, tuple[int, int]] = {}
 
@@ -348,6 +357,7 @@ class EchoProbe(_OverSsh):
         due = self.clock.mono_ns()
         self._rate.tell(sink, self._seq + 1, due)
         silence = Silence(self.clock, lines.wire)
+        followed = FollowedSession(lines.wire, self._questions)
         while not stop.is_set():
             now = self.clock.mono_ns()
             interval = self._rate.interval_ns
@@ -356,8 +366,11 @@ class EchoProbe(_OverSsh):
                 self._rate.tell(sink, self._seq + 1, due)
             while due <= now:
                 self._seq += 1
-                self._open[self._seq] = (due, self.clock.mono_ns())
+                is_followed, sent = followed.before(), self.clock.mono_ns()
+                self._open[self._seq] = (due, sent)
                 lines.channel.sendall(b"%d\n" % self._seq)
+                if is_followed:
+                    followed.sent(self._seq, due, sent)
                 due += self._rate.interval_ns
             oldest = next(iter(self._open.values()), None)
             longest_s = silence.look(oldest[1] if oldest else None)
@@ -403,6 +416,7 @@ class EchoProbe(_OverSsh):
         self._give_up(sink, Outcome.SILENT, "unanswered when the probe ended")
 
     def _give_up(self, sink: Sink, outcome: Outcome, why: str) -> None:
+        self._questions.tell(Ended(outcome, why))
         for seq, (due, sent) in self._open.items():
             sink.sample(self.order.name, Sample(seq=seq, due_ns=due, sent_ns=sent, outcome=outcome, detail=why))
         self._open.clear()

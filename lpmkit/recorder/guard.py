@@ -94,7 +94,9 @@ class Guard:
         not_read: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.limits = limits
-        self._silent_ns = {one.name: _silent_ns(one, limits.guard.probe_silent_s) for one in probes}
+        # acknowledgements are silent with the echo whose questions they acknowledge
+        told = [one for one in probes if one.kind != "ack"]
+        self._silent_ns = {one.name: _silent_ns(one, limits.guard.probe_silent_s) for one in told}
         self._rules = {one.name: LogRules.kept(one.options.get("rules"))[0] for one in probes if one.kind == "alert"}
         self._states = {one.name: str(one.options.get("sid", "")) for one in probes if one.kind == "db-state"}
         self.time_outs = {name: value for name, value in (time_outs or {}).items() if value is not None}

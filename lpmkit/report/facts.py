@@ -54,6 +54,14 @@ WITNESSES: Mapping[str, tuple[str, str]] = {
         "echo requests that the host's kernel answers",
         "too long or too short by up to an interval; answered also while no process of the host runs",
     ),
+    "ack": (
+        "acknowledgements of the echo's questions by the host's kernel",
+        "signs of life only; after a loss TCP waits before it sends again; acknowledged also while no process runs",
+    ),
+    "syn": (
+        "requests for a connection that the host's kernel answers, while it acknowledges nothing",
+        "signs of life only; the end within an interval; answered also while no process runs",
+    ),
     "connect": (
         "new TCP connections that wait for the service to speak",
         "too long or too short by up to an interval; a lost first packet is sent again after a second",

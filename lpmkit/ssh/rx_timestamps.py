@@ -10,10 +10,15 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+import threading
 from collections.abc import Iterable
-from typing import Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
+from lpmkit.ssh.acknowledgements import AcknowledgementStamps, ask_for_acknowledgements, unacknowledged_bytes
 from lpmkit.timeline import Clock
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 #: ``SO_TIMESTAMPNS`` of Linux, also the type of the message with the stamp; Python has no name for it.
 SO_TIMESTAMPNS = 35
@@ -49,13 +54,20 @@ class KernelStamps:
         self._apart: int | None = None
         self.kernel = False
 
+    def another(self) -> KernelStamps:
+        """Stamps on the same clock, for another kind of event of the socket."""
+        return KernelStamps(self._clock)
+
     def arrived_ns(self, ancillary: Ancillary) -> int:
         """Arrival time of the bytes just read, from the ancillary data of `socket.recvmsg`; never too early."""
+        return self.placed_ns(_stamp(ancillary))
+
+    def placed_ns(self, stamp: int | None) -> int:
+        """The moment of a stamp in nanoseconds of the wall clock; never too early. ``None`` is placed now."""
         pair = self._clock.anchor(tries=2)
         now = self._clock.mono_ns()
         difference, earlier_difference = pair.wall_ns - pair.mono_ns, self._apart
         self._apart = difference
-        stamp = _stamp(ancillary)
         self.kernel = stamp is not None
         if stamp is None or earlier_difference is None or abs(difference - earlier_difference) > _SET_NS:
             return now
@@ -84,10 +96,16 @@ class Stamped(Protocol):
 
 
 class StampedSocket(socket.socket):
-    """A stream socket that records the arrival time of the bytes of its last `recv`."""
+    """A stream socket that records the arrival time of the bytes of its last `recv`, and on request when the peer's
+    kernel acknowledged what it sent (`follow_acknowledgements`).
+
+    One thread reads it; several may send.
+    """
 
     stamps: KernelStamps
     arrived_ns: int | None = None
+    _sending: threading.Lock
+    _acknowledgements: AcknowledgementStamps | None = None
 
     @classmethod
     def around(cls, wire: socket.socket, clock: Clock | None = None) -> Self:
@@ -96,14 +114,44 @@ class StampedSocket(socket.socket):
         stamped = cls(wire.family, wire.type, wire.proto, fileno=wire.detach())
         stamped.settimeout(timeout)
         stamped.stamps = KernelStamps(clock)
+        stamped._sending = threading.Lock()
         ask_for_stamps(stamped)
         return stamped
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Read like `socket.socket.recv` and set ``arrived_ns``."""
+        while self._acknowledgements is not None and not self._acknowledgements.wait_to_read(self):
+            pass
         content, ancillary, _, _ = self.recvmsg(bufsize, ANCILLARY_BYTES, flags)
         self.arrived_ns = self.stamps.arrived_ns(ancillary)
         return content
+
+    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
+        """Send like `socket.socket.send`, and count what is followed."""
+        with self._sending:
+            count = super().send(data, flags)
+            if self._acknowledgements is not None:
+                self._acknowledgements.sent_bytes += count
+        return count
+
+    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
+        """Send like `socket.socket.sendall`, and count what is followed."""
+        with self._sending:
+            super().sendall(data, flags)
+            if self._acknowledgements is not None:
+                self._acknowledgements.sent_bytes += len(memoryview(data).cast("B"))
+
+    def follow_acknowledgements(self) -> AcknowledgementStamps | None:
+        """Have the kernel stamp every acknowledgement from now on.
+
+        ``None`` while something sent before is not acknowledged yet: call it again. Raises `OSError` where this
+        machine's kernel has no such stamps.
+        """
+        with self._sending:
+            if self._acknowledgements is None and unacknowledged_bytes(self) == 0:
+                ask_for_acknowledgements(self)
+                self._acknowledgements = AcknowledgementStamps(self.stamps.another().placed_ns)
+            return self._acknowledgements
 
     def stamped_by_kernel(self) -> bool:
         """True if the last bytes had a kernel stamp."""

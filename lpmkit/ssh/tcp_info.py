@@ -33,6 +33,23 @@ class TcpInfo:
     total_retransmits: int
 
 
+#: ``TCPI_OPT_TIMESTAMPS``, ``TCPI_OPT_SACK`` and ``TCPI_OPT_WSCALE`` of linux/tcp.h.
+_AGREED_OPTIONS = 1 | 2 | 4
+
+
+def agreed_options(wire: socket.socket) -> tuple[int, int] | None:
+    """What the peer's TCP agreed to in its answer to the request for this connection: its options, and the shift of its
+    window. Two connections to one program of one host agree in it; ``None`` if not available.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        raw = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+    except OSError:
+        return None
+    return (raw[5] & _AGREED_OPTIONS, raw[6] & 15) if len(raw) >= _INFO.size else None
+
+
 def tcp_info(wire: object) -> TcpInfo | None:
     """Read a connected socket, or the one below a channel of `lpmkit.ssh.mux`.
 
