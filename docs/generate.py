@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -14,8 +16,10 @@ from lpmkit.checks.judging import prerequisites
 from lpmkit.checks.systems import level_rows
 from lpmkit.cli import all_commands, main
 from lpmkit.control.codes import known_codes
+from lpmkit.json_values import JsonObject
 from lpmkit.migration.phases import FINAL, TRANSITIONS, Phase
 from lpmkit.migration.recovery import RULES
+from lpmkit.schemas import schema, schema_names
 from lpmkit.ssh.options import OPTIONS, Support
 
 TOP = Path(__file__).parent.parent
@@ -76,6 +80,44 @@ def options_page(text: str) -> str:
         text,
         flags=re.DOTALL,
     )
+
+
+#: The fields of all schemas, a line each, in version control: what a version of the schemas promises.
+SCHEMA_FIELDS = TOP / "fixtures" / "schema-fields.txt"
+
+
+def schema_fields() -> list[str]:
+    """Every field of every schema as a line: its schema, its path and its types."""
+    return sorted({line for name in schema_names() for line in _fields(name, schema(name))})
+
+
+def _fields(name: str, top: JsonObject) -> Iterator[str]:
+    """The fields of a schema. What a reference names is listed once, under its own name."""
+    for definition, part in top.get("$defs", {}).items():
+        yield from _fields_of(f"#{definition}", part)
+    yield from _fields_of(name, top)
+
+
+def _fields_of(path: str, part: JsonObject) -> Iterator[str]:
+    for key, value in part.get("properties", {}).items():
+        required = "" if key in part.get("required", ()) else "?"
+        yield f"{path}.{key}{required}: {' | '.join(_kinds(value))}"
+        yield from _fields_of(f"{path}.{key}", value)
+    for choice in (*part.get("anyOf", ()), *([part["items"]] if isinstance(part.get("items"), dict) else ())):
+        yield from _fields_of(f"{path}[]", choice)
+
+
+def _kinds(part: JsonObject) -> list[str]:
+    """The types of a value: names of JSON's, of a definition, or the constants."""
+    if "anyOf" in part:
+        return sorted({kind for choice in part["anyOf"] for kind in _kinds(choice)})
+    if "$ref" in part:
+        return [part["$ref"].rpartition("/")[2]]
+    if "enum" in part or "const" in part:
+        return sorted(json.dumps(value) for value in part.get("enum", [part.get("const")]))
+    kind = str(part.get("type", "any"))
+    inner = part.get("items") if kind == "array" else part.get("additionalProperties")
+    return [f"{kind} of ({' | '.join(_kinds(inner))})" if isinstance(inner, dict) else kind]
 
 
 def _id(phase: Phase) -> str:
@@ -175,3 +217,4 @@ if __name__ == "__main__":
     page.write_text(recovery_page(page.read_text(encoding="utf-8")), encoding="utf-8")
     page = TOP / "docs" / "reaching.md"
     page.write_text(options_page(page.read_text(encoding="utf-8")), encoding="utf-8")
+    SCHEMA_FIELDS.write_text("\n".join(schema_fields()) + "\n", encoding="utf-8")

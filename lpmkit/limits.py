@@ -23,7 +23,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
 
 from lpmkit.errors import UsageError
 from lpmkit.json_values import JsonMapping, JsonObject
@@ -69,6 +79,14 @@ class Limit(_Part):
         if isinstance(value, int | float) and not isinstance(value, bool):
             return {"fail": value}
         return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of a limit: as an object, and as a person may write it also a number alone."""
+        made = handler(core)
+        if handler.mode == "serialization":
+            return made
+        return {"anyOf": [handler.resolve_ref_schema(made), {"type": "number", "minimum": 0}]}
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

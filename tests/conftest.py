@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from functools import wraps
+from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
+
+from lpmkit.cli import main
 
 # Whoever does without compiled files elsewhere has them here all the same: each worker would read, rewrite and compile
 # every test anew, and each of the thousand processes that tests start all of lpmkit.
@@ -14,6 +20,24 @@ sys.dont_write_bytecode = False
 
 #: What mostly waits, and is therefore begun first by every worker.
 LONG = ("tests/end_to_end/", "tests/browser/", "tests/accuracy/")
+
+
+def _held(invoke: Any) -> Any:
+    """Commands of lpmkit that a test invokes, with what they answer for programs held against its schema."""
+
+    @wraps(invoke)
+    def invoked(self: CliRunner, cli: Any, args: str | Sequence[str] | None = None, *more: Any, **kept: Any) -> Result:
+        result: Result = invoke(self, cli, args, *more, **kept)
+        if cli is main and args is not None and not isinstance(args, str) and "--json" in args:
+            from tests.answers import hold  # noqa: PLC0415 - loads what few workers need
+
+            hold(args, result.exit_code, result.stdout)
+        return result
+
+    return invoked
+
+
+CliRunner.invoke = _held(CliRunner.invoke)  # type: ignore[method-assign]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

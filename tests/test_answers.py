@@ -28,7 +28,8 @@ def with_json() -> Iterator[tuple[str, ...]]:
         parts: dict[tuple[str, ...], click.Command] = {(name,): command}
         parts |= {(name, word): part for word, part in getattr(command, "commands", {}).items()}
         for words, part in parts.items():
-            if any("--json" in parameter.opts for parameter in part.params):
+            hands_on = part.context_settings.get("ignore_unknown_options")  # to the program that it starts
+            if not hands_on and any("--json" in parameter.opts for parameter in part.params):
                 yield words
 
 

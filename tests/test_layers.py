@@ -49,6 +49,7 @@ ORDER = [
     "rehearsal",
     "plan",
     "notebook",
+    "schemas",
     "commands",
     "cli",
 ]

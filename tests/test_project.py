@@ -59,6 +59,8 @@ def test_the_command_reference_and_the_picture_of_the_phases_are_made_from_the_c
     assert page == generate.recovery_page(page), "run `make docs`"
     reaching = (TOP / "docs" / "reaching.md").read_text(encoding="utf-8")
     assert reaching == generate.options_page(reaching), "run `make docs`"
+    fields = generate.SCHEMA_FIELDS.read_text().splitlines()
+    assert set(generate.schema_fields()) <= set(fields), "run `make docs`: it adds the new fields of the schemas"
     assert "stateDiagram-v2" in page
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from lpmkit.commands.console import print_line, reports_errors
+from lpmkit.commands.console import json_option, print_json, print_line, reports_errors
 from lpmkit.errors import UsageError
 
 SHELLS = ("bash", "zsh", "fish")
@@ -28,23 +28,32 @@ def completion() -> None:
 
 @completion.command("install")
 @click.option("--shell", type=shell_choice, help="Default: the one of $SHELL.")
+@json_option
 @reports_errors
-def install(shell: str | None) -> None:
+def install(shell: str | None, as_json: bool) -> None:
     """Install the completion for this account. Names come from the site file and the folder of runs; no machine is
     asked.
     """
     chosen = shell or _own_shell()
-    for path in install_for(chosen, Path.home()):
+    written = install_for(chosen, Path.home())
+    if as_json:
+        print_json({"written": [str(path) for path in written]})
+        return
+    for path in written:
         print_line(f"Written: {path}")
     print_line(f"Open a new {chosen}, then type: lpmkit <TAB>")
 
 
 @completion.command("show")
 @click.argument("shell", type=shell_choice)
+@json_option
 @reports_errors
-def show(shell: str) -> None:
+def show(shell: str, as_json: bool) -> None:
     """Print the completion script of a shell, for an installation of your own."""
-    print_line(script(shell))
+    if as_json:
+        print_json({"shell": shell, "script": script(shell)})
+    else:
+        print_line(script(shell))
 
 
 def _own_shell() -> str:

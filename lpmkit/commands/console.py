@@ -99,6 +99,13 @@ def terminal() -> Terminal:
     return Terminal()
 
 
+def people(as_json: bool) -> Console:
+    """Where people read: standard output, or standard error where a program reads the answer from standard output."""
+    from lpmkit.commands.rich_terminal import Terminal
+
+    return Terminal(stderr=True) if as_json else terminal()
+
+
 def print_line(text: object, *, err: bool = False) -> None:
     """Print a line as it is, without colours, in full length."""
     click.echo(visible(str(text)), err=err)

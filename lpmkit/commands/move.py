@@ -22,6 +22,7 @@ from lpmkit.commands.console import (
     exchange_runs,
     json_option,
     named_run,
+    people,
     print_item,
     print_json,
     print_line,
@@ -191,9 +192,9 @@ def attach(context: click.Context, run_name: str | None, as_json: bool) -> None:
     run = named_run(context, run_name)
     book = Runbook(site_or_none(context))
     if book.attach(run):
-        terminal().print('Recorder restarted. The gap is marked "not observed".', style="yellow")
+        people(as_json).print('Recorder restarted. The gap is marked "not observed".', style="yellow")
     for frame in book.log_in_again(run):
-        terminal().print(f"Logged in to the manager of {frame}; the recorder asks it again.")
+        people(as_json).print(f"Logged in to the manager of {frame}; the recorder asks it again.")
     follow_and_report(book, run, as_json)
 
 
@@ -205,7 +206,7 @@ def attach(context: click.Context, run_name: str | None, as_json: bool) -> None:
 @reports_errors
 def stop(context: click.Context, run_name: str, typed: str | None, as_json: bool) -> None:
     """Stop the migration on the source; the partition stays there."""
-    out = _people(as_json)
+    out = people(as_json)
     status, facts = _request(context, run_name, typed, "stop", lambda book, run, name: book.stop(run, name), out)
     if as_json:
         print_json(facts)
@@ -237,7 +238,7 @@ def recover(
 
     run = named_run(context, run_name)
     book = Runbook(site_or_none(context))
-    out, proposal = _people(as_json), book.way_out(run)
+    out, proposal = people(as_json), book.way_out(run)
     print_proposal(proposal, out)
     facts: JsonObject = {"run": str(run.path), "proposal": {**asdict(proposal), "action": proposal.action.value}}
     leftovers: Leftovers | None = None
@@ -273,13 +274,6 @@ NOBODY_KNOWS = (
     "nowhere",
     "unheard-of",
 )
-
-
-def _people(as_json: bool) -> Console:
-    """Where people read: standard output, or standard error where programs read standard output."""
-    from lpmkit.commands.rich_terminal import Terminal
-
-    return Terminal(stderr=True) if as_json else terminal()
 
 
 def print_proposal(proposal: Proposal, out: Console) -> None:
@@ -377,7 +371,8 @@ def approve(context: click.Context, run_name: str, typed: str | None, key: Path 
     require_unmoved(run)
     if typed is None:
         rows = [{"what": name.replace("_", " "), "": value} for name, value in asdict(order).items() if value]
-        print_table(f"Prepared by {run.manifest.get('by', '?')}", [*rows, {"what": "hash", "": order_hash(run)}])
+        rows.append({"what": "hash", "": order_hash(run)})
+        print_table(f"Prepared by {run.manifest.get('by', '?')}", rows, people(as_json))
         typed = ask_person(f"Type the partition's name to approve the move as {book.person.login}")
     given = book.approve(run, typed, key=key)
     exchange_runs(book.site)

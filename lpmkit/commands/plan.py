@@ -20,6 +20,7 @@ from lpmkit.commands.console import (
     ask_person,
     exchange_runs,
     json_option,
+    people,
     print_item,
     print_json,
     print_line,
@@ -254,7 +255,7 @@ def attach(context: click.Context, name: str, as_json: bool) -> None:
 
     book, folder = _named(context, name)
     if make_sure(book, folder):
-        terminal().print("Conductor restarted; the plan continues.", style="yellow")
+        people(as_json).print("Conductor restarted; the plan continues.", style="yellow")
     _follow(book, folder, as_json)
 
 

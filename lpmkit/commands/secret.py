@@ -7,7 +7,7 @@ import sys
 import click
 
 from lpmkit.commands import candidates
-from lpmkit.commands.console import print_line, reports_errors
+from lpmkit.commands.console import json_option, print_json, print_line, reports_errors
 from lpmkit.errors import UsageError
 
 
@@ -18,8 +18,9 @@ def secret() -> None:
 
 @secret.command("set")
 @click.argument("name", metavar="SERVICE/USER", shell_complete=candidates.references)
+@json_option
 @reports_errors
-def set_secret(name: str) -> None:
+def set_secret(name: str, as_json: bool) -> None:
     """Ask for a secret without echo and keep it in this account's keyring; `keyring:SERVICE/USER` refers to it.
 
     From a pipe the first line of standard input is taken. It is never an argument: others can read those.
@@ -31,7 +32,10 @@ def set_secret(name: str) -> None:
     if not value:
         raise UsageError("no secret was given, and nothing was kept")
     keep_secret(service, user, value)
-    print_line(f"Kept in the keyring. In the site file: password: keyring:{service}/{user}")
+    if as_json:
+        print_json({"reference": f"keyring:{service}/{user}"})
+    else:
+        print_line(f"Kept in the keyring. In the site file: password: keyring:{service}/{user}")
 
 
 def _asked(question: str) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import grp
 import importlib.util
+import json
 import os
 import re
 import signal
+import socket as sockets
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from secrets import token_hex
 from threading import Timer
+from time import sleep
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -25,6 +28,7 @@ from lpmkit.commands.console import (
     MARKS,
     NOT_FINE,
     json_option,
+    people,
     print_item,
     print_json,
     print_line,
@@ -47,6 +51,14 @@ KERNELS_BY_FILES = "--KernelManager.transport=ipc"
 SAP_LOGS_S = 20.0
 #: Seconds that a server has to end its kernels after it was told to stop.
 STOP_PATIENCE_S = 10.0
+server_json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print address, token file and process id as JSON on standard output once the server listens.",
+)
+#: Seconds between two looks whether a server listens.
+LOOK_S = 0.1
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
@@ -113,9 +125,17 @@ def demo(directory: Path, speed: float, as_json: bool) -> None:
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--hub", is_flag=True, help="Be a person's own server under JupyterHub (`c.Spawner.cmd`).")
 @click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
+@server_json_option
 @click.pass_context
 @reports_errors
-def lab(context: click.Context, directory: Path, no_browser: bool, hub: bool, jupyter_options: Sequence[str]) -> None:
+def lab(
+    context: click.Context,
+    directory: Path,
+    no_browser: bool,
+    hub: bool,
+    jupyter_options: Sequence[str],
+    as_json: bool,
+) -> None:
     """Open JupyterLab on a dated copy of the notebooks, with a card for each in the launcher.
 
     Listens on this machine only; the printed address has a token. For several users see docs/security.md: JupyterHub.
@@ -135,8 +155,8 @@ def lab(context: click.Context, directory: Path, no_browser: bool, hub: bool, ju
     except UsageError as error:
         if context.obj:
             raise
-        terminal().print(f"No site file ({error.what}). The rehearsal needs none.")
-    terminal().print(f"Notebooks: {folder}")
+        people(as_json).print(f"No site file ({error.what}). The rehearsal needs none.")
+    people(as_json).print(f"Notebooks: {folder}")
     beside = Path(lpmkit.__file__).parent / "templates" / "jupyter"
     command = [
         sys.executable,
@@ -150,10 +170,22 @@ def lab(context: click.Context, directory: Path, no_browser: bool, hub: bool, ju
     command += [f"--LabApp.app_settings_dir={beside / 'settings'}", *jupyter_options]
     if no_browser:
         command.append("--no-browser")
-    with temporary_folder("lpmkit-lab-") as sockets:
+    with temporary_folder("lpmkit-lab-") as runtime:
         # a socket's path has 107 characters at most, which a long home directory would exceed
-        environment["JUPYTER_RUNTIME_DIR"] = str(sockets)
-        sys.exit(_serve(command, environment, [signal.SIGINT] if hub else []))  # a hub's first way to end a server
+        environment["JUPYTER_RUNTIME_DIR"] = str(runtime)
+        also = [signal.SIGINT] if hub else []  # a hub's first way to end a server
+        if not as_json:
+            sys.exit(_serve(command, environment, also))
+        token_file = None if hub else str(_token_file(runtime, environment))
+        facts = {"token_file": token_file, "folder": str(folder), "site_file": environment.get("LPMKIT_SITE")}
+
+        def tell(pid: int) -> bool:
+            address = _lab_address(runtime / f"jpserver-{pid}.json")
+            if address is not None:
+                print_json({"address": address, "pid": pid, **facts})
+            return address is not None
+
+        sys.exit(_serve(command, environment, also, tell))
 
 
 def _require_hub(person: Person) -> None:
@@ -206,6 +238,7 @@ def _lab_door(hub: bool, jupyter_options: Sequence[str]) -> list[str]:
     help="The header in which the proxy says who logged in, instead of a token; needs --socket.",
 )
 @click.argument("voila_options", nargs=-1, type=click.UNPROCESSED)
+@server_json_option
 @click.pass_context
 @reports_errors
 def app(
@@ -217,6 +250,7 @@ def app(
     host_names: Sequence[str],
     person_header: str | None,
     voila_options: Sequence[str],
+    as_json: bool,
 ) -> None:
     """Serve the guided move, its verification and the history as web pages without code (Voilà).
 
@@ -243,11 +277,7 @@ def app(
         environment.pop(name, None)
     with temporary_folder("lpmkit-app-") as folder:
         notebook = write_application(folder / "pages")
-        token = token_hex(24)
-        kept = folder / "token"
-        with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(token)
-        environment["JUPYTER_TOKEN_FILE"] = str(kept)
+        kept = _token_file(folder, environment)
         command = [
             sys.executable,
             "-m",
@@ -260,6 +290,19 @@ def app(
         ]
         command += [f"--Voila.connection_dir_root={folder}", "--template=lpmkit", *options, *voila_options]
         command += ["--no-browser"] if no_browser or socket else []
+        if as_json:
+            address = f"http://127.0.0.1:{port}/" if socket is None else str(socket.resolve())
+            token_file = None if person_header else str(kept)
+            facts = {"token_file": token_file, "folder": None, "site_file": str(site)}
+
+            def tell(pid: int) -> bool:
+                listens = _listens(port if socket is None else socket)
+                if listens:
+                    print_json({"address": address, "pid": pid, **facts})
+                return listens
+
+            sys.exit(_serve(command, environment, tell=tell))
+        token = kept.read_text(encoding="ascii")
         if socket is None:
             print_line(f"http://127.0.0.1:{port}/?token={token} for {site}")
         else:
@@ -267,9 +310,42 @@ def app(
         sys.exit(_serve(command, environment))
 
 
-def _serve(command: Sequence[str], environment: Mapping[str, str], also: Sequence[signal.Signals] = ()) -> int:
+def _token_file(folder: Path, environment: dict[str, str]) -> Path:
+    """Write a new token into a file that only this account reads, and have the server take it from there."""
+    kept = folder / "token"
+    with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(token_hex(24))
+    environment.pop("JUPYTER_TOKEN", None)
+    environment["JUPYTER_TOKEN_FILE"] = str(kept)
+    return kept
+
+
+def _lab_address(facts: Path) -> str | None:
+    """The address of a Jupyter server, by the file that it writes once it listens; ``None`` before."""
+    try:
+        return str(json.loads(facts.read_text(encoding="utf-8"))["url"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _listens(at: int | Path) -> bool:
+    """True once a server accepts connections on a port of this machine, or on a Unix socket."""
+    kind, address = (sockets.AF_INET, ("127.0.0.1", at)) if isinstance(at, int) else (sockets.AF_UNIX, str(at))
+    with sockets.socket(kind, sockets.SOCK_STREAM) as wire:
+        wire.settimeout(1.0)
+        return wire.connect_ex(address) == 0
+
+
+def _serve(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    also: Sequence[signal.Signals] = (),
+    tell: Callable[[int], bool] | None = None,
+) -> int:
     """Run a web server until it ends, and end it with this command: no server outlives it. Returns its status.
 
+    ``tell`` is called with its process id again and again until it is true, by which the program that started this
+    command learns that the server listens; what the server prints goes to standard error then.
     A hang-up, SIGTERM or one of ``also`` ends it; a server that is still there `STOP_PATIENCE_S` later is killed.
     """
     started: list[subprocess.Popen[bytes]] = []
@@ -284,11 +360,15 @@ def _serve(command: Sequence[str], environment: Mapping[str, str], also: Sequenc
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP, *also)}
     # what it writes, such as IPython's history of commands, is this account's alone
-    server = subprocess.Popen(command, env=environment, umask=0o077)  # noqa: S603 - Jupyter's servers
+    out = None if tell is None else sys.stderr.fileno()
+    server = subprocess.Popen(command, env=environment, umask=0o077, stdout=out)  # noqa: S603 - Jupyter's servers
     started.append(server)
     try:
         while True:
             try:
+                while tell is not None and server.poll() is None:
+                    tell = None if tell(server.pid) else tell
+                    sleep(LOOK_S)
                 return server.wait()
             except KeyboardInterrupt:  # the terminal has sent it to the server too, which asks or ends by itself
                 continue

@@ -20,6 +20,7 @@ from lpmkit.commands.console import (
     json_option,
     named_run,
     output_option,
+    people,
     print_json,
     print_line,
     print_table,
@@ -76,7 +77,7 @@ def watch(
         else PartitionSettings(host=hosts[0], watch=PaceSettings(tick_hz=tick_hz))
     )
     run = book.watch(hosts, duration_s=duration_s, settings=settings)
-    terminal().print(f"Recording in {run.path}" + ("" if duration_s else "; Ctrl-C ends it"))
+    people(as_json).print(f"Recording in {run.path}" + ("" if duration_s else "; Ctrl-C ends it"))
     try:
         for _ in book.follow(run):
             pass

@@ -1,0 +1,577 @@
+"""The types of the answers of commands with ``--json``, by command.
+
+Every answer that the tests provoke is held against them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
+
+from lpmkit.checks import Finding
+from lpmkit.checks.nightly import PartitionResult
+from lpmkit.config import Site
+from lpmkit.control.codes import Explained
+from lpmkit.doctor import Diagnosis
+from lpmkit.inventory import Frame, Partition, PhysicalDisk, Pool, SharedEthernet
+from lpmkit.mapping.compare import MappingRow
+from lpmkit.migration.recovery import Leftover, Proposal
+from lpmkit.prediction.history import Reliability
+from lpmkit.runbook import Validation
+from lpmkit.runs.away import Away
+from lpmkit.runs.history import Move, Usual
+from lpmkit.runs.licences import LicenceRow
+from lpmkit.schemas.making import extended, flat_row, many, with_keys
+from lpmkit.schemas.summary import Scalar, Summary
+from lpmkit.survey.fleet import Cost, UnreachableMachine
+from lpmkit.survey.model import Survey
+from lpmkit.survey.was_moved import PastMoves
+
+Judged = Literal["ready", "not ready", "could not tell"]
+
+
+class ErrorAnswer(TypedDict):
+    """An error of any command: what is wrong, and where known the place, the request, the answer and the next step."""
+
+    error: str
+    where: str | None
+    asked: str | None
+    answered: str | None
+    next_step: str | None
+
+
+class MappingAnswer(TypedDict):
+    """``mapping``: the adapters, disks and networks on both ends."""
+
+    run: str
+    record: dict[str, str] | None
+    i: str | None
+    lines: list[MappingRow]
+
+
+class CheckAnswer(TypedDict):
+    """``check``: the findings of one move."""
+
+    run: str
+    answer: Judged
+    findings: list[Finding]
+
+
+class ChangedRow(TypedDict):
+    """A check whose verdict is another one than the last time."""
+
+    partition: str
+    check: str
+    about: str
+    before: str
+    now: str
+
+
+class FrameRow(TypedDict):
+    """All partitions of a frame, checked against another one."""
+
+    source: str
+    target: str
+    wall_ns: int
+    answer: Judged
+    partitions: list[PartitionResult]
+    silent: list[UnreachableMachine]
+    judged: bool
+    changed: list[ChangedRow] | None
+    kept: str
+
+
+class FleetAnswer(TypedDict):
+    """``check --all``: the findings of whole frames."""
+
+    answer: Judged
+    effort: Cost
+    frames: list[FrameRow]
+
+
+ValidateAnswer = extended(Validation, "ValidateAnswer", run=str, explained=list[Explained], causes=list[Finding])
+ReportAnswer = extended(Summary, "ReportAnswer", run=str, report=str | None, complete=bool)
+AnalyseAnswer = extended(Summary, "AnalyseAnswer", complete=bool)
+
+_SYSTEM = flat_row(Frame, "SystemRow", {"frame": str, "manager": str, "system": str}, "name")
+_PARTITION = flat_row(Partition, "PartitionRow", {"frame": str, "partition": str, "kind": str}, "name")
+_DISK = flat_row(
+    PhysicalDisk,
+    "DiskRow",
+    {"frame": str, "I/O server": str, "disk": str, "virtual target": str, "partition": str},
+    "name",
+)
+_NETWORK = flat_row(SharedEthernet, "NetworkRow", {"frame": str, "I/O server": str, "VLANs": str})
+_POOL = flat_row(Pool, "PoolRow", {"frame": str})
+_ADAPTER = TypedDict(
+    "_ADAPTER",
+    {
+        "frame": str,
+        "partition": str,
+        "slot": int | None,
+        "kind": str,
+        "role": str,
+        "served by": str | None,
+        "remote slot": int | None,
+        "MAC or WWPNs": str | None,
+        "VLANs": str | None,
+    },
+)
+
+
+class LevelRow(TypedDict):
+    """The level of the software on a machine."""
+
+    frame: str
+    machine: str
+    what: str
+    level: str | None
+
+
+GapRow = TypedDict("GapRow", {"frame": str, "not read": str, "of": str, "why": str})
+InventoryAnswer = with_keys(
+    "InventoryAnswer",
+    {
+        "systems": many(_SYSTEM),
+        "partitions": many(_PARTITION),
+        "adapters": many(_ADAPTER),
+        "disks": many(_DISK),
+        "networks": many(_NETWORK),
+        "fibre ports": list[dict[str, Scalar]],
+        "processor pools": many(_POOL),
+        "levels": many(LevelRow),
+        "gaps": many(GapRow),
+    },
+)
+
+
+class RunStarted(TypedDict):
+    """``move --detach``: the run that goes on in the background."""
+
+    run: str
+
+
+class PlanStarted(TypedDict):
+    """``plan run --detach``: the plan that goes on in the background."""
+
+    plan: str
+
+
+class RequestAnswer(TypedDict):
+    """``stop``: the recorder's answer; no status without one."""
+
+    run: str
+    request: str
+    status: int | None
+    text: str
+
+
+class LookAnswer(TypedDict):
+    """``recover --look``: where both ends are, and the recommended action."""
+
+    run: str
+    proposal: Proposal
+    left_behind: list[Leftover] | None
+    complete: bool
+
+
+RecoverAnswer = extended(LookAnswer, "RecoverAnswer", request=str, status=int | None, text=str)
+
+
+class ApproveAnswer(TypedDict):
+    """``approve``: the approval that was given."""
+
+    run: str
+    by: str
+    wall_ns: int
+    order_hash: str
+    signed: bool
+
+
+PlacedRow = TypedDict(
+    "PlacedRow",
+    {"partition": str, "from": str, "to": str, "id": str, "MB": str, "processors": str, "remarks": str},
+)
+
+
+class LeftRow(TypedDict):
+    """A partition that cannot go."""
+
+    partition: str
+    reason: str
+
+
+class PlanMakeAnswer(TypedDict):
+    """``plan make``: the plan that was written, its moves, and who cannot go."""
+
+    plan: str | None
+    moves: list[PlacedRow]
+    left: list[LeftRow]
+
+
+PlanCheckRow = TypedDict(
+    "PlanCheckRow",
+    {
+        "partition": str,
+        "from": str,
+        "to": str,
+        "after": str,
+        "room at its turn": str,
+        "checks": str,
+        "firmware": str,
+        "trouble": str,
+    },
+)
+
+
+class Moments(TypedDict):
+    """An instant that is forecast: nanoseconds since 1970."""
+
+    p10: int
+    p50: int
+    p90: int
+
+
+class ForecastRow(TypedDict):
+    """Begin and end of a move, forecast."""
+
+    partition: str
+    begin_ns: Moments
+    end_ns: Moments
+
+
+class PlanForecast(TypedDict):
+    """The forecast of a plan."""
+
+    zero_ns: int
+    moves: list[ForecastRow]
+    end_ns: Moments | None
+    window: str
+    last_safe_start_ns: int | None
+    no_prediction: list[str]
+    never_begin: list[str]
+
+
+class PlanCheckAnswer(TypedDict):
+    """``plan check``: every move with its checks, and the forecast."""
+
+    title: str
+    answer: Judged
+    moves: list[PlanCheckRow]
+    forecast: PlanForecast
+
+
+class PlanRequestAnswer(TypedDict):
+    """What was asked of a plan's conductor."""
+
+    plan: str
+    text: str
+
+
+class PlanMoveRow(TypedDict):
+    """A move of a plan, as far as it came."""
+
+    partition: str
+    source: str
+    target: str
+    stage: str
+    why: str
+    verdict: str
+    began_utc: str | None
+    over_utc: str | None
+    suspended_s: float | None
+    suspended_low_s: float | None
+    suspended_high_s: float | None
+    session_outage_s: float | None
+    session_outage_low_s: float | None
+    session_outage_high_s: float | None
+    copy_s: float | None
+    whole_move_s: float | None
+    movers: str
+    run: str
+
+
+class PlanReportAnswer(TypedDict):
+    """``plan run``, ``plan attach`` and ``plan report``: every move, and the page."""
+
+    plan: str
+    page: str
+    halted: str | None
+    complete: bool
+    moves: list[PlanMoveRow]
+
+
+class PredictionsAnswer(TypedDict):
+    """``predictions``: how well past predictions held."""
+
+    runs: str
+    moves: int
+    figures: list[Reliability]
+
+
+class LogMoment(TypedDict):
+    """A time as a log has it: ISO 8601, with a zone if ``zoned``."""
+
+    earliest: str
+    latest: str | None
+    zoned: bool
+
+
+AlertRule = TypedDict(
+    "AlertRule",
+    {
+        "rule": str,
+        "class": str,
+        "count": int,
+        "reason": str,
+        "first": LogMoment | None,
+        "last": LogMoment | None,
+        "usual_per_hour": float | None,
+    },
+)
+AlertEvent = TypedDict(
+    "AlertEvent",
+    {
+        "rule": str | None,
+        "class": str,
+        "codes": list[str],
+        "when": LogMoment | None,
+        "byte": int,
+        "text": list[str],
+        "argument": str | None,
+        "incident": str | None,
+        "client": str | None,
+    },
+)
+
+
+class AlertWitness(TypedDict):
+    """A stretch that the database measured itself."""
+
+    what: str
+    seconds: float
+    resolution_s: float
+    at: str | None
+    when: LogMoment | None
+
+
+class AlertSource(TypedDict):
+    """How much of the log was read."""
+
+    size_bytes: int
+    read_from_byte: int
+    lines: int
+    events: int
+    events_inside: int
+    events_before: int
+    events_without_time: int
+    cut_bytes: int
+    time_forms: dict[str, int]
+
+
+class AlertAnswer(TypedDict):
+    """``alert``: the evaluation of an Oracle alert log."""
+
+    file: str
+    verdict: str
+    counts: dict[str, int]
+    rules: list[AlertRule]
+    events: list[AlertEvent]
+    witnesses: list[AlertWitness]
+    log: AlertSource
+
+
+class SiteInitAnswer(TypedDict):
+    """``site init``: what the written site file has, and what it leaves out."""
+
+    site_file: str
+    frames: list[str]
+    partners: dict[str, str]
+    partitions: list[str]
+    sap_systems: list[str]
+    databases: list[str]
+    left_out: dict[str, str]
+
+
+class SiteCheckAnswer(TypedDict):
+    """``site check``: what was looked at."""
+
+    site_file: str
+    rows: list[Diagnosis]
+
+
+class SiteShowAnswer(TypedDict):
+    """``site show``: the site file with all defaults."""
+
+    site_file: str
+    site: Site
+
+
+class SecretAnswer(TypedDict):
+    """``secret set``: the reference for the site file."""
+
+    reference: str
+
+
+class WrittenAnswer(TypedDict):
+    """Files that were written."""
+
+    written: list[str]
+
+
+class CompletionAnswer(TypedDict):
+    """``completion show``: the script of a shell."""
+
+    shell: str
+    script: str
+
+
+class ServerAnswer(TypedDict):
+    """``lab`` and ``app``, once the server is started.
+
+    ``address`` is where it listens, without the token; ``token_file`` holds that (``null`` where a proxy says who
+    logged in, or where Jupyter's own settings replace the token); ``pid`` is the server's process.
+    """
+
+    address: str
+    token_file: str | None
+    pid: int
+    folder: str | None
+    site_file: str | None
+
+
+class LicencesAnswer(TypedDict):
+    """``ledger licences``: the rows of the ledger, and what could not be read."""
+
+    rows: list[LicenceRow]
+    not_read: list[str]
+
+
+class WriteUpAnswer(TypedDict, total=False):
+    """``write-up``: the written files by form."""
+
+    html: str
+    pdf: str
+    docx: str
+    md: str
+    zip: str
+
+
+class RemarkAnswer(TypedDict):
+    """``remark``: the remark that was added."""
+
+    kind: str
+    by: str
+    text: str
+    owner: str
+    fields: dict[str, str]
+
+
+class CompareAnswer(TypedDict):
+    """``compare``: a row for each figure, with a column for each run."""
+
+    rows: list[dict[str, str]]
+    page: str | None
+
+
+class Pages(TypedDict):
+    """What could not be read, and the page that was written."""
+
+    unreadable: dict[str, str]
+    page: str | None
+
+
+_HISTORY_ROW = extended(Move, "HistoryRow", beside_the_usual=list[Usual])
+HistoryAnswer = extended(Pages, "HistoryAnswer", runs=many(_HISTORY_ROW))
+WasMovedAnswer = extended(PastMoves, "WasMovedAnswer", conclusion=str)
+
+
+class StoreInitAnswer(TypedDict):
+    """``store init``: the version of the store before and now; before it was made there was none."""
+
+    store: str
+    before: int
+    version: int
+
+
+StoreMove = TypedDict(
+    "StoreMove",
+    {
+        "partition": str,
+        "from": str,
+        "to": str,
+        "phase": str,
+        "host": str,
+        "run": str,
+        "by": str,
+        "asked (UTC)": str,
+        "last seen": str,
+    },
+)
+StoreRoom = TypedDict("StoreRoom", {"partition": str, "from": str, "to": str, "held by": str})
+
+
+class StoreShowAnswer(TypedDict):
+    """``store show``: the moves under way on every host, and the room that plans hold."""
+
+    store: str
+    moves: list[StoreMove]
+    room: list[StoreRoom]
+
+
+class SchemaRow(TypedDict):
+    """A schema that ``schema NAME`` prints."""
+
+    name: str
+    kind: Literal["document", "answer"]
+    about: str
+
+
+#: The answers of each command by its name, each with what it is.
+ANSWERS: dict[str, tuple[Any, ...]] = {
+    "survey": (Survey,),
+    "mapping": (MappingAnswer,),
+    "check": (CheckAnswer, FleetAnswer),
+    "validate": (ValidateAnswer,),
+    "inventory": (InventoryAnswer,),
+    "move": (ReportAnswer, RunStarted),
+    "home": (list[Away], ValidateAnswer, ReportAnswer, RunStarted),
+    "attach": (ReportAnswer,),
+    "stop": (RequestAnswer,),
+    "recover": (LookAnswer, RecoverAnswer),
+    "approve": (ApproveAnswer,),
+    "plan make": (PlanMakeAnswer,),
+    "plan check": (PlanCheckAnswer,),
+    "plan run": (PlanReportAnswer, PlanStarted),
+    "plan attach": (PlanReportAnswer,),
+    "plan halt": (PlanRequestAnswer,),
+    "plan go-on": (PlanRequestAnswer,),
+    "plan again": (PlanRequestAnswer,),
+    "plan report": (PlanReportAnswer,),
+    "watch": (ReportAnswer,),
+    "analyse": (AnalyseAnswer,),
+    "report": (ReportAnswer,),
+    "predictions": (PredictionsAnswer,),
+    "alert": (AlertAnswer,),
+    "site init": (SiteInitAnswer,),
+    "site check": (SiteCheckAnswer,),
+    "site show": (SiteShowAnswer,),
+    "secret set": (SecretAnswer,),
+    "completion install": (WrittenAnswer,),
+    "completion show": (CompletionAnswer,),
+    "demo": (ReportAnswer,),
+    "lab": (ServerAnswer,),
+    "app": (ServerAnswer,),
+    "doctor": (list[Diagnosis],),
+    "explain": (list[Explained],),
+    "ledger licences": (LicencesAnswer,),
+    "write-up": (WriteUpAnswer,),
+    "remark": (RemarkAnswer,),
+    "compare": (CompareAnswer,),
+    "history": (HistoryAnswer,),
+    "was-moved": (WasMovedAnswer,),
+    "store init": (StoreInitAnswer,),
+    "store show": (StoreShowAnswer,),
+    "schema": (list[SchemaRow], dict[str, Any]),
+}
