@@ -51,7 +51,7 @@ from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.folder import Run, write_document
 from lpmkit.sap.judge import SapOutcome
 
-_DOCUMENTS = ("findings", "validation", "survey", "survey-after")
+_DOCUMENTS = ("findings", "validation", "survey", "survey-after", "logs-before")
 
 
 def analyse(run: Run) -> Analysis:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lpmkit.analysis.coverage import withheld
+from lpmkit.analysis.error_logs import error_log_question
 from lpmkit.analysis.limits import STATES, Measured, against, limits_of, stopped_by_guard
 from lpmkit.analysis.model import Coverage, HostAnalysis, Interval, OutageKind, RunVerdict, Suspension, by_certainty
 from lpmkit.analysis.noise import MIN_SILENCE_NS
@@ -60,7 +61,7 @@ def seconds(span: Interval) -> str:
 def judge(evidence: Evidence) -> RunVerdict:
     """Every question's answer, and one over all: failed when one failed, passed when all that count passed."""
     asked = _MOVE if evidence.mode == "move" else _WATCH
-    asked_for = (question(evidence) for question in asked)
+    asked_for = [answer for question in asked if (answer := question(evidence)) is not None]
     judged = (*asked_for, *evidence.limits, *evidence.sap, *evidence.databases)
     questions = withheld(judged, evidence.coverage, evidence.record, evidence.hosts, evidence.manifest)
     counting = [one for one in questions if one.counts]
@@ -454,18 +455,29 @@ def _application(key: str, name: str) -> Callable[[Evidence], Question]:
     return question
 
 
+def _error_log(evidence: Evidence) -> Question | None:
+    """``None`` for a run of an earlier version, and for a partition that was not activated."""
+    return error_log_question(
+        str((evidence.manifest.get("order") or {}).get("partition")),
+        evidence.record.events,
+        evidence.documents.get("logs-before"),
+        evidence.record.span,
+    )
+
+
 _ENDING: tuple[Callable[[Evidence], Question], ...] = (_application("ora", "Oracle"),)
-_MOVE: tuple[Callable[[Evidence], Question], ...] = (
+_MOVE: tuple[Callable[[Evidence], Question | None], ...] = (
     _moved,
     _suspended,
     _session,
     _restarted,
+    _error_log,
     _complete,
     _checks,
     _validation,
     *_ENDING,
 )
-_WATCH: tuple[Callable[[Evidence], Question], ...] = (_outages, _session, _complete, *_ENDING)
+_WATCH: tuple[Callable[[Evidence], Question | None], ...] = (_outages, _session, _complete, *_ENDING)
 
 
 def questions_of(verdict: RunVerdict) -> Iterator[JsonObject]:

@@ -48,7 +48,7 @@ from lpmkit.runs.refusals import refused_accounts
 from lpmkit.ssh.logins import keep_refusals, renew
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.survey.connect import Logs, logs_of, survey_both_ends
-from lpmkit.survey.model import Survey
+from lpmkit.survey.model import Gap, Survey
 from lpmkit.timeline import Clock, EndCode, wait_until
 
 #: The recorder as a detached process.
@@ -60,6 +60,8 @@ ANCHOR_EVERY_S = 10.0
 LAST_PATIENCE_S = 60.0
 #: Seconds for which a move waits for the shared store after its baseline, and between two tries.
 STORE_PATIENCE_S, STORE_AGAIN_S = 600.0, 2.0
+#: A tail of at least this length ends with one more look into the logs: paths fail minutes after a move.
+LATE_ENTRIES_S = 60.0
 NOT_BEGUN = "the recorder before this one ended before the move was asked for; nothing was moved"
 
 
@@ -98,6 +100,7 @@ class Recorder:
         self._brake = Brake(self.recording.poll_s)
         self._logs_before: Logs | None = None
         self._approvals: tuple[Approval, ...] = ()
+        self._gaps_told: set[Gap] = set()
 
     def record(self) -> None:
         """Make the segment, from taking the lock to the last flush.
@@ -343,9 +346,8 @@ class Recorder:
             return None
         monitor.source_reading()
         monitor.target_reading()
-        self._logs_before = logs_of(
-            self.recording.site, order, self._secrets, lambda reply: self._post(lambda w: w.reply(reply))
-        )
+        logs = self._logs_before = self._read_logs(order)
+        self._post(lambda writer: writer.document("logs-before", logs.to_dict()))
         # A partition that is not activated has no workload, and so no noise to know of.
         if self._end_asked.wait(0.0 if monitor.inactive else self.recording.lead_in_s):
             return CALLED_OFF if monitor.called_off else "asked to end before the move"
@@ -432,6 +434,8 @@ class Recorder:
                 monitor.poll()
             self._end_asked.wait(self.recording.poll_s)
         monitor.collect_outcome()
+        if self.recording.tail_s >= LATE_ENTRIES_S:
+            self._tell_logs(monitor.order)
         self._watch_on(began)
 
     def _watch_on(self, since_ns: int) -> None:
@@ -450,15 +454,24 @@ class Recorder:
         self._end_asked.wait(left_s)
 
     def _tell_logs(self, order: Order) -> None:
-        """Record the machines' own logs since the recorder began: a witness in whole seconds or minutes."""
-        now = logs_of(self.recording.site, order, self._secrets, lambda reply: self._post(lambda w: w.reply(reply)))
+        """Record what is new in the machines' own logs: a witness in whole seconds or minutes."""
+        if self._logs_before is None:  # a recorder that went on for one that died
+            self._logs_before = self.run_folder.read("logs-before", Logs.from_dict)
+        now = self._read_logs(order)
         if self._logs_before is None:
             self._tell("note", text="the logs were not read before the move, so nothing in them is known to be new")
             return
         for line in now.since(self._logs_before):
             self._tell("log", **asdict(line))
-        for gap in {*self._logs_before.gaps, *now.gaps}:
+        for gap in {*self._logs_before.gaps, *now.gaps} - self._gaps_told:
+            self._gaps_told.add(gap)
             self._tell("note", text=f"{gap.what} of {gap.where} was not read: {gap.why}")
+        self._tell("logs-read", logs=now.read)
+        still_known = [line for line in self._logs_before.lines if (line.where, line.log) not in now.read]
+        self._logs_before = Logs((*now.lines, *still_known), self._logs_before.gaps)
+
+    def _read_logs(self, order: Order) -> Logs:
+        return logs_of(self.recording.site, order, self._secrets, lambda reply: self._post(lambda w: w.reply(reply)))
 
     def _tell(self, kind: str, /, **data: Any) -> None:
         self._post(lambda writer: writer.event("recorder", kind, **data))

@@ -92,6 +92,7 @@ DOCUMENTS: Mapping[str, tuple[type, ...]] = {
     "waiting": (dict,),
     "findings": (list, dict),
     "changes": (list,),
+    "logs-before": (dict,),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from lpmkit.config import FrameSettings, HostSettings, Site
@@ -17,6 +17,7 @@ from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import LpmError, RemoteError, UsageError
 from lpmkit.inventory import ErrorEntry
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.oracle.driver_choice import choose_driver
 from lpmkit.oracle.snapshot import LOGON, DatabaseSnapshot
 from lpmkit.probes.databases import databases_of
@@ -218,14 +219,37 @@ class LogLine:
     resource: str
     description: str
     identifier: str = ""
+    #: Of an entry of ``errpt`` or ``errlog``: P, T, I or U, and H, S, O or U.
+    type: str = ""
+    error_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """The entries of the logs of a move's machines, and the logs that could not be read."""
+    """The entries of the logs of a move's machines, the logs that were read (machine and log), and those that could
+    not be.
+    """
 
     lines: tuple[LogLine, ...]
     gaps: tuple[Gap, ...]
+    read: tuple[tuple[str, str], ...] = ()
+
+    def to_dict(self) -> JsonObject:
+        """The logs as JSON values, for the document ``logs-before``."""
+        return {
+            "lines": [asdict(line) for line in self.lines],
+            "gaps": [asdict(gap) for gap in self.gaps],
+            "read": [list(log) for log in self.read],
+        }
+
+    @classmethod
+    def from_dict(cls, values: JsonMapping) -> Logs:
+        """The logs of such a document. Raises `TypeError` or `LookupError` for other values."""
+        return cls(
+            tuple(LogLine(**line) for line in values["lines"]),
+            tuple(Gap(**gap) for gap in values["gaps"]),
+            tuple((str(where), str(log)) for where, log in values["read"]),
+        )
 
     def since(self, earlier: Logs) -> tuple[LogLine, ...]:
         """The lines that are new, oldest first.
@@ -249,11 +273,13 @@ def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript |
     """
     log_lines: list[LogLine] = []
     gaps: list[Gap] = []
+    done: list[tuple[str, str]] = []
 
     def read(where: str, log: str, settings: HostSettings, ask: Callable[[SshSession], Iterable[LogLine]]) -> None:
         try:
             with closing(open_session(site, settings, secrets=secrets, transcript=transcript)) as session:
                 log_lines.extend(ask(session))
+            done.append((where, log))
         except RemoteError as error:
             gaps.append(Gap(log, where, str(error)))
 
@@ -269,7 +295,7 @@ def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript |
         read(order.partition, "syslog", partition, partial(_dr_lines, order.partition))
         if partition.nmon is not None:
             read(order.partition, "nmon", partition, partial(_change_rows, order.partition, partition.nmon))
-    return Logs(tuple(log_lines), tuple(gaps))
+    return Logs(tuple(log_lines), tuple(gaps), tuple(done))
 
 
 def _errlog(settings: FrameSettings, name: str, session: Session) -> list[LogLine]:
@@ -282,7 +308,19 @@ def _errpt(name: str, session: Session) -> list[LogLine]:
 
 
 def _entries(where: str, log: str, entries: Iterable[ErrorEntry]) -> list[LogLine]:
-    return [LogLine(where, log, entry.stamp, entry.resource, entry.description, entry.identifier) for entry in entries]
+    return [
+        LogLine(
+            where,
+            log,
+            entry.stamp,
+            entry.resource,
+            entry.description,
+            entry.identifier,
+            entry.error_type,
+            entry.error_class,
+        )
+        for entry in entries
+    ]
 
 
 def _dr_lines(name: str, session: Session) -> list[LogLine]:
