@@ -19,6 +19,7 @@ from lpmkit.recorder.monitor import MigrationMonitor
 from lpmkit.runs.folder import Run, create
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
+from lpmkit.survey.connect import Logs
 
 ORDER = Order("p", "a", "b", "8286-42A*21A40BC", "192.0.2.2", "padmin")
 AT_HOME = MigrationReading("Running", "Not Migrating")
@@ -101,7 +102,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Managers:
     nothing(process, "MigrationMonitor", lambda *given: MigrationMonitor(*given, control=found.control))
     nothing(process.Recorder, "_survey_after", lambda *_: None)
     nothing(process.Recorder, "_tell_logs", lambda *_: None)
-    nothing(process, "logs_of", lambda *_: None)
+    nothing(process, "logs_of", lambda *_: Logs((), ()))
     nothing(process, "ProbeProcess", NoProbes)
     nothing(monitor_module, "RETRY_S", 0.01)
     nothing(monitor_module, "NOT_OURS_S", 0.05)

@@ -30,6 +30,7 @@ from lpmkit.runs import approvals as module
 from lpmkit.runs.approvals import FOLDER, approvals, approve, order_hash, require, use
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.ssh.secrets import Secrets
+from lpmkit.survey.connect import Logs
 from lpmkit.timeline import Clock
 
 SITE = """
@@ -343,7 +344,7 @@ def _recorded(run: Run, monkeypatch: pytest.MonkeyPatch, person: Person = ANNA) 
 
     monkeypatch.setattr(process, "MigrationMonitor", NoMachines)
     monkeypatch.setattr("lpmkit.recorder.monitor.control_of", lambda *given, **named: _NoControl())
-    monkeypatch.setattr(process, "logs_of", lambda *given: None)
+    monkeypatch.setattr(process, "logs_of", lambda *given: Logs((), ()))
     monkeypatch.setattr(process.Recorder, "_predicted", lambda self, monitor: None)
     frames = {name: {"manager": "ivm", "host": f"{name}.invalid", "mover_address": "192.0.2.1"} for name in "ab"}
     site = Site.model_validate({"runs": {"approvals": 1}, "frames": frames})
