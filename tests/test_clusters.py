@@ -9,6 +9,7 @@ from lpmkit.errors import UnexpectedReply
 from lpmkit.ssh.session import RecordedSession, Reply
 
 HEAD = "    PID COMMAND\n"
+RAC = " 418022 /u01/grid/bin/ocssd.bin\n 418023 /u01/grid/bin/crsd.bin reboot\n"
 
 
 def asked(processes: str, **said: tuple[int, str]) -> tuple[ClusterMember, ...]:
@@ -17,6 +18,8 @@ def asked(processes: str, **said: tuple[int, str]) -> tuple[ClusterMember, ...]:
         "crsctl": "/u01/grid/bin/crsctl get css misscount",
         "mmfs": "/usr/lpp/mmfs/bin/mmlsconfig failureDetectionTime",
         "clmgr": "/usr/es/sbin/cluster/utilities/clmgr query cluster",
+        "corosync": "corosync-cmapctl runtime.config.totem.token",
+        "llt": "/sbin/lltconfig -T query",
     }
     replies = [Reply("aix", "LANG=C ps -e -o pid,args", 0, HEAD + processes, "")]
     replies += [Reply("aix", f"LANG=C {commands[name]}", status, text, "") for name, (status, text) in said.items()]
@@ -25,9 +28,7 @@ def asked(processes: str, **said: tuple[int, str]) -> tuple[ClusterMember, ...]:
 
 def test_a_node_of_a_rac_says_its_misscount() -> None:
     said = "CRS-4678: Successful get misscount 60 for Cluster Synchronization Services.\n"
-    assert asked(" 418022 /u01/grid/bin/ocssd.bin\n", crsctl=(0, said)) == (
-        ClusterMember("Oracle Clusterware", "/u01/grid/bin/ocssd.bin", 60.0),
-    )
+    assert asked(RAC, crsctl=(0, said)) == (ClusterMember("Oracle Clusterware", "/u01/grid/bin/ocssd.bin", 60.0),)
 
 
 def test_powerha_and_gpfs_say_their_timers() -> None:
@@ -56,9 +57,22 @@ def test_powerha_waits_longer_while_a_member_is_moved_where_it_knows_of_moves(sa
     assert found.tolerates_s == waits_s
 
 
+def test_pacemaker_and_veritas_say_their_timers_in_units_of_their_own() -> None:
+    found = asked(
+        " 1 /usr/sbin/corosync -f\n 2 /opt/VRTSvcs/bin/had\n",
+        corosync=(0, "runtime.config.totem.token (u32) = 5000\n"),
+        llt=(0, "Current LLT timer values (.01 sec units):\n    heartbeat   = 50\n    peerinact   = 1600\n"),
+    )
+    assert [(one.kind, one.tolerates_s) for one in found] == [("Pacemaker", 5.0), ("Veritas Cluster Server", 16.0)]
+
+
+def test_oracle_restart_is_no_cluster() -> None:
+    assert asked(" 1 /u01/grid/bin/ohasd.bin reboot\n 418022 /u01/grid/bin/ocssd.bin\n") == ()
+
+
 def test_a_timer_that_is_refused_or_not_understood_is_not_known_and_the_member_stays() -> None:
     for answer in ((1, ""), (0, "something else\n")):
-        (found,) = asked(" 418022 /u01/grid/bin/ocssd.bin\n", crsctl=answer)
+        (found,) = asked(RAC, crsctl=answer)
         assert found.tolerates_s is None
 
 

@@ -27,6 +27,8 @@ class ClusterKind:
     remedy: str
     unset_s: float | None = None
     name: str | None = None
+    unit_s: float = 1.0
+    beside: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +62,18 @@ def read_members(text: str) -> tuple[ClusterMember, ...]:
     >>> text = ("    PID COMMAND\n 418022 /u01/app/grid/bin/ocssd.bin\n 500000 grep mmfsd\n"
     ...     " 600000 /usr/es/sbin/cluster/clstrmgr\n")
     >>> [(one.kind, one.process) for one in read_members(text)]
-    [('PowerHA', '/usr/es/sbin/cluster/clstrmgr'), ('Oracle Clusterware', '/u01/app/grid/bin/ocssd.bin')]
+    [('PowerHA', '/usr/es/sbin/cluster/clstrmgr')]
+
+    ``ocssd.bin`` without ``crsd.bin`` is no cluster.
     """
     head, *rows = lines(text) or [""]
     if "COMMAND" not in head:
         raise UnexpectedReply("the heading PID COMMAND was expected", line=head)
-    programs = [fields[1] for row in rows if len(fields := row.split()) > 1]
+    programs = {fields[1].rsplit("/", 1)[-1]: fields[1] for row in reversed(rows) if len(fields := row.split()) > 1}
     present = []
     for name, kind in cluster_kinds().items():
-        process = next((program for program in programs if program.rsplit("/", 1)[-1] == kind.process), None)
-        if process is not None:
+        process = programs.get(kind.process)
+        if process is not None and (kind.beside is None or kind.beside in programs):
             present.append(ClusterMember(name, process))
     return tuple(present)
 
@@ -93,5 +97,5 @@ def _asked(session: Session, member: ClusterMember) -> ClusterMember:
         return member
     seconds = next((match[1] for pattern in kind.seconds if (match := re.search(pattern, output))), None)
     name = re.search(kind.name, output) if kind.name else None
-    patience = None if seconds is None else float(seconds or 0) or kind.unset_s
+    patience = None if seconds is None else float(seconds or 0) * kind.unit_s or kind.unset_s
     return replace(member, tolerates_s=patience, cluster=name[1] if name else None)
