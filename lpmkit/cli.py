@@ -34,6 +34,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "ledger": ("ledger",),
     "store": ("store",),
     "schema": ("schema",),
+    "sinks": ("sinks",),
     "records": ("write-up", "remark", "compare", "history", "was-moved"),
 }
 

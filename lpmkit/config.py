@@ -20,6 +20,8 @@ stay in its own configuration; the site file only has the host's name as typed a
     limits:                           # optional, see docs/limits.md
       suspension_s: {warn: 1.5, fail: 2}
     store: {url: "postgresql://lpmkit@db1/lpmkit", password: env:LPMKIT_STORE}   # optional, see docs/store.md
+    sinks:                            # optional, see docs/sinks.md
+      siem: {kind: syslog, host: loghost, port: 6514, tls: true}
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from lpmkit.errors import NotFound, SiteFileError
 from lpmkit.json_values import JsonObject
 from lpmkit.limits import MoveLimits
+from lpmkit.references import checked_reference
+from lpmkit.sink_settings import SinkSettings, absolute_sink
 from lpmkit.site_file import find_site_file  # noqa: F401 - notebooks take both steps from here
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -49,20 +53,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _reference(value: str | None) -> str | None:
-    """Accept a reference to a secret; raises ValueError for a secret itself."""
-    if value is not None and value != "prompt" and not value.startswith(("env:", "keyring:")):
-        raise ValueError("write where the password is, never the password: env:NAME, keyring:SERVICE/USER or prompt")
-    return value
-
-
 class HostSettings(_Part):
     """A host with SSH login. ``host`` is the name after ``ssh``; ``password`` a reference for `Secrets`."""
 
     host: str = Field(min_length=1)
     password: str | None = None
 
-    _password = field_validator("password")(_reference)
+    _password = field_validator("password")(checked_reference)
 
 
 #: Default login that the other manager gets as ``migrlpar -u``.
@@ -179,7 +176,7 @@ class SapWebService(_Part):
     through_ssh: bool = False
     timeout_s: float = Field(default=10.0, gt=0, le=120.0)
 
-    _password = field_validator("password")(_reference)
+    _password = field_validator("password")(checked_reference)
 
 
 class SapCommands(_Part):
@@ -193,7 +190,7 @@ class SapCommands(_Part):
     profile: str = ""
     timeout_s: float = Field(default=20.0, gt=0, le=120.0)
 
-    _password = field_validator("password")(_reference)
+    _password = field_validator("password")(checked_reference)
 
 
 class SapRfc(_Part):
@@ -207,7 +204,7 @@ class SapRfc(_Part):
     router: str | None = None
     timeout_s: float = Field(default=20.0, gt=0, le=120.0)
 
-    _password = field_validator("password")(_reference)
+    _password = field_validator("password")(checked_reference)
 
 
 class SapSoapRfc(_Part):
@@ -220,7 +217,7 @@ class SapSoapRfc(_Part):
     ca_file: Path | None = None
     timeout_s: float = Field(default=20.0, gt=0, le=120.0)
 
-    _password = field_validator("password")(_reference)
+    _password = field_validator("password")(checked_reference)
 
 
 class SapSlo(_Part):
@@ -366,7 +363,7 @@ class DatabaseSettings(_Part):
     lost_sessions: int = Field(default=0, ge=0)
     failed_logons: int = Field(default=0, ge=0)
 
-    _password = field_validator("password", "wallet_password")(_reference)
+    _password = field_validator("password", "wallet_password")(checked_reference)
 
 
 class RunSettings(_Part):
@@ -412,7 +409,7 @@ class StoreSettings(_Part):
     url: str
     password: str | None = None
 
-    _password = field_validator("password")(_reference)
+    _password = field_validator("password")(checked_reference)
 
     @model_validator(mode="before")
     @classmethod
@@ -468,6 +465,7 @@ class Site(_Part):
     connections: ConnectionSettings = Field(default_factory=ConnectionSettings)
     write_up: WriteUpSettings = Field(default_factory=WriteUpSettings)
     store: StoreSettings | None = None
+    sinks: dict[str, SinkSettings] = Field(default_factory=dict)
 
     @field_validator("frames")
     @classmethod
@@ -632,6 +630,7 @@ def _absolute(site: Site, folder: Path) -> Site:
             "sap_systems": sap,
             "databases": databases,
             "write_up": write_up,
+            "sinks": {name: absolute_sink(sink, folder) for name, sink in site.sinks.items()},
         }
     )
 

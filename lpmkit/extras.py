@@ -15,6 +15,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "sap": ("lxml", "requests", "urllib3", "zeep"),
     "keyring": ("keyring",),
     "shared": ("psycopg", "sqlalchemy"),
+    "sinks": ("apprise", "fsspec"),
 }
 
 

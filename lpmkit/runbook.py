@@ -52,6 +52,7 @@ from lpmkit.runs.approvals import Approval, approve, require
 from lpmkit.runs.folder import Run, RunWriter, create, write_document, write_file
 from lpmkit.runs.history import History
 from lpmkit.runs.locks import holder, partition_lock_path
+from lpmkit.sinks import sink_secrets, start_courier
 from lpmkit.ssh.client import open_session, reachable
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
@@ -712,6 +713,7 @@ class Runbook:
                 self._know(self.site.store.password, self.site.store.where)
         self.know_secrets([probe.as_data() for probe in wanted])
         process.WORKER.start(run, self.secrets, self.clock, self.charge(wanted))
+        start_courier(run, self.site, self.secrets)
 
     def ask_for_secrets(self, run: Run) -> None:
         """Ask now for every secret that is ``prompt`` in the site file, unless the run has begun.
@@ -736,6 +738,8 @@ class Runbook:
                 self._know(way.password if way else None, f"{sid} on {host}")
             if settings.commands is not None:
                 self._know(settings.commands.password, settings.commands.host)
+        for host, reference in sink_secrets(self.site).items():
+            self._know(reference, host)
 
     def _know(self, reference: str | None, host: str) -> None:
         try:

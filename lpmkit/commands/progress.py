@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -83,6 +84,7 @@ def report_and_leave(run: Run, as_json: bool, output: Path | None = None, *, aft
     """
     from lpmkit.analysis import analyse, summary
     from lpmkit.commands.rich_terminal import Terminal
+    from lpmkit.runs.deliveries import undelivered
 
     console = Terminal(stderr=as_json)
     analysis = analyse(run)
@@ -102,10 +104,14 @@ def report_and_leave(run: Run, as_json: bool, output: Path | None = None, *, aft
             f"The SAP logs are read for another {_time_left(run)}. Then run `lpmkit report {run.path}` again.",
             soft_wrap=True,
         )
+    missed = undelivered(run)
+    for sink in missed:
+        console.print(sink.sentence(str(run.path)), style="yellow", soft_wrap=True, markup=False)
     if as_json:
         written = None if path is None else str(path)
         complete = path is not None and is_complete(found)
-        print_json({**found, "run": str(run.path), "report": written, "complete": complete})
+        rows = [asdict(sink) for sink in missed]
+        print_json({**found, "run": str(run.path), "report": written, "complete": complete, "undelivered": rows})
     status = status_of_verdict(found)
     if path is None and not after_move:
         status = COULD_NOT_TELL

@@ -57,6 +57,7 @@ from lpmkit.report.facts import (
 from lpmkit.report.outputs import Outputs
 from lpmkit.report.spreadsheet import samples_csv
 from lpmkit.report.timeline import moment_text, moments
+from lpmkit.runs.deliveries import undelivered
 from lpmkit.runs.folder import Run, as_document
 from lpmkit.sap.judge import SapOutcome
 from lpmkit.timeline import Event
@@ -190,6 +191,8 @@ def _about(run: Run, analysis: Analysis) -> Iterator[tuple[str, str]]:
     unseen = sum(hole.length_ns for hole in analysis.holes) / 1e9
     stalled = sum(stall.length_ns for stall in analysis.stalls) / 1e9
     yield "not observed", f"{unseen:.1f} s; observer stalls: {stalled:.2f} s"
+    for sink in undelivered(run):
+        yield "not delivered", sink.sentence(run.name)
 
 
 def _charts(files: Mapping[str, Path]) -> dict[str, Markup]:

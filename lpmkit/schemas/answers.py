@@ -20,6 +20,7 @@ from lpmkit.migration.recovery import Leftover, Proposal
 from lpmkit.prediction.history import Reliability
 from lpmkit.runbook import Validation
 from lpmkit.runs.away import Away
+from lpmkit.runs.deliveries import Undelivered
 from lpmkit.runs.history import Move, Usual
 from lpmkit.runs.licences import LicenceRow
 from lpmkit.schemas.making import extended, flat_row, many, with_keys
@@ -91,7 +92,9 @@ class FleetAnswer(TypedDict):
 
 
 ValidateAnswer = extended(Validation, "ValidateAnswer", run=str, explained=list[Explained], causes=list[Finding])
-ReportAnswer = extended(Summary, "ReportAnswer", run=str, report=str | None, complete=bool)
+ReportAnswer = extended(
+    Summary, "ReportAnswer", run=str, report=str | None, complete=bool, undelivered=list[Undelivered]
+)
 AnalyseAnswer = extended(Summary, "AnalyseAnswer", complete=bool)
 
 _SYSTEM = flat_row(Frame, "SystemRow", {"frame": str, "manager": str, "system": str}, "name")
@@ -520,6 +523,23 @@ class StoreShowAnswer(TypedDict):
     room: list[StoreRoom]
 
 
+class SinkRow(TypedDict):
+    """What a sink was sent of a run, and what not; ``why`` is empty where it took everything."""
+
+    sink: str
+    kind: str
+    sent: int
+    undelivered: int
+    why: str
+
+
+class SinksAnswer(TypedDict):
+    """``sinks send``: what the sinks of the site took of a run."""
+
+    run: str
+    sinks: list[SinkRow]
+
+
 class SchemaRow(TypedDict):
     """A schema that ``schema NAME`` prints."""
 
@@ -573,5 +593,6 @@ ANSWERS: dict[str, tuple[Any, ...]] = {
     "was-moved": (WasMovedAnswer,),
     "store init": (StoreInitAnswer,),
     "store show": (StoreShowAnswer,),
+    "sinks send": (SinksAnswer,),
     "schema": (list[SchemaRow], dict[str, Any]),
 }

@@ -116,7 +116,7 @@ def bundle_of(run: Run, folder: Path) -> Path:
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as bundle:
             for name, path in sorted(packed.items()):
                 hidden = any(part.startswith(".") for part in Path(name).parts)
-                if hidden or path.name in (target.name, "recorder.lock"):
+                if hidden or path.name in (target.name, "recorder.lock", "courier.lock"):
                     continue
                 with open_plain(path, "rb") as content, bundle.open(_entry(run.name, name, path), "w") as kept:
                     digest = hashlib.sha256()
