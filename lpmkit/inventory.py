@@ -291,6 +291,8 @@ class MoverPair:
     target: str
     target_id: int
     target_address: str
+    #: The console knows redundant movers, and so can use this pair beside another.
+    redundant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

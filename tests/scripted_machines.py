@@ -66,6 +66,8 @@ class Machines:
     unapproved: set[str] = field(default_factory=set)
     allowed: int = 16
     pairs: tuple[MoverPair, ...] = ()
+    #: Processor modes of both frames, which tell their generation.
+    modes: tuple[str, ...] = ()
     takes: int | None = None
     refuses: int = 0  #: so often no recorder can be started anew
     moved: list[str] = field(default_factory=list)
@@ -90,7 +92,12 @@ class Machines:
         up = [name for name in ("p8a", "p8b") if name not in self.away]
         frames = {
             name: Frame(
-                name, "8286-42A", name, active_migrations_supported=self.allowed, active_migrations_in_progress=0
+                name,
+                "8286-42A",
+                name,
+                proc_compat_modes=self.modes,
+                active_migrations_supported=self.allowed,
+                active_migrations_in_progress=0,
             )
             for name in up
         }

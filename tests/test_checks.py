@@ -443,6 +443,9 @@ FAILS += [
     ("sriov", hmc(side("source", logical_ports=(replace(LOGICAL, level="roce", migratable=None),)))),
     ("restricted-io", hmc(moving(environment="os400", restricted_io=False))),
     ("rmc-manager", hmc(moving(environment="os400", dlpar_mem_capable=False))),
+    ("redundant-movers", hmc(whole(options={"redundantmsps": "1"}))),
+    ("redundant-movers", hmc(whole(mapping={"source_msp_name": "nobody"}))),
+    ("redundant-movers", hmc(whole(mapping={"redundant_msps": "vios1"}))),
     ("sriov", hmc(profiled("bsr_arrays=0", "bsr_arrays=0,sriov_eth_logical_ports=27004003/1/0"))),
     (
         "remote-restart",
@@ -555,6 +558,7 @@ UNKNOWNS: list[tuple[str, Altered]] = [
     ("oracle-failover", guarded(1.0, release=(23, 26))),
     ("oracle-failover", guarded(1.0, role=None)),
     *(("cluster", clustered(30.0, None, kind)) for kind in cluster_kinds()),
+    ("redundant-movers", hmc(whole(mover_pairs=None))),
     ("movers-connected", hmc(whole(mover_pairs=None))),
     ("movers-connected", whole(keys=KeyTest(1, "not set up"))),
     ("time-reference", under_an_hmc(time_reference=None)),

@@ -219,6 +219,29 @@ def test_the_least_busy_movers_are_named_in_the_order_and_their_limit_holds(mach
     assert Run(moves[1]["run"]).manifest["order"]["mapping"] == {"source_msp_name": "a2", "dest_msp_name": "b2"}
 
 
+@pytest.mark.parametrize(
+    ("modes", "mapping"),
+    [
+        (("POWER10",), {"redundant_msps": "1/a1/1//b1/1/,1/a2/2//b2/2/"}),
+        # Not all firmware of POWER8 has it: the manager chooses.
+        (("POWER8",), {}),
+    ],
+)
+def test_an_order_of_a_plan_never_takes_the_second_pair_of_movers_away(
+    machines: Machines, modes: tuple[str, ...], mapping: dict[str, str]
+) -> None:
+    machines.modes = modes
+    machines.pairs = tuple(
+        MoverPair(f"a{here}", here, "", f"b{there}", there, "", redundant=True) for here in (1, 2) for there in (1, 2)
+    )
+    folder, _ = conduct(machines, planned({"partition": "a"}, limits={"link": 9}))
+    (move,) = (event.data for event in folder.events() if event.kind == "moving")
+    assert sorted(move["movers"]) == ["a1", "a2", "b1", "b2"]
+    assert Run(move["run"]).manifest["order"]["mapping"] == mapping
+    notes = [event.data["text"] for event in folder.events() if event.kind == "note"]
+    assert "a: two pairs of movers, chosen by the manager" in notes
+
+
 def test_a_frame_that_does_not_answer_is_waited_for_and_given_up_after_a_while(machines: Machines) -> None:
     machines.away = {"p8b"}
     began = machines.clock.mono_ns()

@@ -11,7 +11,7 @@ import pytest
 from lpmkit.control.listings import attribute_record
 from lpmkit.inventory import Places
 from lpmkit.mapping.attributes import build_attributes
-from lpmkit.mapping.compare import FC, ID, MOVER, NIC, POOL, SCSI, MappingRow, arrived, chosen_movers, compare_mapping
+from lpmkit.mapping.compare import FC, ID, MOVER, NIC, POOL, SCSI, MappingRow, arrived, compare_mapping
 from lpmkit.simulator.placement import wishes_of
 from lpmkit.survey.identity import Change
 from lpmkit.survey.model import Survey
@@ -69,10 +69,14 @@ def test_both_wwpns_of_a_pair_are_shown_with_the_port_they_are_on(surveys: dict[
 def test_the_pair_of_movers_is_shown_with_its_addresses_for_a_running_partition_only(
     surveys: dict[str, Survey],
 ) -> None:
-    (line,) = lines(surveys["p8aix01"], MOVER)
-    assert line.there is not None
-    assert (line.here.device, line.there.device) == ("192.0.2.111", "192.0.2.121")
-    assert "4 pairs" in line.remark
+    first, second = lines(surveys["p8aix01"], MOVER)
+    assert first.there is not None
+    assert second.there is not None
+    assert (first.here.device, first.there.device) == ("192.0.2.111", "192.0.2.121")
+    assert (second.here.device, second.there.device) == ("192.0.2.112", "192.0.2.122")
+    assert first.remark == "two pairs of movers, chosen by the manager"
+    (line,) = lines(surveys["p8aix01"], MOVER, {"source_msp_name": "p8a-vios2"})
+    assert line.remark == "one pair of movers by the order; two are possible"
     assert lines(surveys["p8aix06"], MOVER) == []
 
 
@@ -93,14 +97,12 @@ def test_the_kept_record_is_one_that_the_manager_understands_and_accepts(
     assert (reply.status, reply.text) == (0, "")
 
 
-def test_the_record_names_partner_slot_port_pool_and_movers(surveys: dict[str, Survey]) -> None:
+def test_the_record_names_partner_slot_port_and_pool(surveys: dict[str, Survey]) -> None:
     assert build_attributes(surveys["p8npiv01"]).record == {
         "virtual_fc_mappings": "5/p8b-vios1/1//fcs0,6/p8b-vios2/2//fcs1",  # slot 21 is another's there
         "shared_proc_pool_name": "ORACLE",
         "dest_lpar_id": "4",
-        "source_msp_name": "p8a-vios1",
-        "dest_msp_name": "p8b-vios1",
-    }
+    }, "no movers: the manager uses two pairs"
     assert build_attributes(surveys["p8aix01"]).record["virtual_scsi_mappings"] == "2/p8b-vios1/1/11,3/p8b-vios2/2/11"
     assert build_attributes(surveys["p8vnic01"]).record["vnic_mappings"] == (
         "7/ded/p8b-vios1/1/1/0/2/1/0,7/ded/p8b-vios2/2/2/0/2/2/0"
@@ -167,7 +169,9 @@ def test_a_manager_that_sees_no_place_is_believed_before_our_own_reckoning(surve
 def test_an_io_server_whose_name_would_be_taken_apart_is_named_by_its_id(surveys: dict[str, Survey]) -> None:
     survey = surveys["p8aix01"]
     text = json.dumps(survey.to_dict()).replace("p8b-vios1", "vios/1, b").replace("p8a-vios1", 'vios \\"a\\"=1')
-    record = build_attributes(Survey.from_dict(json.loads(text))).record
+    odd = Survey.from_dict(json.loads(text))
+    alone = tuple(replace(pair, redundant=False) for pair in odd.mover_pairs or ())
+    record = build_attributes(replace(odd, mover_pairs=alone)).record
     assert record["virtual_scsi_mappings"] == "2//1/11,3/p8b-vios2/2/11"
     assert (record["source_msp_id"], record["dest_msp_id"]) == ("1", "1")
 
@@ -213,9 +217,3 @@ def test_a_pool_that_was_lost_on_the_way_is_told() -> None:
         rows = {row.what: row for row in arrived(before, up.survey(order))}
     assert (rows["processor pool"].after, rows["processor pool"].change) == ("DefaultPool", Change.CHANGED)
     assert rows["processor pool"].as_it_should is False
-
-
-def test_movers_that_a_record_names_are_the_ones_shown(surveys: dict[str, Survey]) -> None:
-    pair = chosen_movers(surveys["p8aix01"], {"source_msp_name": "p8a-vios2", "dest_msp_name": "p8b-vios2"})
-    assert pair is not None
-    assert (pair.source_address, pair.target_address) == ("192.0.2.112", "192.0.2.122")

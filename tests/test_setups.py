@@ -60,10 +60,13 @@ class Setup:
     change: Callable[[World], World] | None = None
     guest: Guest = WELL
     options: Mapping[str, str] = field(default_factory=dict)
+    mapping: Mapping[str, str] = field(default_factory=dict)
     expected_s: float | None = None
 
     def __str__(self) -> str:
-        how = "-".join((*self.faults, self.change.__name__ if self.change else "", *self.options.values())).strip("-")
+        how = "-".join(
+            (*self.faults, self.change.__name__ if self.change else "", *self.options.values(), *self.mapping)
+        ).strip("-")
         return f"{self.kind}-{self.partition}-{self.firmware}-{how}".replace(" ", "_")
 
 
@@ -209,6 +212,9 @@ def clustered(kind: str, seconds: float) -> Guest:
 
 # -- the table ---------------------------------------------------------------------------------------------------------
 
+FIRST_PAIR = {"source_msp_name": "p10a-vios1", "dest_msp_name": "p10b-vios1"}
+BOTH_PAIRS = {"redundant_msps": "1/p10a-vios1/1//p10b-vios2/2/,1/p10a-vios2/2//p10b-vios1/1/"}
+NO_SUCH_PAIR = {"redundant_msps": "1/p10a-vios1/1//p10b-vios9/9/,1/p10a-vios2/2//p10b-vios1/1/"}
 VALIDATION = "IBMDOC:iphc3ivmvalidation"
 BOTH = ("bxaix85", "p8aix01")
 
@@ -350,6 +356,31 @@ SETUPS = [
     Setup("mover", "p7aix01", "refuses", {"movers": FAIL, "movers-connected": FAIL}, "OPTEST", ("no-msp",)),
     Setup("mover", "p8aix01", "refuses", {"movers": FAIL}, "OPTEST", ("no-msp",)),
     Setup("mover", "p8aix01", "takes", {"multipath": WARN, "rmc-vios": WARN}, "BOND", ("one-vios",)),
+    Setup("redundant movers", "p10aix01", "takes", {"redundant-movers": PASS}, "RedMSP"),
+    Setup("redundant movers", "p10aix01", "takes", {"redundant-movers": WARN}, "recalled", mapping=FIRST_PAIR),
+    Setup(
+        "redundant movers",
+        "p10aix01",
+        "takes",
+        {"redundant-movers": PASS},
+        "RedMSP",
+        mapping=FIRST_PAIR,
+        options={"redundantmsps": "0"},
+    ),
+    Setup("redundant movers", "p10aix01", "takes", {"redundant-movers": PASS}, "RedMSP", mapping=BOTH_PAIRS),
+    Setup(
+        "redundant movers", "p10aix01", "takes", {"redundant-movers": PASS}, "RedMSP", options={"redundantmsps": "1"}
+    ),
+    Setup(
+        "redundant movers",
+        "p10aix01",
+        "refuses",
+        {"redundant-movers": FAIL},
+        "RedMSP",
+        ("one-vios",),
+        options={"redundantmsps": "1"},
+    ),
+    Setup("redundant movers", "p10aix01", "refuses", {"redundant-movers": FAIL}, "RedMSP", mapping=NO_SUCH_PAIR),
     Setup("RMC of the VIOS", "p8aix01", "refuses", {"rmc-vios": FAIL}, VALIDATION, ("vios-rmc-inactive",)),
     *each("moves at once", "refuses", {"concurrency": FAIL}, "NOVA-PVM", "migration-limit"),
     Setup("keys", "bxaix85", "refuses", {"keys": FAIL}, "NOVA-IVM", ("keys-not-exchanged",)),
@@ -377,7 +408,7 @@ def judged(setup: Setup) -> tuple[tuple[Finding, ...], bool, str]:
     with place(landscape, *setup.faults) as up:
         if setup.change is not None:
             up.chassis.change(setup.change)
-        order = replace(up.order(setup.partition, source, target), options=dict(setup.options))
+        order = replace(up.order(setup.partition, source, target, setup.mapping), options=dict(setup.options))
         survey = replace(up.survey(order), guest=setup.guest, expected_suspension_s=setup.expected_s)
         reply = up.control(source).validate(order)
     return examine(survey), reply.status == 0, reply.text
@@ -417,6 +448,6 @@ def test_every_row_names_a_source_and_every_kind_is_fine_somewhere_or_broken() -
     assert given == landscape_faults - {"sap-licence-missing", "cluster"}
     two_sided = {"whole LUN", "optical", "iSCSI", "pool unit", "NPIV", "virtual Ethernet", "SEA failover", "vNIC"}
     two_sided |= {"EtherChannel", "SR-IOV", "shared memory", "compatibility mode", "remote restart", "firmware"}
-    two_sided |= {"virtual TPM", "IBM i", "mover", "memory region", "RMC"}
+    two_sided |= {"virtual TPM", "IBM i", "mover", "memory region", "RMC", "redundant movers"}
     for kind in two_sided:
         assert {setup.firmware for setup in SETUPS if setup.kind == kind} == {"takes", "refuses"}, kind

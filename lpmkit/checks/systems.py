@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
+from shlex import quote
 
 from lpmkit.checks.judging import (
     Fact,
@@ -27,6 +28,7 @@ from lpmkit.checks.judging import (
     vios_of,
 )
 from lpmkit.checks.partition import required_memory, required_processors, system_name
+from lpmkit.errors import UsageError
 from lpmkit.inventory import (
     OperatingSystem,
     Partition,
@@ -36,6 +38,17 @@ from lpmkit.inventory import (
     VirtualScsiServer,
 )
 from lpmkit.mapping.attributes import FIRST_MOVED_SLOT
+from lpmkit.mapping.movers import (
+    MOVERS,
+    OPTION,
+    REQUIRED,
+    TWO_PAIRS,
+    WITHOUT,
+    Redundancy,
+    backup_of,
+    choose_movers,
+    named_movers,
+)
 from lpmkit.survey.model import Survey, SystemFacts
 
 #: The hypervisor keeps a page table of about 1/64 of a partition's memory beside it (hpt ratio 1:64, A `ZIU`).
@@ -335,6 +348,40 @@ def movers_connected(survey: Survey) -> RuleResult:
         )
     return RuleResult(
         Verdict.PASS, survey.target.name, {"movers": "the managers' own VIOS, which reach each other by SSH"}
+    )
+
+
+def redundant_movers(survey: Survey) -> RuleResult:
+    """Warn of an order that names one pair of movers where two are possible: the move is then without redundancy."""
+    pairs = need(survey.mover_pairs, survey, "mover pairs", survey.source.name)
+    options = survey.options or {}
+    try:
+        choice = choose_movers(pairs, survey.frames, survey.mapping, options)
+    except UsageError as wrong:
+        facts: dict[str, Fact] = {TWO_PAIRS: str(wrong)}
+        return RuleResult(Verdict.FAIL, survey.target.name, facts, wrong.next_step or "")
+    remedy = "lslparmigr -r msp lists the pairs of movers that reach each other; name one of them, or none."
+    if choice is None:
+        named = {name: value for name, value in (survey.mapping or {}).items() if name in MOVERS}
+        return RuleResult(Verdict.FAIL, survey.target.name, {"not listed": joined(named.values()), **named}, remedy)
+    facts = {"movers": joined(f"{pair.source} to {pair.target}" for pair in choice.pairs)}
+    facts["redundancy"] = choice.redundancy.value
+    if choice.redundancy is Redundancy.NOT_POSSIBLE:
+        needs_two = options.get(OPTION) == REQUIRED
+        remedy = "Order it without --option redundantmsps=1, or give each end a second mover that reaches the other."
+        return passed(not needs_two, survey.target.name, facts, remedy)
+    meant = options.get(OPTION) == WITHOUT
+    both = named_movers(choice.pairs[0], backup_of(choice.pairs[0], pairs) or choice.pairs[-1])
+    remedy = (
+        "Leave the movers out, then the manager uses two pairs; or name both: "
+        f"--map {quote(f'{TWO_PAIRS}={both[TWO_PAIRS]}')}. If one pair is meant: --option {OPTION}={WITHOUT}."
+    )
+    return passed(
+        meant or choice.redundancy is not Redundancy.SWITCHED_OFF,
+        survey.target.name,
+        facts,
+        remedy,
+        bad=Verdict.WARN,
     )
 
 

@@ -63,7 +63,7 @@ from lpmkit.control.managed_system import (
     read_profiles,
 )
 from lpmkit.control.managed_system import PARTITION as LISTED_PARTITION
-from lpmkit.control.move_options import option_arguments
+from lpmkit.control.move_options import move_options, option_arguments
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply, UsageError
 from lpmkit.inventory import (
     Frame,
@@ -400,7 +400,10 @@ class Hmc(ManagedSystem):
 
     def mover_pairs(self, order: Order) -> tuple[MoverPair, ...]:
         """Mover service partitions of both ends that reach each other, with their addresses (D)."""
-        return self._towards("msp", order, MOVERS, read_mover_pairs)
+        pairs = self._towards("msp", order, MOVERS, read_mover_pairs)
+        level = self._level()
+        redundant = level is not None and level >= move_options()["redundantmsps"].since
+        return tuple(replace(pair, redundant=redundant) for pair in pairs)
 
     def places(self, order: Order) -> Places:
         """Candidates on the target for the partition's adapters, which only the managers know (D)."""

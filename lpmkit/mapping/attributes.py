@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from lpmkit.inventory import (
-    MoverPair,
     Partition,
     PhysicalDisk,
     Place,
@@ -27,7 +26,6 @@ from lpmkit.mapping.compare import (
     DEFAULT_POOL,
     FC,
     SCSI,
-    chosen_movers,
     disk_on,
     fc_clients,
     nics,
@@ -36,6 +34,7 @@ from lpmkit.mapping.compare import (
     server_named,
     server_of,
 )
+from lpmkit.mapping.movers import UNSAFE, Redundancy, choose_movers, named_movers
 from lpmkit.survey.model import Survey, SystemFacts, same_disk
 
 #: An IVM keeps the slots below for itself (``3,reserved``, A `NOVA-IVM`); that a console begins here too is recalled
@@ -43,8 +42,6 @@ from lpmkit.survey.model import Survey, SystemFacts, same_disk
 FIRST_MOVED_SLOT = 11
 #: The attributes that name slots of VIOS.
 SLOT_MAPPINGS = ("virtual_scsi_mappings", "virtual_fc_mappings")
-#: What takes a name apart inside a record; such a VIOS is named by its id.
-UNSAFE = frozenset('/,"=')
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,24 +332,14 @@ class _Keeping:
         return str(self._moving.lpar_id)
 
     def movers(self) -> dict[str, str]:
-        """Only a running partition needs movers."""
-        pair = chosen_movers(self._survey) if self._moving.state == "Running" else None
-        return {} if pair is None else named_movers(pair)
-
-
-#: The attributes that name the movers of a move.
-MOVERS = frozenset({"source_msp_name", "source_msp_id", "dest_msp_name", "dest_msp_id"})
-
-
-def named_movers(pair: MoverPair) -> dict[str, str]:
-    """The attributes that name a pair of movers; by their ids where a name would be read as something else.
-
-    >>> named_movers(MoverPair("a,b", 1, "192.0.2.1", "p8b-vios1", 2, "192.0.2.2"))
-    {'source_msp_id': '1', 'dest_msp_id': '2'}
-    """
-    if any(UNSAFE & set(name) for name in (pair.source, pair.target)):
-        return {"source_msp_id": str(pair.source_id), "dest_msp_id": str(pair.target_id)}
-    return {"source_msp_name": pair.source, "dest_msp_name": pair.target}
+        """Only a running partition needs movers; where two pairs are possible none is named, so that both are used."""
+        choice = (
+            choose_movers(self._survey.mover_pairs or (), self._survey.frames)
+            if self._moving.state == "Running"
+            else None
+        )
+        alone = choice is not None and choice.redundancy is Redundancy.NOT_POSSIBLE
+        return named_movers(choice.pairs[0]) if choice is not None and alone else {}
 
 
 def _joined(slot: int, *parts: str) -> str:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lpmkit.inventory import (
-    MoverPair,
     PhysicalDisk,
     Vios,
     VirtualEthernetAdapter,
@@ -28,6 +27,7 @@ from lpmkit.inventory import (
     VnicAdapter,
     VnicBacking,
 )
+from lpmkit.mapping.movers import choose_movers
 from lpmkit.survey.identity import Change, IdentityRow
 from lpmkit.survey.model import Survey, SystemFacts, bridge_for, keeps_its_name, same_disk
 
@@ -532,13 +532,11 @@ def _id_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow, ..
 
 
 def _mover_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow, ...]:
-    """The movers of an active move: the pair that the record names, or that which would be chosen here."""
-    pair = chosen_movers(survey, record)
-    if pair is None or not survey.mover_pairs or (survey.moving is not None and survey.moving.state != "Running"):
+    """The movers of an active move: the pairs that the record names, or that would be chosen here."""
+    choice = choose_movers(survey.mover_pairs or (), survey.frames, record, survey.options)
+    if choice is None or (survey.moving is not None and survey.moving.state != "Running"):
         return ()
-    named = bool(record.get("source_msp_name") or record.get("dest_msp_name"))
-    others = len(survey.mover_pairs) - 1
-    return (
+    return tuple(
         MappingRow(
             MOVER,
             f"{pair.source} to {pair.target}",
@@ -547,24 +545,10 @@ def _mover_lines(survey: Survey, record: Mapping[str, str]) -> tuple[MappingRow,
             AdapterEnd(pair.source, device=pair.source_address),
             AdapterEnd(pair.target, device=pair.target_address),
             "addresses that can talk",
-            remark="" if named else f"the manager chooses among {others + 1} pairs" if others else "the only pair",
-        ),
+            remark=choice.redundancy.value,
+        )
+        for pair in choice.pairs
     )
-
-
-def chosen_movers(survey: Survey, record: Mapping[str, str] | None = None) -> MoverPair | None:
-    """The movers that a record names, else the pair with the lowest partition ids.
-
-    ``None`` where there is nothing to choose.
-    """
-    named = record or {}
-    pairs = [
-        pair
-        for pair in survey.mover_pairs or ()
-        if named.get("source_msp_name", pair.source) == pair.source
-        and named.get("dest_msp_name", pair.target) == pair.target
-    ]
-    return min(pairs or survey.mover_pairs or (), key=lambda pair: (pair.source_id, pair.target_id), default=None)
 
 
 # -- afterwards ------------------------------------------------------------------------------------

@@ -25,10 +25,20 @@ from lpmkit.checks import Verdict
 from lpmkit.config import Site
 from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, NotApproved, RemoteError, StoreUnavailable
-from lpmkit.inventory import MoverPair
+from lpmkit.inventory import Frame
 from lpmkit.json_values import JsonObject
 from lpmkit.log_file import append
-from lpmkit.mapping.attributes import MOVERS, named_movers
+from lpmkit.mapping.movers import (
+    MOVERS,
+    REDUNDANT_ALWAYS_SINCE,
+    MoverChoice,
+    Redundancy,
+    backup_of,
+    choose_movers,
+    named_movers,
+    pairs_named,
+    since_generation,
+)
 from lpmkit.migration.phases import Phase
 from lpmkit.person import Person
 from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
@@ -374,8 +384,10 @@ class Conductor:
         wish = UnderWay(name, order.source, order.target, states[order.source, name] == "Not Activated")
         if why := hold(wish, busy, inventory.frames, limits, {}) or collides(status, name, order.target):
             return why
-        pair = None if wish.inactive else self._movers(order, busy)
-        wish = replace(wish, movers=(pair.source, pair.target) if pair else wish.frames)
+        ends = [inventory.frames.get(frame) for frame in wish.frames]
+        choice = None if wish.inactive else self._movers(order, busy, ends)
+        movers = tuple(name for pair in choice.pairs for name in (pair.source, pair.target)) if choice else wish.frames
+        wish = replace(wish, movers=movers)
         for frame in wish.frames:
             if frame not in self._asked:
                 self._takes |= {
@@ -393,24 +405,29 @@ class Conductor:
 
         if why := self._room.reserve(wish, order.mapping, names_slots(move), judge):
             return why
-        if pair is not None and not MOVERS & order.mapping.keys():
-            order = replace(order, mapping={**order.mapping, **named_movers(pair)})
+        if choice is not None and not MOVERS & order.mapping.keys():
+            if choice.redundancy is Redundancy.NOT_POSSIBLE:
+                order = replace(order, mapping={**order.mapping, **named_movers(choice.pairs[0])})
+            elif since_generation(REDUNDANT_ALWAYS_SINCE, ends):
+                order = replace(order, mapping={**order.mapping, **named_movers(*choice.pairs)})
+            self.writer.event("conductor", "note", text=f"{name}: {choice.redundancy}")
         self.writer.event("conductor", "preparing", partition=name, source=order.source)
         own = self._own_order(move, order, wish, status, inventory, others)
         return own if isinstance(own, str) else self._prepare_and_move(move, own, wish, status)
 
-    def _movers(self, order: Order, busy: Sequence[UnderWay]) -> MoverPair | None:
-        """The movers that the order names, otherwise the least busy connected pair; ``None`` without a choice."""
-        pairs, mapping = self.book.mover_pairs(order), order.mapping
-        named = [
-            pair
-            for pair in pairs
-            if mapping.get("source_msp_name", pair.source) == pair.source
-            and mapping.get("dest_msp_name", pair.target) == pair.target
-            and mapping.get("source_msp_id", str(pair.source_id)) == str(pair.source_id)
-            and mapping.get("dest_msp_id", str(pair.target_id)) == str(pair.target_id)
-        ]
-        return least_busy(named or pairs, busy)
+    def _movers(self, order: Order, busy: Sequence[UnderWay], ends: Sequence[Frame | None]) -> MoverChoice | None:
+        """The movers that the order names, otherwise the least busy connected pair and, where the console can use two,
+        the least busy one beside it; ``None`` without a choice.
+        """
+        pairs = self.book.mover_pairs(order)
+        if MOVERS & order.mapping.keys():
+            return choose_movers(pairs, ends, order.mapping, order.options)
+        first = least_busy(pairs_named(pairs, order.mapping), busy)
+        if first is None:
+            return None
+        others = [pair for pair in pairs if backup_of(first, (pair,)) is not None]
+        second = least_busy(others, busy)
+        return choose_movers((first,) if second is None else (first, second), ends, order.mapping, order.options)
 
     def _own_order(
         self,

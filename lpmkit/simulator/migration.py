@@ -480,7 +480,16 @@ def _question(world: World, order: Order) -> Question:
     if found is None or order.target is None:
         raise KeyError(order.partition)
     ends = world.frame(order.source), world.frame(order.target)
-    return Question(world, found, *ends, order.wishes, order.disks_tested, order.ports_required, order.restart_required)
+    return Question(
+        world,
+        found,
+        *ends,
+        order.wishes,
+        order.disks_tested,
+        order.ports_required,
+        order.restart_required,
+        order.two_movers,
+    )
 
 
 def _noted(world: World, move: Move, template: recalled.LogTemplate) -> World:

@@ -70,6 +70,8 @@ class Wishes:
     pool_id: int | None = None
     source_msp: Wish | None = None
     dest_msp: Wish | None = None
+    #: The two pairs of ``redundant_msps``: source and target of each.
+    both_pairs: tuple[tuple[Wish, Wish], ...] = ()
     bad: str | None = None
 
 
@@ -86,6 +88,7 @@ KNOWN = [
     "dest_msp_id",
     "source_msp_ipaddr",
     "dest_msp_ipaddr",
+    "redundant_msps",
 ]
 
 
@@ -104,6 +107,7 @@ def wishes_of(record: str | None) -> Wishes:
             return Wishes(bad=name)
         said[name] = value.strip('"')
     try:
+        both = _both_pairs(_items(said.get("redundant_msps")))
         return Wishes(
             scsi=dict(_adapter(item) for item in _items(said.get("virtual_scsi_mappings"))),
             fc=dict(_adapter(item) for item in _items(said.get("virtual_fc_mappings"))),
@@ -111,8 +115,9 @@ def wishes_of(record: str | None) -> Wishes:
             dest_lpar_id=int(said["dest_lpar_id"]) if "dest_lpar_id" in said else None,
             pool=said.get("shared_proc_pool_name"),
             pool_id=int(said["shared_proc_pool_id"]) if "shared_proc_pool_id" in said else None,
-            source_msp=_mover(said, "source"),
-            dest_msp=_mover(said, "dest"),
+            source_msp=_mover(said, "source") or (both[0][0] if both else None),
+            dest_msp=_mover(said, "dest") or (both[0][1] if both else None),
+            both_pairs=both,
         )
     except (ValueError, IndexError):
         return Wishes(bad=record)
@@ -144,6 +149,13 @@ def _vnic_wishes(items: list[list[str]]) -> dict[int, tuple[VnicWish, ...]]:
         )
         found[int(slot)] = (*found.get(int(slot), ()), wish)
     return found
+
+
+def _both_pairs(items: list[list[str]]) -> tuple[tuple[Wish, Wish], ...]:
+    """``GROUP/source name/id/address/target name/id/address``, twice with the same group (`RedMSP`)."""
+    if items and (len(items) != 2 or any(len(item) != 7 for item in items) or items[0][0] != items[1][0]):
+        raise ValueError(items)
+    return tuple((Wish(item[1], _whole(item[2])), Wish(item[4], _whole(item[5]))) for item in items)
 
 
 def _mover(said: Mapping[str, str], end: str) -> Wish | None:

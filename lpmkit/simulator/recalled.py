@@ -273,6 +273,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The logical unit {backing} of the virtual target device {vtd} is not available to the virtual I/O servers "
         "of {system}.",
     ),
+    "redundant-msps": ("VIOSE01042073-0149", "Redundant mover service partitions are not available."),
     "firmware": (
         "VIOSE01042071-0147",
         "The firmware level {source} of the source does not support a migration to the level {target}.",

@@ -52,6 +52,8 @@ class Question:
     ports_required: bool = True
     #: ``--requirerr 2`` moves without remote restart where the target has none (`HMC8`).
     restart_required: bool = True
+    #: ``--redundantmsps 1`` fails where two pairs are not to be had (`RedMSP`).
+    two_movers: bool = False
 
     def placed(self) -> Placement:
         """Where every adapter would be."""
@@ -176,6 +178,12 @@ def _chosen_movers(question: Question) -> Iterator[str]:
     for frame, wish in ((question.source, question.wishes.source_msp), (question.target, question.wishes.dest_msp)):
         if wish is not None and movers(frame) and not any(wish.means(one) for one in movers(frame)):
             yield message("msp", system=frame.system_name)
+    for here, there in question.wishes.both_pairs:
+        for frame, wish in ((question.source, here), (question.target, there)):
+            if not any(wish.means(one) for one in movers(frame)):
+                yield message("msp", system=frame.system_name)
+    if question.two_movers and min(len(movers(question.source)), len(movers(question.target))) < 2:
+        yield message("redundant-msps")
 
 
 def mover_of(frame: Frame, wish: Wish | None) -> Vios:

@@ -140,6 +140,7 @@ def build_survey(order: Order, source: GatheredSystem, target: GatheredSystem, s
         gaps=(*source.gaps, *target.gaps, *survey_move.gaps),
         one_manager=not order.target_address,
         mapping=dict(order.mapping),
+        options=dict(order.options),
     )
 
 

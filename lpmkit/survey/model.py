@@ -155,6 +155,13 @@ class Survey:
     databases: tuple[DatabaseSnapshot, ...] = ()
     #: The attributes of the order (``migrlpar -i``); ``None`` in a survey that belongs to no order.
     mapping: Mapping[str, str] | None = None
+    #: The options of the order (`lpmkit.control.move_options`).
+    options: Mapping[str, str] | None = None
+
+    @property
+    def frames(self) -> tuple[Frame | None, Frame | None]:
+        """Source and target as their managers list them."""
+        return self.source.frame, self.target.frame
 
     @property
     def moving(self) -> Partition | None:

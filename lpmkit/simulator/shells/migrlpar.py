@@ -37,6 +37,7 @@ class Order:
     disks_tested: bool = False
     ports_required: bool = True
     restart_required: bool = True
+    two_movers: bool = False
 
 
 def understand(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Order | Reply:
@@ -73,6 +74,7 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
         disks_tested=options["--npivval"] == "portdisk",
         ports_required=options["--migsriov"] != "2",
         restart_required=options["--requirerr"] != "2",
+        two_movers=options["--redundantmsps"] == "1",
     )
 
 
