@@ -13,10 +13,12 @@ import argparse
 import json
 import platform
 import random
+import shutil
 import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -147,11 +149,18 @@ def run_of(folder: Path) -> list[Run]:
     return [Run(path.parent) for path in (folder / "runs").glob("*/run.json")]
 
 
-def judge(folder: Path) -> tuple[list[dict[str, Any]], list[Suspension], dict[str, Any]]:
-    """A row for each migration of a sitting, the suspensions that belong to none, and the sitting's own facts."""
+def judge(folder: Path, leave_out: Sequence[str] = ()) -> tuple[list[dict[str, Any]], list[Suspension], dict[str, Any]]:
+    """A row for each migration of a sitting, the suspensions that belong to none, and the sitting's own facts.
+
+    The probes in ``leave_out`` are judged as if they had not run.
+    """
     known = json.loads((folder / "truth.json").read_text())
     (run,) = run_of(folder)
-    (host,) = analyse(run).hosts
+    with tempfile.TemporaryDirectory() as copy:
+        if leave_out:
+            without = shutil.ignore_patterns(*(f"{probe}.*" for probe in leave_out))
+            run = Run(shutil.copytree(run.path, Path(copy) / "run", ignore=without))
+        (host,) = analyse(run).hosts
     common = {"sitting": folder.name, "load": known["load"], "hz": known["hz"]}
     common |= {key: known["machine"][key] for key in ("kernel", "memory_mib", "accelerator")}
     rows = [{**common, **_row(truth, host)} for truth in known["moves"]]
@@ -200,8 +209,10 @@ def _row(truth: dict[str, Any], host: HostAnalysis) -> dict[str, Any]:
         "best_ms": found.best_ns / MS,
         "begin_off_ms": [(found.begin.lo_ns - stop[0]) / MS, (found.begin.hi_ns - stop[1]) / MS],
         "end_off_ms": [(found.end.lo_ns - resume[0]) / MS, (found.end.hi_ns - resume[1]) / MS],
+        "end_after_ms": (found.end.hi_ns - resume[0]) / MS,
         "mechanisms": list(found.mechanisms),
         "by": found.likely_by,
+        "ended_by": found.ended_by,
     }
 
 
@@ -223,7 +234,7 @@ def table(rows: Sequence[dict[str, Any]], strays: int, watched: Sequence[dict[st
         "95 % interval holds",
     )
     head += ("error outside the truth's bracket, ms: median / p95 / worst", "off the event RESUME, ms")
-    head += ("width of the 95 % interval, ms",)
+    head += ("width of the 95 % interval, ms", "latest end after RESUME, ms")
     lines = ["# The suspension of a migrated Linux guest", "", _line(head), _line(["---"] * len(head))]
     groups = {"all": rows}
     for key in ("accelerator", "mode", "load", "clock", "kernel"):
@@ -237,6 +248,7 @@ def table(rows: Sequence[dict[str, Any]], strays: int, watched: Sequence[dict[st
         cells += [_spread([row["error_ms"] for row in seen])]
         cells += [_spread([abs(row["best_ms"] - row["truth_ms"][0]) for row in seen])]
         cells += [_spread([row["likely_ms"][1] - row["likely_ms"][0] for row in seen])]
+        cells += [_spread([row["end_after_ms"] for row in seen])]
         lines.append(_line(cells))
     lines += ["", *_brown_outs([row for row in rows if row["mode"] == "post-copy" and "brown_out_ms" in row])]
     minutes: dict[str, float] = {}
@@ -285,6 +297,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=0.0, help="watch for so long without a migration instead")
     parser.add_argument("--busy", action="store_true", help="with --minutes: every processor of the guest is busy")
     parser.add_argument("--no-icmp", action="store_true", help="the guest answers no echo requests")
+    parser.add_argument("--leave-out", action="append", default=[], help="judge without this probe; may be repeated")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--accelerator", choices=("kvm", "tcg"), help="instead of KVM where it runs the kernel")
     parser.add_argument("--cache", type=Path, default=Path("/tmp/lpmkit-linux-guest"), help="unpacked kernels")
@@ -301,7 +314,7 @@ def main() -> int:
         _play_all(wanted)
     rows, strays, watched = [], [], []
     for folder in sorted(path.parent for path in wanted.out.glob("*/truth.json")):
-        found, made_up, facts = judge(folder)
+        found, made_up, facts = judge(folder, wanted.leave_out)
         rows += found
         strays += [[one.outer.lo_ns, one.outer.hi_ns, *one.mechanisms] for one in made_up]
         watched.append(facts)
