@@ -47,6 +47,7 @@ class Made:
     wall_step: tuple[float, float] | None = None  #: (at, seconds): its time of day is set
     slew: tuple[float, float, float] | None = None  #: (from, to, millionths): the guest's clocks are slewed
     dropped: bool = False  #: packets to a suspended host are dropped, not queued
+    queue_s: float = 1e6  #: of packets that are queued, how long the queue has room for more; then they are dropped
     ticks: bool = True
     echo: bool = True
     connect: bool = True
@@ -288,7 +289,8 @@ def _icmp(world: _World, since: float, until: float) -> Iterator[Sample]:
         there = sent + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
         lost = world.rng.random() < made.icmp_lost or world.held(there, made.network_out) != there
         free = world.held(there, frozen)
-        lost = lost or (made.dropped and free != there)
+        stopped = next((world.ns(lo) for lo, hi in frozen if world.ns(lo) <= there < world.ns(hi)), there)
+        lost = lost or (made.dropped and free != there) or there - stopped > made.queue_s * S
         back = free + round(
             made.network_ms * MS * (0.5 + world.rng.exponential(0.5))
         )  # its kernel's stamp, not when we read it

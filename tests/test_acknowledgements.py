@@ -278,3 +278,13 @@ def test_a_starved_process_while_tcp_waits_is_not_called_suspended(tmp_path: Pat
     made = Made(mode="watch", suspend=None, acks=True, connect=False, network_out=(cut,), micro_stops=((30.98, 31.18),))
     (host,) = analyse(make(tmp_path, made)).hosts
     assert not host.suspensions
+
+
+def test_acknowledgements_leave_the_hosts_own_noise_as_it_is(tmp_path: Path) -> None:
+    """Many suspensions in a short record, as in a benchmark: what was sent meanwhile is acknowledged after each."""
+    often = tuple((4.0 + 2 * number, 4.6 + 2 * number) for number in range(16))
+    made = Made(mode="watch", duration_s=40.0, suspend=None, again=often, icmp=True, dropped=True, acks=True)
+    noises = [
+        analyse(make(tmp_path / str(acks), replace(made, acks=acks))).hosts[0].own_noise_ns for acks in (True, False)
+    ]
+    assert noises[0] == noises[1]

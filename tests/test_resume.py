@@ -125,6 +125,14 @@ def test_the_baseline_of_a_watch_is_what_was_quiet_wherever_it_lies(tmp_path: Pa
     assert any(one.began.hi_ns >= _at(44.9) for one in loud.hosts[0].sessions)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_queue_that_is_full_does_not_tell_when_the_host_stopped(tmp_path: Path, seed: int) -> None:
+    made = Made(mode="watch", seed=seed, icmp=True, suspend=(STOP, STOP + 2.5), queue_s=1.8)
+    still = _only(analyse(make(tmp_path, made)))
+    assert still.likely.widened(MS).contains(round(2.5 * S))
+    assert abs(still.best_ns - 2.5 * S) <= 8 * MS
+
+
 @pytest.mark.parametrize("limp_s", [0.0, 0.15, 0.9])
 def test_a_clock_that_stood_still_tells_the_length_whatever_limps(tmp_path: Path, limp_s: float) -> None:
     made = _resumed(limp_s, counted=0.0, wall_counted=0.0, icmp=False)

@@ -129,6 +129,9 @@ def agree(
     inside_ns = deep(core).lo_ns
     signs = signs_of(reference, heard, inside_ns)
     lost = lost_requests(Interval(signs.not_before, signs.not_after), heard)
+    if lost.begin is not None and lost.begin.lo_ns > reference.begin.hi_ns:
+        # A queue on the way held what came first, until it was full: that shows no stop.
+        lost = replace(lost, begin=None)
     limp_ns = limp(signs.not_after, heard)
     begin, end = _edges(reference, signs, lost, limp_ns)
     disagreement = [

@@ -93,9 +93,10 @@ def own_noise(traces: Sequence[Trace], stalls: Sequence[Interval]) -> int | None
     """The gap of all probes together that the host's own noise does not reach in an hour, but for one chance in a
     hundred: a longer one can be detected.
 
-    ``None`` for a record that is too short, or in which nothing spoke.
+    ``None`` for a record that is too short, or in which nothing spoke. Acknowledgements of what was sent during a
+    silence, and requests that are sent then only, would count its seconds several times.
     """
-    spoke = [trace for trace in traces if len(trace.alive_lo)]
+    spoke = [trace for trace in traces if len(trace.alive_lo) and trace.kind not in SIGNS_ONLY]
     if not spoke:
         return None
     span = Interval(min(one.span.lo_ns for one in spoke), max(one.span.hi_ns for one in spoke))
