@@ -262,14 +262,29 @@ def _schema() -> Any:
 
 
 def _numbers(column: Any) -> Int64Array:
-    column_without_nulls = column.fill_null(MISSING) if column.null_count else column
-    return np.asarray(column_without_nulls.to_numpy(), dtype=np.int64)
+    if not column.null_count:
+        return _array(column)
+    numbers = np.full(len(column), MISSING, dtype=np.int64)
+    numbers[_truths(column.is_valid())] = _array(column.drop_null())
+    return numbers
 
 
 def _is_answered(column: Any) -> BoolArray:
     import pyarrow.compute as pc  # noqa: PLC0415 - as above
 
-    return np.asarray(pc.equal(column, "answered").to_numpy(), dtype=np.bool_)
+    return _truths(pc.match_like(column, "answered"))
+
+
+def _truths(column: Any) -> BoolArray:
+    return _array(column.cast("uint8")).astype(np.bool_)
+
+
+def _array(column: Any) -> npt.NDArray[Any]:
+    """A column of numbers without nulls.
+
+    Arrow's own ``to_numpy`` loads pandas where that is installed, and so does whatever takes a Python value.
+    """
+    return np.concatenate([np.from_dlpack(chunk) for chunk in column.chunks or [column.combine_chunks()]])
 
 
 def _table(piece: Piece, names: Sequence[str]) -> Any:
