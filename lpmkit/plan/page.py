@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from lpmkit.board.model import Board
@@ -19,6 +18,7 @@ from lpmkit.plan.board import FollowedPlan, decisions
 from lpmkit.plan.outlook import Outlook
 from lpmkit.plan.schedule import Stage
 from lpmkit.plan.status import MoveStatus, PlanStatus
+from lpmkit.report.templates import page_template
 from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run, write_document, write_file
 from lpmkit.runs.history import bounds
@@ -100,10 +100,7 @@ def render(
     """The page as one HTML file: the board without its table of moves, which is here with more columns and a link to
     each move's report. ``ahead`` is the forecast of what is to come.
     """
-    environment = Environment(
-        loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template(
+    return page_template(
         "plan.html.j2"
     ).render(
         title=status.plan.title,

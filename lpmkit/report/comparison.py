@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, select_autoescape
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
@@ -18,6 +17,7 @@ from lpmkit.analysis import Analysis, Interval, seconds
 from lpmkit.json_values import JsonObject
 from lpmkit.plots.colours import FAINT, INK
 from lpmkit.plots.run import STYLE, data_uri
+from lpmkit.report.templates import page_template
 from lpmkit.runs.history import HEAD, History, Move
 from lpmkit.runs.samples import MISSING
 
@@ -148,18 +148,12 @@ def _felt_line(axes: Any, analysis: Analysis, zero: int, label: str, look: tuple
 
 def comparison_page(analyses: Sequence[Analysis]) -> str:
     """The table and the picture as one file of HTML."""
-    return (
-        _environment()
-        .get_template("comparison.html.j2")
-        .render(
-            title="Runs side by side",
-            head=["figure", *labels(analyses)],
-            rows=[list(row.values()) for row in figures(analyses)],
-            pictures=[
-                ("The suspensions of these runs, laid over each other at their begin", data_uri(overlay(analyses)))
-            ],
-            notes=[],
-        )
+    return page_template("comparison.html.j2").render(
+        title="Runs side by side",
+        head=["figure", *labels(analyses)],
+        rows=[list(row.values()) for row in figures(analyses)],
+        pictures=[("The suspensions of these runs, laid over each other at their begin", data_uri(overlay(analyses)))],
+        notes=[],
     )
 
 
@@ -203,26 +197,16 @@ def history_page(past: History, moves: Sequence[Move], title: str) -> str:
     """The history as one file of HTML: the trend, the outliers, every run."""
     drawn = trend(moves)
     notes = [f"{name} cannot be read: {why}" for name, why in sorted(past.unreadable.items())]
-    return (
-        _environment()
-        .get_template("comparison.html.j2")
-        .render(
-            title=title,
-            head=HEAD,
-            rows=past.rows(list(reversed(moves))),
-            pictures=[("Suspensions over time, with their bounds", data_uri(drawn))] if drawn else [],
-            notes=notes,
-        )
+    return page_template("comparison.html.j2").render(
+        title=title,
+        head=HEAD,
+        rows=past.rows(list(reversed(moves))),
+        pictures=[("Suspensions over time, with their bounds", data_uri(drawn))] if drawn else [],
+        notes=notes,
     )
 
 
 def table_page(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> str:
     """A table as one file of HTML, with notes above it."""
-    page = _environment().get_template("comparison.html.j2")
+    page = page_template("comparison.html.j2")
     return page.render(title=title, head=head, rows=rows, pictures=[], notes=notes)
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
-    )

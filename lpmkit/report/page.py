@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from lpmkit.analysis import (
@@ -56,6 +55,7 @@ from lpmkit.report.facts import (
 )
 from lpmkit.report.outputs import Outputs
 from lpmkit.report.spreadsheet import samples_csv
+from lpmkit.report.templates import page_template
 from lpmkit.report.timeline import moment_text, moments
 from lpmkit.runs.deliveries import undelivered
 from lpmkit.runs.folder import Run, as_document
@@ -114,10 +114,7 @@ def write_analysed(run: Run, analysis: Analysis, output: Path | None = None) -> 
 
 def render(run: Run, analysis: Analysis, drawn: Mapping[str, Path]) -> str:
     """The report as HTML; ``drawn`` are the files of its charts by name."""
-    environment = Environment(
-        loader=PackageLoader("lpmkit"), autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("report.html.j2").render(**_content(run, analysis, drawn))
+    return page_template("report.html.j2").render(**_content(run, analysis, drawn))
 
 
 def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> JsonObject:

@@ -53,12 +53,10 @@ def _spreadsheet_rows(file: SampleFile, piece: Piece, analysis: Analysis, spans:
     rows = zip(
         _days(moments[kept], analysis),
         *[_blank(getattr(table, name)[kept].tolist()) for name in NUMBERS],
-        *[said[name][kept] for name in TEXTS],
+        *[map(sheet_cell, said[name][kept]) for name in TEXTS],
         strict=True,
     )
-    csv.writer(text, lineterminator="\n").writerows(
-        [sheet_cell(file.probe), file.segment, *map(sheet_cell, row)] for row in rows
-    )
+    csv.writer(text, lineterminator="\n").writerows([sheet_cell(file.probe), file.segment, *row] for row in rows)
     return text.getvalue().encode()
 
 
