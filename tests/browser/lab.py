@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Error, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from lpmkit.timeline import Clock, wait_until
 
@@ -124,39 +124,17 @@ def shots(page: Page, name: str, at: Locator) -> None:
         shot(page, f"{name}-{width}")
 
 
-def find(page: Page, what: Locator, timeout_s: float = 200.0) -> Locator:
-    """Scroll through the notebook until ``what`` is in view: JupyterLab holds only the cells that are near
-    the window.
+def find(page: Page, what: Locator) -> Locator:
+    """Wait for ``what`` wherever in the notebook it appears, and bring it into view.
+
+    JupyterLab holds every cell in the page, painted or not; nothing has to be scrolled to learn what there is.
     """
     found = what.first
-
-    def is_there() -> bool:
-        if found.is_visible():
-            return True
-        try:
-            page.evaluate(_SCROLL_ON)
-        except Error as gone:
-            if "context was destroyed" not in str(gone):
-                raise
-            return False  # JupyterLab goes on to another address when it begins with a new workspace
-        page.wait_for_timeout(80)
-        return found.is_visible()
-
-    assert wait_until(is_there, clock=Clock(), timeout_s=timeout_s, every_s=0.02), f"{what} is nowhere in the notebook"
+    found.wait_for()
     # not `scroll_into_view_if_needed`: it waits for an element to be stable, and a live board's are made anew all the
     # time
     found.evaluate("element => element.scrollIntoView({block: 'nearest'})")
     return found
-
-
-#: On by half a window, and from the end to the begin.
-_SCROLL_ON = """() => {
-  for (const panel of document.querySelectorAll(".jp-WindowedPanel-outer")) {
-    const was = panel.scrollTop;
-    panel.scrollBy(0, panel.clientHeight / 2);
-    if (panel.scrollTop === was) panel.scrollTop = 0;
-  }
-}"""
 
 
 def tab_to(page: Page, what: str, most: int = 120) -> None:
