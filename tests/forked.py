@@ -29,10 +29,17 @@ PRELOADED = (
     "lpmkit.cli",
     *(f"lpmkit.commands.{name}" for name in MODULES),
     "lpmkit.commands.rich_terminal",
+    "lpmkit.board.text",
+    "lpmkit.doctor",
     "lpmkit.notebook",
+    "lpmkit.oracle.before",
     "lpmkit.plots.files",
+    "lpmkit.rehearsal",
     "lpmkit.report.page",
     "lpmkit.runbook",
+    "lpmkit.sap.soaprfc",
+    "lpmkit.sap.sources",
+    "lpmkit.sap.webservice",
     "lpmkit.ssh.client",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
@@ -41,6 +48,7 @@ PRELOADED = (
     "pyarrow.parquet",
     "rich.live",
     "rich.progress",
+    "stringprep",
 )
 #: Longer than any request: arguments and environment.
 LONGEST = 1 << 20
