@@ -145,12 +145,8 @@ def last_rows(file: SampleFile, last_bytes: int, at_most: int) -> list[list[str]
     """
     if file.is_packed:
         row_count = last_bytes // _ROW_BYTES
-        rows: list[JsonObject] = []
-        for group in reversed(list(_groups(file))):
-            rows = _table(group, COLUMNS).to_pylist() + rows
-            if len(rows) >= row_count:
-                break
-        rows = rows[-row_count:]
+        tables = [_table(group, COLUMNS) for group in _newest(file, row_count)]
+        rows = [row for table in tables for row in table.to_pylist()][-row_count:]
         return [["" if row[name] is None else str(row[name]) for name in COLUMNS] for row in _some(rows, at_most)]
     try:
         with open_plain(file.path, "rb") as raw:
@@ -201,9 +197,21 @@ class Tail:
         if self._read_to is not None:
             return np.zeros(0, dtype=np.int64)
         self._read_to = 0
-        place = COLUMNS.index("answered_ns")
-        rows = last_rows(file, TAIL_BYTES, TAIL_BYTES // _ROW_BYTES)
-        return np.asarray([int(row[place]) for row in rows if row[place]], dtype=np.int64)
+        row_count = TAIL_BYTES // _ROW_BYTES
+        parts = [_numbers(_table(group, ["answered_ns"])["answered_ns"]) for group in _newest(file, row_count)]
+        values = np.concatenate([np.zeros(0, dtype=np.int64), *parts])[-row_count:]
+        answered: Int64Array = values[values != MISSING]
+        return answered
+
+
+def _newest(file: SampleFile, row_count: int) -> list[Piece]:
+    """The last groups of a packed file, in their order, with at least ``row_count`` rows together."""
+    newest: list[Piece] = []
+    for group in reversed(list(_groups(file))):
+        newest.insert(0, group)
+        if sum(piece.rows for piece in newest) >= row_count:
+            break
+    return newest
 
 
 def _some(rows: list[Row], at_most: int) -> list[Row]:
