@@ -18,6 +18,9 @@ from lpmkit.cli import main
 # every test anew, and each of the thousand processes that tests start all of lpmkit.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# jsonschema uses this package where it is there, and it compiles grammars of addresses for two seconds when it is
+# imported, in every worker; no schema of lpmkit has such a format.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 #: What mostly waits, and is therefore begun first by every worker.
 LONG = ("tests/end_to_end/", "tests/browser/", "tests/accuracy/")
