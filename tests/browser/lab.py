@@ -124,13 +124,13 @@ def shots(page: Page, name: str, at: Locator) -> None:
         shot(page, f"{name}-{width}")
 
 
-def find(page: Page, what: Locator) -> Locator:
+def find(page: Page, what: Locator, timeout_s: float = PATIENCE_MS / 1000) -> Locator:
     """Wait for ``what`` wherever in the notebook it appears, and bring it into view.
 
     JupyterLab holds every cell in the page, painted or not; nothing has to be scrolled to learn what there is.
     """
     found = what.first
-    found.wait_for()
+    found.wait_for(timeout=timeout_s * 1000)
     # not `scroll_into_view_if_needed`: it waits for an element to be stable, and a live board's are made anew all the
     # time
     found.evaluate("element => element.scrollIntoView({block: 'nearest'})")
