@@ -373,6 +373,7 @@ class RunSettings(_Part):
     ``approvals`` is the number of other people that must approve an order before the move (see
     `lpmkit.runs.approvals`), ``approvers`` restricts them (empty: anybody else), ``approval_holds_hours`` limits its
     age. With ``allowed_signers``, a file for `ssh-keygen -Y verify`, an approval must be signed with an SSH key.
+    ``change: required`` refuses a move whose order has no change window with a begin and an end.
     """
 
     folder: Path = Path("runs")
@@ -385,6 +386,12 @@ class RunSettings(_Part):
     approvers: tuple[str, ...] = ()
     approval_holds_hours: float = Field(default=24.0, gt=0, le=24 * 31)
     allowed_signers: Path | None = None
+    change: Literal["optional", "required"] = "optional"
+
+    @property
+    def needs_window(self) -> bool:
+        """True where a move needs a change window."""
+        return self.change == "required"
 
 
 class ConnectionSettings(_Part):

@@ -157,6 +157,37 @@ class ChangeWindow(_Part):
             return f"after the end of the change window ({_shown(self.end)})"
         return ""
 
+    def why_not_now(self, begin_ns: int, *, is_required: bool) -> str:
+        """The reason why a move may not begin at an instant (nanoseconds since 1970); empty where it may.
+
+        ``is_required``: without a begin and an end it may not.
+
+        >>> ChangeWindow().why_not_now(0, is_required=True)
+        'without a change window that has a begin and an end, which the site requires'
+        >>> ChangeWindow().why_not_now(0, is_required=False)
+        ''
+        """
+        return self.why_without(is_required=is_required) or self.why_outside(begin_ns)
+
+    def why_without(self, *, is_required: bool) -> str:
+        """The reason why a window is missing that ``is_required``; empty where none is."""
+        is_whole = self.begin is not None and self.end is not None
+        missing = "without a change window that has a begin and an end, which the site requires"
+        return missing if is_required and not is_whole else ""
+
+    def opens_in_s(self, begin_ns: int) -> float:
+        """The seconds from an instant (nanoseconds since 1970) to the begin of the window; 0 where it has begun.
+
+        >>> ChangeWindow(begin=datetime.fromisoformat("1970-01-01T00:01+00:00")).opens_in_s(20_000_000_000)
+        40.0
+        """
+        return max(0.0, ((self.begin_ns or 0) - begin_ns) / 1e9)
+
+    @property
+    def begin_ns(self) -> int | None:
+        """The begin in nanoseconds since 1970."""
+        return None if self.begin is None else _ns(self.begin)
+
     @property
     def end_ns(self) -> int | None:
         """The end in nanoseconds since 1970."""

@@ -63,6 +63,8 @@ from lpmkit.timeline import Clock, Event, wait_until
 
 #: The next step for the same order uses a prepared folder again within this time.
 PREPARED_HOURS = 12.0
+#: Seconds between two looks at the time of day while a move waits for its window: a machine may have slept meanwhile.
+LOOK_AT_CLOCK_S = 5.0
 #: A move is over and can be tried again in a folder of its own, though its recorder may still be at work on the tail,
 #: and on SAP's logs for a quarter of an hour.
 OVER = frozenset({Phase.SETTLED, Phase.FAILED, Phase.STOPPED})
@@ -536,14 +538,38 @@ class Runbook:
 
     def _within_window(self, order: Order, run: Run) -> None:
         """Raise `NotAllowed` where the change window has not begun when the baseline is over, or has ended."""
-        window = self.limits_of(order).window
-        starts_ns = self.clock.wall_ns() + int(self.site.runs.lead_in_s * 1e9)
-        if why := window.why_outside(starts_ns):
+        window, runs = self.limits_of(order).window, self.site.runs
+        if why := window.why_not_now(self._would_begin_ns(), is_required=runs.needs_window):
+            wait = "Start within the window (`lpmkit move --wait` waits for it)" if window.begin else "Name a window"
             raise NotAllowed(
                 f"the move would begin {why}; nothing was moved",
                 where=run.name,
-                next_step="Start within the window, or give the order another one: --window BEGIN/END.",
+                next_step=f"{wait}, or give the order another one: --window BEGIN/END.",
             )
+
+    def _would_begin_ns(self) -> int:
+        """When a move that is started now asks the manager: after the baseline."""
+        return self.clock.wall_ns() + int(self.site.runs.lead_in_s * 1e9)
+
+    def opens_in_s(self, order: Order) -> float:
+        """The seconds until an order may be started, so that it begins within its change window; 0 where it may now."""
+        return self.limits_of(order).window.opens_in_s(self._would_begin_ns())
+
+    def wait_for_window(self, run: Run) -> None:
+        """Wait until a move may be started, then check and validate it anew; changes nothing on any machine.
+
+        Raises `NotAllowed` at once where waiting does not help: a window that is missing, or over.
+        """
+        order = self.own_order(run)
+        window, required = self.limits_of(order).window, self.site.runs.needs_window
+        if why := window.why_not_now(max(self._would_begin_ns(), window.begin_ns or 0), is_required=required):
+            raise NotAllowed(f"the move would begin {why}; nothing was moved", where=run.name)
+        if self.opens_in_s(order) == 0.0:
+            return
+        while (left_s := self.opens_in_s(order)) > 0.0:
+            self.clock.sleep(min(left_s, LOOK_AT_CLOCK_S))
+        self.check(run)
+        self.validate(run)
 
     def require_approvals(self, run: Run) -> tuple[Approval, ...]:
         """The approvals of a run's order that count for the acting person.

@@ -79,6 +79,9 @@ class Machines:
         self.clock.each = self.step
         self.site: Any = Site.model_validate({"runs": {"folder": self.folder}})
 
+    def opens_in_s(self, order: Order) -> float:
+        return self.limits_of(order).window.opens_in_s(self.clock.wall_ns())
+
     def limits_of(self, order: Order) -> MoveLimits:
         return MoveLimits.model_validate(order.limits)
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -324,7 +325,9 @@ class _NoControl:
         """Nothing to close."""
 
 
-def _recorded(run: Run, monkeypatch: pytest.MonkeyPatch, person: Person = ANNA) -> list[str]:
+def _recorded(
+    run: Run, monkeypatch: pytest.MonkeyPatch, person: Person = ANNA, rules: dict[str, Any] | None = None
+) -> list[str]:
     """Record without machines; the commands that would have been sent."""
     asked: list[str] = []
 
@@ -347,7 +350,7 @@ def _recorded(run: Run, monkeypatch: pytest.MonkeyPatch, person: Person = ANNA) 
     monkeypatch.setattr(process, "logs_of", lambda *given: Logs((), ()))
     monkeypatch.setattr(process.Recorder, "_predicted", lambda self, monitor: None)
     frames = {name: {"manager": "ivm", "host": f"{name}.invalid", "mover_address": "192.0.2.1"} for name in "ab"}
-    site = Site.model_validate({"runs": {"approvals": 1}, "frames": frames})
+    site = Site.model_validate({"runs": rules or {"approvals": 1}, "frames": frames})
     charge = {"site": site.as_data(), "probes": [], "person": person.as_data()}
     process.Recorder(Run(run.path), Secrets(), charge).record()
     return asked
@@ -466,3 +469,75 @@ def test_a_second_account_approves_through_the_sites_group_and_a_stranger_is_kep
     assert done.returncode != 0
     assert not (private.path / FOLDER).exists()
     assert stat.S_IMODE(private.path.stat().st_mode) == 0o700
+
+
+# --- a change window that the site requires --------------------------------------------------------------------------
+
+WINDOWS = {
+    "none": ({}, "without a change window"),
+    "no end": ({"begin": "2020-01-01T00:00+00:00"}, "without a change window"),
+    "over": ({"begin": "2020-01-01T00:00+00:00", "end": "2020-01-01T01:00+00:00"}, "after the end"),
+    "to come": ({"begin": "2999-01-01T00:00+00:00", "end": "2999-01-01T01:00+00:00"}, "before the start"),
+    "now": ({"begin": "2020-01-01T00:00+00:00", "end": "2999-01-01T00:00+00:00"}, ""),
+}
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_no_door_leads_to_a_move_outside_of_the_window_that_the_site_requires(
+    window: str, book: Runbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, why = WINDOWS[window]
+    order = replace(ORDER, limits={"window": given} if given else {})
+    run = _run(tmp_path / "runs", order)
+    rules = {"change": "required"}
+    book = Runbook(book.site.model_copy(update={"runs": RunSettings(**rules)}), person=ANNA)  # type: ignore[arg-type]
+    started: list[Any] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(process.WORKER.__class__, "start", lambda self, *given: started.append(given))
+        if why:
+            with pytest.raises(NotAllowed, match=why):
+                book.move(run, "p")
+        else:
+            book.move(run, "p")
+    assert len(started) == (not why)
+    # a recorder that was started all the same looks again
+    assert _recorded(run, monkeypatch, rules=rules) == ([] if why else ["migrate"])
+
+
+def test_a_site_that_requires_nothing_moves_without_a_window(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _recorded(run, monkeypatch, rules={"change": "optional"}) == ["migrate"]
+
+
+class _Sleepless(Clock):
+    """A clock on which a wait takes no time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept_s = 0.0
+
+    def wall_ns(self) -> int:
+        return super().wall_ns() + int(self.slept_s * 1e9)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept_s += seconds
+
+
+def test_a_move_that_waits_is_checked_and_validated_anew_when_its_window_begins(
+    book: Runbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = _Sleepless()
+    begin = datetime.fromtimestamp(clock.wall_ns() / 1e9 + 3600, tz=UTC)
+    window = {"begin": begin.isoformat(), "end": (begin + timedelta(hours=1)).isoformat()}
+    run = _run(tmp_path / "runs", replace(ORDER, limits={"window": window}))
+    book = Runbook(book.site.model_copy(update={"runs": RunSettings(change="required", lead_in_s=60)}), clock=clock)
+    asked: list[str] = []
+    monkeypatch.setattr(Runbook, "check", lambda self, run: asked.append("check"))
+    monkeypatch.setattr(Runbook, "validate", lambda self, run: asked.append("validate"))
+    book.wait_for_window(run)
+    assert asked == ["check", "validate"]
+    assert 3530 < clock.slept_s < 3541, "it begins with the window, after its baseline"
+    book.wait_for_window(run)
+    assert asked == ["check", "validate"], "there is nothing to wait for"
+    clock.slept_s += 3600
+    with pytest.raises(NotAllowed, match="after the end"):
+        book.wait_for_window(run)

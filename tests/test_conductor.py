@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -371,3 +372,12 @@ def test_a_partition_that_got_another_id_than_its_order_names_did_not_go_as_orde
     )
     assert stages_of(now) == {"a": "failed", "b": "waiting"}
     assert now.move("a").why.startswith("on the target, but not as ordered: partition id 9 instead of 7")
+
+
+def test_a_plan_waits_for_the_window_of_its_moves(machines: Machines) -> None:
+    begin = datetime.fromtimestamp(machines.clock.wall_ns() / 1e9 + 600, tz=UTC)
+    window = {"begin": begin.isoformat(), "end": (begin + timedelta(hours=9)).isoformat()}
+    folder, now = conduct(machines, planned({"partition": "a"}, window=window))
+    assert stages_of(now) == {"a": "arrived"}
+    moving = next(event.wall_ns for event in folder.events() if event.kind == "moving")
+    assert moving >= begin.timestamp() * 1e9

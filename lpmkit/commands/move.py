@@ -64,6 +64,12 @@ def recording_options(command: Command) -> Command:
 @click.command()
 @order_arguments
 @confirm_option
+@click.option(
+    "--wait",
+    "waits",
+    is_flag=True,
+    help="Wait here until the change window begins, then check and validate anew. Ctrl-C ends the waiting.",
+)
 @recording_options
 @json_option
 @click.pass_context
@@ -76,6 +82,7 @@ def move(
     tail_s: float | None,
     detach: bool,
     as_json: bool,
+    waits: bool = False,
 ) -> None:
     """Move the partition. Needs a recent validation that passed (`lpmkit validate`) and the partition's name as
     confirmation.
@@ -84,7 +91,12 @@ def move(
 
     book = Runbook(site_of(context)).with_times(lead_in_s=lead_in_s, tail_s=tail_s)
     book.require_secrets(wanted.names()[0])
-    run = book.prepare(wanted.order(book))
+    order = wanted.order(book)
+    run = book.prepare(order)
+    if waits:
+        if book.opens_in_s(order) > 0.0:
+            print_line(f"Waiting for the change window: {book.limits_of(order).window.sentence()}", err=True)
+        book.wait_for_window(run)
     if typed is None:
         typed = confirmed(book, run)
     book.move(run, typed)

@@ -232,6 +232,13 @@ def may_start(book: Runbook, plan: MovePlan, checked: CheckedPlan | None = None)
         book.site.frame(move.target)
         if move.source is not None:
             book.site.frame(move.source)
+        own = book.site.limits.with_order(plan.limits_of(move.partition).as_data())
+        if why := own.window.why_without(is_required=book.site.runs.needs_window):
+            raise NotAllowed(
+                f"{move.partition} would be moved {why}; nothing was moved",
+                where=plan.title,
+                next_step="Give the plan one: window: {begin: …, end: …}.",
+            )
     against = checked.against() if checked is not None else ()
     if against:
         raise NotReady(

@@ -380,6 +380,8 @@ class Conductor:
         name, limits, others = move.partition, self.plan.limits, self._room.others()
         busy = [*in_flight(status.moves), *(other.under_way for other in others)]
         order = order_for(self.book, self.plan, move, inventory)
+        if self.book.opens_in_s(order) > 0.0:
+            return f"waits for its change window ({self.book.limits_of(order).window.sentence()})"
         states = {(placed.frame, placed.partition.name): placed.partition.state for placed in inventory.placed}
         wish = UnderWay(name, order.source, order.target, states[order.source, name] == "Not Activated")
         if why := hold(wish, busy, inventory.frames, limits, {}) or collides(status, name, order.target):

@@ -353,7 +353,9 @@ class Recorder:
             return CALLED_OFF if monitor.called_off else "asked to end before the move"
         if not self._store_answers(shared):
             return CALLED_OFF if monitor.called_off else "asked to end before the move"
-        why = self._not_approved() or self.recording.limits.window.why_outside(self.clock.wall_ns())
+        window, required = self.recording.limits.window, self.recording.site.runs.needs_window
+        # the window first: an approval that counts is used up
+        why = window.why_not_now(self.clock.wall_ns(), is_required=required) or self._not_approved()
         return monitor.refuse(why) if why else monitor.ask_to_move()
 
     def _store_answers(self, shared: SharedIntent) -> bool:
