@@ -55,6 +55,8 @@ class Ways:
     #: What a command prints before, or instead of, its own output.
     notice: str = ""
     only_notice: bool = False
+    #: A channel opens, and the request to start a command gets no answer.
+    starts_nothing: bool = False
     #: Instead of an answer to a key or a password the connection ends, with no word, or nothing comes.
     hangs_up: bool = False
     keeps_silent: bool = False
@@ -186,6 +188,9 @@ class _Login(paramiko.ServerInterface):
         return OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        if self._ways.starts_nothing:
+            self._server.ended.wait(60)
+            return False
         threading.Thread(target=self._run, args=(channel, command), daemon=True).start()
         return True
 

@@ -32,6 +32,7 @@ from lpmkit.report.page import write_report
 from lpmkit.report.writeup import Document, Words, bundle_of, write_up
 from lpmkit.report.writeup import written as made_document
 from lpmkit.report.writeup.forms import check_inputs, foreign_parts, html, word
+from lpmkit.runs import files as runs_files
 from lpmkit.runs.files import make_folder, plain_files, sheet_cell
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.runs.remarks import add_remark
@@ -480,6 +481,27 @@ def test_samples_csv_holds_no_formula(tmp_path: Path) -> None:
     rows = list(csv.reader((run.path / "samples.csv").read_text().splitlines()))
     assert rows[1][-1] == "'=cmd|' /C calc'!A0"
     assert analyse(run) is not None
+
+
+@pytest.mark.parametrize("name", ["run.json", "summary.json", "survey.json", "validation.json"])
+def test_a_document_of_terabytes_that_costs_nothing_to_make_is_not_read(name: str, run: Run) -> None:
+    (run.path / name).touch()
+    os.truncate(run.path / name, 1 << 40)
+    result = CliRunner().invoke(main, ["history", "--runs", str(run.path.parent)])
+    assert result.exit_code == 0, result.output
+    with pytest.raises(RecordError, match="larger than 64 MB"):
+        Run(run.path).document(name.removesuffix(".json"))
+
+
+def test_a_line_without_end_is_cut_and_counted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs_files, "MAX_LINE_BYTES", 4096)
+    whole = run.events()
+    with (run.path / "events.jsonl").open("ab") as file:
+        file.write(b"x" * 10_000 + b"\n" + b"y" * 10_000)
+    again = Run(run.path)
+    assert again.events() == whole
+    assert again.unreadable["events.jsonl"] == 1
+    assert again.last_event(whole[0].kind) is not None
 
 
 @pytest.mark.parametrize("order", [{}, {"partition": "p"}, {"partition": 1}, {"mapping": ["x"]}])

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from lpmkit.errors import ConnectionLost
 from lpmkit.probes.orders import ProbeOrder, Sink
-from lpmkit.probes.ssh import MAX_ODD_LINES, Lines, TickProbe
+from lpmkit.probes.ssh import MAX_LINE_BYTES, MAX_ODD_LINES, Lines, TickProbe
 from lpmkit.ssh.client import SshSession
 from lpmkit.timeline import Sample
 
@@ -53,6 +54,30 @@ def test_an_odd_line_costs_one_tick_and_is_recorded(odd: str) -> None:
     assert [data["what"] for kind, data in sink.events if kind == "probe-trouble"] == [
         f"a line that is none of the probe's: {odd!r}"
     ]
+
+
+def test_a_line_without_end_ends_the_connection_and_not_the_memory() -> None:
+    class Channel:
+        eof_received = closed = False
+        received = 0
+
+        def fileno(self) -> int:
+            return 0
+
+        def recv_ready(self) -> bool:
+            return True
+
+        def recv(self, size: int) -> bytes:
+            self.received += size
+            return b"A" * size
+
+    channel = Channel()
+    lines = Lines(cast(Any, channel), cast(Any, None))
+    while channel.received + 65536 <= MAX_LINE_BYTES:
+        assert lines.wait(0) == []
+    with pytest.raises(ConnectionLost, match="a line without end"):
+        lines.wait(0)
+    assert channel.received < 2 * MAX_LINE_BYTES
 
 
 def test_a_flood_of_odd_lines_does_not_fill_the_record() -> None:

@@ -4,8 +4,10 @@ alone.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -13,12 +15,14 @@ from lpmkit.config import load_site
 from lpmkit.control.base import Order
 from lpmkit.errors import ConnectionLost, NoAnswer, RemoteError, Unreachable
 from lpmkit.simulator import Simulator
+from lpmkit.ssh import client
 from lpmkit.ssh.batching import BATCH, AnswerPending, BatchingSession, ReplyCache, batch_replies
-from lpmkit.ssh.client import SshSession, open_session, route
+from lpmkit.ssh.client import SshSession, _ends, open_session, route
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import NO_WAY_IN, Reply, command_line
 from lpmkit.survey.connect import other_manager, survey_both_ends
 from tests.in_process import place
+from tests.odd_ssh_server import OddServer, Ways
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,27 @@ def test_what_came_before_a_lost_connection_is_certain_and_nothing_else(frames: 
     assert batch_replies(text, "xx") == [("a,1\n", 0), ("b,2\n", 1)]
     assert batch_replies("a,1\nxx 0\nb,2\nxx ", "xx") == [("a,1\n", 0)]
     assert batch_replies("restricted\n", "xx") == []
+
+
+@pytest.mark.parametrize("status", ["²", "9" * 5000, "-1", "0 0", " 0"])
+def test_a_status_that_is_none_ends_what_is_certain(status: str) -> None:
+    assert batch_replies(f"a\nxx 0\nb\nxx {status}\nc\nxx 0\n", "xx") == [("a\n", 0)]
+
+
+def test_marks_without_end_are_read_in_time_that_grows_with_them() -> None:
+    began = time.process_time()
+    assert len(batch_replies("xx 0\n" * 200_000, "xx")) == 200_000
+    assert len(_ends(b"xx 0\n" * 200_000, b"xx", [(size, size) for size in range(0, 1_000_001, 100)])) == 200_000
+    assert time.process_time() - began < 20, "minutes, if each were sought from the beginning"
+
+
+def test_of_more_answers_than_commands_none_is_certain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with OddServer(tmp_path, Ways()) as odd:
+        session = SshSession(route("odd", odd.config()))
+        assert None not in session.run_all([["uname"], ["date"]])
+        monkeypatch.setattr(client, "batch_replies", lambda *_: [("AIX\n", 0)] * 3)
+        assert session.run_all([["uname"], ["date"]]) == [None, None]
+        session.close()
 
 
 def test_a_reply_that_is_cut_short_stays_cut_short_in_a_batch() -> None:

@@ -14,11 +14,13 @@ import pytest
 from lpmkit.errors import (
     AccountLocked,
     CommandRefused,
+    ConnectionLost,
     HostKeyChanged,
     HostKeyRevoked,
     HostKeyUnknown,
     KeyLocked,
     LoginRefused,
+    NoAnswer,
     NoKey,
     NotResolved,
     PasswordExpired,
@@ -26,6 +28,7 @@ from lpmkit.errors import (
     TimedOut,
     Unreachable,
 )
+from lpmkit.ssh import connection
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.ssh.connection import Prepare, SshConnection
 from lpmkit.ssh.greeting import Greeting, greeting
@@ -385,6 +388,19 @@ def test_a_host_that_opens_no_session_has_not_started_the_command(tmp_path: Path
         error = trouble_of(full.name, full.config(*more))
         assert "it opened no session" in str(error)
         assert "was not started" in str(error)
+
+
+def test_a_host_that_is_suspended_before_it_starts_the_command_is_given_up_in_time(
+    tmp_path: Path, more: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with OddServer(tmp_path, Ways()) as server:
+        session = SshSession(route("odd", server.config(*more)))
+        assert session.run(["uname"]).status == 0
+        server.ways.starts_nothing = True
+        monkeypatch.setattr(connection, "CHANNEL_TIMEOUT_S", 0.5)
+        with pytest.raises((ConnectionLost, NoAnswer)):
+            session.run(["uname"], timeout_s=0.5)
+        session.close()
 
 
 def test_a_locked_key_is_left_out_where_there_is_a_password(tmp_path: Path, more: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ and vouches for nothing. It holds the folder's lock while it works, and its firs
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -25,6 +26,8 @@ from lpmkit.timeline import Clock, wait_until
 START_TIMEOUT_S = 30.0
 #: Time limit of killing a worker without a first event, in seconds.
 _END_S = 10.0
+#: Bytes of its log that an error shows.
+_SHOWN_BYTES = 2000
 #: Kinds of events after which a move may have been requested.
 ASKING = ("intent", "moving")
 
@@ -56,7 +59,7 @@ class Worker:
             return child.pid
         is_gone = _ended(child)
         requested = [event for event in folder.events() if event.kind in ASKING]
-        log = self.log(folder.path).read_text(encoding="utf-8", errors="replace")[-2000:]
+        log = _end_of(self.log(folder.path))
         if is_gone and not requested:
             raise RecordError(
                 f"the {self.noun} did not start and has ended; "
@@ -99,6 +102,13 @@ class Worker:
     def log(self, folder: Path) -> Path:
         """The file with standard output and standard error."""
         return folder / f"{self.noun}.log"
+
+
+def _end_of(path: Path) -> str:
+    """The last words of a log file."""
+    with open_plain(path, "rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _SHOWN_BYTES))
+        return file.read(_SHOWN_BYTES).decode("utf-8", "replace")
 
 
 def _ended(child: subprocess.Popen[bytes]) -> bool:

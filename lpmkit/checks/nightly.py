@@ -23,7 +23,7 @@ from lpmkit.inventory import Partition
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.prediction.history import history, inputs_from
 from lpmkit.prediction.prior import ObservedMove, predict
-from lpmkit.runs.files import make_folder, sheet_cell
+from lpmkit.runs.files import make_folder, read_plain, sheet_cell
 from lpmkit.runs.folder import write_document, write_file
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.survey.fleet import Cost, Direction, FrameSurvey, SurveyProgress, UnreachableMachine, survey_fleet
@@ -200,8 +200,8 @@ def last(runs: Path, source: str, target: str) -> FleetCheck | None:
     """
     for path in sorted(_folder(runs, source, target).glob("*.json"), reverse=True):
         try:
-            night = FleetCheck.from_dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            night = FleetCheck.from_dict(json.loads(read_plain(path)))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise RecordError(
                 f"this is not what a night of checks left: {error}",
                 where=str(path),

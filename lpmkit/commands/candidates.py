@@ -16,6 +16,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lpmkit.errors import LpmError
+from lpmkit.runs.files import read_plain
 from lpmkit.site_file import find_site_file
 
 Candidates = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -70,8 +71,8 @@ def _folders(folder: Path) -> list[Path]:
 
 def _manifest(folder: Path) -> Mapping[str, Any]:
     try:
-        data = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        data = json.loads(read_plain(folder / "run.json"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, Mapping) else {}
 

@@ -91,6 +91,10 @@ class Arrivals(BufferedPipe):  # type: ignore[type-arg] # generic in the stubs o
         return self._marks[0][1]
 
 
+#: Maximum length of a line; the programs' own have some dozen characters, and a notice of the host has its own lines.
+MAX_LINE_BYTES = 256 * 1024
+
+
 class Lines:
     """The lines of a channel, each with its arrival: the kernel's stamp if available."""
 
@@ -113,6 +117,8 @@ class Lines:
             self._poller.poll(max(0.0, timeout_s) * 1000)
         if self.channel.recv_ready():
             *complete, self._rest = (self._rest + self.channel.recv(65536)).split(b"\n")
+            if len(self._rest) > MAX_LINE_BYTES:
+                raise ConnectionLost("the host sends a line without end", answered=repr(self._rest[:80]))
             return [self._placed(line) for line in complete]
         if self.channel.eof_received or self.channel.closed:
             errors = (

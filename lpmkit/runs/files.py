@@ -17,6 +17,13 @@ from typing import cast
 
 from lpmkit.errors import RecordError, UsageError
 
+#: Maximum size of any file of a run; a day of samples at a thousand a second has some six gigabytes.
+MAX_FILE_BYTES = 64 << 30
+#: Maximum size of a document: the survey of a thousand partitions has some megabytes.
+MAX_DOCUMENT_BYTES = 64 << 20
+#: Maximum length of a line. The longest that is written holds a reply of 32 MB, with six characters for some bytes.
+MAX_LINE_BYTES = 256 << 20
+
 
 def open_plain(path: Path, mode: str) -> BufferedRandom:
     """Open a file, never through a link; a new one gets its folder's permissions.
@@ -42,10 +49,32 @@ def _open(name: str, flags: int) -> int:
 
 
 def _plain(descriptor: int, name: str) -> int:
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
         os.close(descriptor)
         raise OSError(22, "it is no plain file", name)
+    if facts.st_size > MAX_FILE_BYTES:
+        os.close(descriptor)
+        raise OSError(22, f"it is larger than {MAX_FILE_BYTES >> 30} GB", name)
     return descriptor
+
+
+def read_plain(path: Path) -> bytes:
+    """The content of a document, never through a link and never of a pipe. Raises `OSError`, also for a file that is
+    larger than `MAX_DOCUMENT_BYTES`: a sparse one of terabytes costs nobody anything to make.
+    """
+    with open_plain(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size > MAX_DOCUMENT_BYTES:
+            raise OSError(22, f"it is larger than {MAX_DOCUMENT_BYTES >> 20} MB", str(path))
+        return file.read(MAX_DOCUMENT_BYTES)
+
+
+def plain_lines(file: BufferedRandom) -> Iterator[bytes]:
+    """The lines of an open file; one of more than `MAX_LINE_BYTES` is cut, and the last."""
+    while line := file.readline(MAX_LINE_BYTES):
+        yield line
+        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+            return
 
 
 def make_folder(path: Path, *, group: str | None = None) -> Path:

@@ -36,7 +36,17 @@ from lpmkit.errors import NotFound, RecordError
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.person import acting_person
 from lpmkit.runs.appender import Appender, sync_folder
-from lpmkit.runs.files import HeldFolder, cannot_write, make_folder, make_folders, open_plain, refuse_links
+from lpmkit.runs.files import (
+    MAX_LINE_BYTES,
+    HeldFolder,
+    cannot_write,
+    make_folder,
+    make_folders,
+    open_plain,
+    plain_lines,
+    read_plain,
+    refuse_links,
+)
 from lpmkit.runs.gate import event_of, is_event, is_reply, not_a_document, not_ours
 from lpmkit.runs.locks import FileLock, holder
 from lpmkit.runs.rows import COLUMNS, sample_line
@@ -100,8 +110,7 @@ class Run:
 
     def _manifest(self) -> JsonObject:
         try:
-            with open_plain(self.path / "run.json", "rb") as file:
-                manifest = json.loads(file.read())
+            manifest = json.loads(read_plain(self.path / "run.json"))
         except FileNotFoundError:
             raise RecordError("it holds no run.json, so it is no run folder", where=str(self.path)) from None
         except (OSError, ValueError, RecursionError) as error:
@@ -138,7 +147,7 @@ class Run:
         try:
             with open_plain(self.path / "events.jsonl", "rb") as file:
                 file.seek(start)
-                content = file.read()
+                content = file.read(MAX_LINE_BYTES)
         except FileNotFoundError:
             return [], start
         whole = content[: content.rfind(b"\n") + 1]  # the last line may not be whole yet
@@ -150,7 +159,7 @@ class Run:
         named = f'"kind":"{kind}"'.encode()
         try:
             with open_plain(self.path / "events.jsonl", "rb") as file:
-                lines = [line for line in file if named in line and line.endswith(b"\n")]
+                lines = [line for line in plain_lines(file) if named in line and line.endswith(b"\n")]
         except FileNotFoundError:
             return None
         rows = (_parsed(line) for line in reversed(lines))
@@ -169,8 +178,7 @@ class Run:
         if not path.exists():
             return None
         try:
-            with open_plain(path, "rb") as file:
-                value = json.loads(file.read())
+            value = json.loads(read_plain(path))
         except (OSError, ValueError, RecursionError) as error:
             raise RecordError(f"{path.name} cannot be read: {error}", where=str(self.path)) from error
         if trouble := not_a_document(name, value):
@@ -297,8 +305,8 @@ class Run:
         if not path.exists():
             return
         unreadable = 0
-        with open_plain(path, "rb") as lines:
-            for line in lines:
+        with open_plain(path, "rb") as file:
+            for line in plain_lines(file):
                 row = _parsed(line)
                 if is_whole(row):
                     yield row

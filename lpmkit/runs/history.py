@@ -26,6 +26,7 @@ from pathlib import Path
 
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonObject
+from lpmkit.runs.files import read_plain
 from lpmkit.runs.folder import Run, run_key
 from lpmkit.timeline import outwards
 
@@ -374,7 +375,7 @@ def read_move(folder: Path) -> Move:
     order = manifest.get("order") or {}
     summary: JsonObject = {}
     if (folder / "summary.json").exists():
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        summary = json.loads(read_plain(folder / "summary.json"))
     suspension = summary.get("suspension") or {}
     length = suspension.get("length") or {}
     phases = summary.get("phases") or []
@@ -459,7 +460,7 @@ def _left_machine(folder: Path) -> str:
 
 def _document(folder: Path, name: str) -> JsonObject:
     path = folder / f"{name}.json"
-    document: JsonObject = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    document: JsonObject = json.loads(read_plain(path)) if path.exists() else {}
     return document
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from lpmkit.errors import RecordError, UsageError
 from lpmkit.person import acting_person
-from lpmkit.runs.files import open_plain
+from lpmkit.runs.files import open_plain, read_plain
 from lpmkit.timeline import Clock
 
 NAME = "remarks.jsonl"
@@ -76,7 +76,7 @@ def add_remark(
     }
     path = folder / NAME
     try:
-        ends_with_newline = not path.exists() or path.read_bytes()[-1:] in (b"", b"\n")
+        ends_with_newline = not path.exists() or read_plain(path)[-1:] in (b"", b"\n")
         with open_plain(path, "ab") as file:
             file.write((b"" if ends_with_newline else b"\n") + json.dumps(row, ensure_ascii=False).encode() + b"\n")
             file.flush()
@@ -96,12 +96,16 @@ def remarks(folder: Path) -> tuple[list[Remark], int]:
     if not path.exists():
         return [], 0
     parsed, unreadable = [], 0
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    try:
+        lines = read_plain(path).splitlines()
+    except OSError as error:
+        raise RecordError(f"{NAME} cannot be read: {error.strerror or error}", where=str(folder)) from error
+    for line in lines:
         if not line.strip():
             continue
         try:
-            parsed.append(_remark(json.loads(line)))
-        except (ValueError, TypeError, KeyError):
+            parsed.append(_remark(json.loads(line.decode(errors="replace"))))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             unreadable += 1
     return parsed, unreadable
 

@@ -365,7 +365,7 @@ def _parts(file: SampleFile, unreadable: dict[str, int]) -> Iterator[Piece]:
     """A CSV in pieces of complete lines."""
     torn = rows = 0
     with open_plain(file.path, "rb") as raw:
-        start = len(raw.readline())  # the heading
+        start = len(raw.readline(PIECE_BYTES))  # the heading
         while content := raw.read(PIECE_BYTES):
             complete = content.rfind(b"\n") + 1
             if not complete:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from lpmkit.errors import NoAnswer, RemoteError
@@ -30,13 +31,13 @@ def batch_replies(output: str, token: str) -> list[tuple[str, int]]:
     [('2.2.3.4\n', 0)]
     """
     replies: list[tuple[str, int]] = []
-    unread = output
-    while f"{token} " in unread:
-        text, _, after_token = unread.partition(f"{token} ")
-        status, newline, unread = after_token.partition("\n")
-        if not newline or not status.isdigit():
+    end, begin = re.compile(rf"{re.escape(token)} ([0-9]{{1,10}})\n"), 0
+    while (at := output.find(f"{token} ", begin)) >= 0:
+        status = end.match(output, at)
+        if status is None:
             break
-        replies.append((text, int(status)))
+        replies.append((output[begin:at], int(status[1])))
+        begin = status.end()
     return replies
 
 

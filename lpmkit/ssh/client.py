@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from secrets import token_hex
@@ -142,6 +143,8 @@ class SshSession:
             self.close()
         text = without_notice(_text(output), self._word) if self._word else _text(output)
         completed, errors = batch_replies(text, token), self._own_error(error)
+        if len(completed) > len(commands):
+            completed = []  # nobody knows which answer belongs to which command
         moments = [began, *_ends(bytes(output), token.encode(), arrivals)]
         suspects = [index for index, (text, status) in enumerate(completed) if status != 0 or not text]
         replies: list[Reply | None] = []
@@ -328,10 +331,10 @@ def _ends(output: bytes, mark: bytes, came: Sequence[tuple[int, int]]) -> list[i
     >>> _ends(b"a x 0 b x 0", b"x", [(3, 100), (11, 200)])
     [100, 200]
     """
-    ends, position = [], output.find(mark)
+    ends, position, sizes = [], output.find(mark), [size for size, _ in came]
     while position >= 0:
         position += len(mark)
-        ends.append(next(time_ns for size, time_ns in came if size >= position))
+        ends.append(came[bisect_left(sizes, position)][1])
         position = output.find(mark, position)
     return ends
 

@@ -69,7 +69,24 @@ class ParamikoConnection:
         channel = self.transport.open_session(timeout=CHANNEL_TIMEOUT_S)
         if prepare is not None:
             prepare(channel)
-        channel.exec_command(line.encode())
+        is_late = threading.Event()
+
+        def give_up() -> None:
+            is_late.set()
+            channel.close()
+
+        # paramiko waits for the host's word without end, and a host that is suspended in this moment gives none
+        limit = threading.Timer(CHANNEL_TIMEOUT_S, give_up)
+        limit.daemon = True
+        limit.start()
+        try:
+            channel.exec_command(line.encode())
+        except paramiko.SSHException:
+            if is_late.is_set():
+                raise TimeoutError(f"it did not start the command within {CHANNEL_TIMEOUT_S:g} s") from None
+            raise
+        finally:
+            limit.cancel()
         return channel
 
     def reach(self, hostname: str, port: int) -> Wire:

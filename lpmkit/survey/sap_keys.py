@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.json_values import JsonMapping
+from lpmkit.runs.files import read_plain
 from lpmkit.sap.model import SapSnapshot
 
 #: The newest runs that are looked at.
@@ -45,10 +46,10 @@ def key_history(folder: Path, sid: str, unreadable: list[str]) -> Iterator[KeyRe
     for run in runs[:MAX_RUNS]:
         for name in _DOCUMENTS:
             try:
-                document = json.loads((run / name).read_text(encoding="utf-8"))
+                document = json.loads(read_plain(run / name))
             except FileNotFoundError:
                 continue  # a watch has none, and a run without an end no second one
-            except (OSError, ValueError):
+            except (OSError, ValueError, RecursionError):
                 unreadable.append(f"{run.name}/{name}")
                 continue
             yield from _of_document(document, sid, run.name)
