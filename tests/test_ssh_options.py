@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lpmkit.errors import UsageError
 from lpmkit.ssh.known_hosts import KnownHosts, Trust
 from lpmkit.ssh.negotiation import Negotiation
 from lpmkit.ssh.options import OPTIONS, Options, Support
@@ -141,3 +142,12 @@ def test_a_host_at_the_usual_port_has_one_name() -> None:
     assert Route("x", "192.0.2.1", 22, "u").key_names == ("192.0.2.1",)
     assert Route("x", "192.0.2.1", 23, "u").key_names == ("[192.0.2.1]:23", "192.0.2.1")
     assert Route("x", "192.0.2.1", 23, "u", host_key_alias="y").key_names == ("y",)
+
+
+@pytest.mark.parametrize(
+    "host", ["", "-oProxyCommand=reboot", "a\nproxycommand reboot", "a b", "a\rb", "a\x1b]0;b", "\u202eeman"]
+)
+def test_what_is_no_name_of_a_host_never_reaches_ssh(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lpmkit.ssh.route.subprocess.run", None)
+    with pytest.raises(UsageError, match="is no name of a host"):
+        route(host)

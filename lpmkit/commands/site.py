@@ -117,13 +117,14 @@ def named_managers(hmcs: Sequence[str], ivms: Sequence[str]) -> list[NamedManage
     option.
     """
     from lpmkit.site_setup.managers import NamedManager
+    from lpmkit.ssh.route import is_host_name
 
     if not hmcs and not ivms:
         raise UsageError("no manager is named", next_step="Such as: lpmkit site init --hmc hmc01")
     named = [NamedManager("hmc", host) for host in dict.fromkeys(hmcs)]
     named += [NamedManager("ivm", host, address) for host, _, address in (text.partition("=") for text in ivms)]
     for each in named:
-        if not each.host or each.host.startswith("-") or any(character.isspace() for character in each.host):
+        if not is_host_name(each.host):
             raise UsageError(f"{each.host!r} is no name of a host")
     return named
 

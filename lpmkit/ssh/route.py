@@ -88,6 +88,9 @@ def by_hand(target: Route) -> str:
 
 def route(host: str, ssh_config: Path | None = None, arguments: Sequence[str] = ()) -> Route:
     """Ask OpenSSH for the route to ``host``. Raises `UsageError` if it cannot provide one."""
+    if not is_host_name(host):
+        # not every release of OpenSSH refuses a line break, which would be a line of its answer, such as a ProxyCommand
+        raise UsageError(f"{host!r} is no name of a host", next_step="Correct the name in the site file.")
     program = ssh_program()
     if ssh_config is not None and not ssh_config.is_file():
         raise UsageError(
@@ -100,6 +103,15 @@ def route(host: str, ssh_config: Path | None = None, arguments: Sequence[str] = 
     if reply.returncode != 0:
         raise UsageError("OpenSSH rejects its configuration for this host", where=host, answered=reply.stderr)
     return replace(read_route(host, reply.stdout, ssh_config), arguments=tuple(arguments))
+
+
+def is_host_name(text: str) -> bool:
+    r"""True for what can be a host's name or alias: no option, no blank, nothing that steers a terminal.
+
+    >>> is_host_name("fe80::1%en0"), is_host_name("-oProxyCommand=x"), is_host_name("a\nproxycommand x")
+    (True, False, False)
+    """
+    return bool(text) and not text.startswith("-") and text.isprintable() and " " not in text
 
 
 def ssh_program() -> str:
