@@ -191,6 +191,7 @@ def test_with_the_token_the_page_is_served_and_its_kernel_is_for_this_page_alone
     answer = server.get(f"/?token={server.token}")
     assert answer.status == 200
     assert "SameSite=Strict" in answer.headers["Set-Cookie"]
+    assert answer.headers["Referrer-Policy"] == "same-origin", "the address has the token in it"
     assert wait_until(lambda: server.kernels >= 1, clock=Clock(), timeout_s=60)
     (folder,) = re.findall(r"connection files in (\S+?)\.?$", server.log.read_text(), re.MULTILINE)
     connection = next(Path(folder).glob("kernel-*.json"))

@@ -157,6 +157,8 @@ class Server(Voila):  # type: ignore[misc] # as above
             "local_hostnames": names,
             "allow_unauthenticated_access": False,
             "host_is_known": lambda host: _is_known(host, names),
+            # the address has the token in it: a link to elsewhere does not hand it on, whatever the browser's default
+            "headers": {**settings.get("headers", {}), "Referrer-Policy": "same-origin"},
         }
 
     def init_handlers(self) -> list[Any]:
