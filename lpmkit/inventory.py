@@ -53,7 +53,7 @@ class Frame:
         >>> Frame("s", "8286-42A", "1", proc_compat_modes=("default", "POWER6+", "POWER7", "POWER8")).generation
         8
         """
-        numbers = [re.match(r"POWER(\d+)", mode) for mode in self.proc_compat_modes]
+        numbers = [re.match(r"POWER(\d+)", mode, re.IGNORECASE) for mode in self.proc_compat_modes]
         return max((int(match[1]) for match in numbers if match), default=None)
 
 

@@ -23,7 +23,9 @@ from typing import Any
 
 import pytest
 
+from lpmkit.control.codes import codes_in
 from lpmkit.errors import LpmError
+from lpmkit.mapping.movers import TWO_PAIRS, choose_movers
 from lpmkit.oracle.sqlplus import read_rows
 from tests.test_recordings import FIXTURES
 from tests.test_sap_readers import reader_of
@@ -93,6 +95,8 @@ READERS: dict[str, Callable[[Any], object]] = {
     **with_arguments(),
     **readers(),
     "oracle.sqlplus.read_rows": lambda text: read_rows(text.splitlines()),
+    "control.codes.codes_in": codes_in,
+    "mapping.movers.choose_movers": lambda text: choose_movers((), (), {TWO_PAIRS: text}),
 }
 
 

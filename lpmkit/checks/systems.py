@@ -494,9 +494,11 @@ def numbers_of(level: str) -> tuple[int, ...]:
 
     >>> numbers_of("1.5.2.1-FP-11.1") >= numbers_of("1.5"), numbers_of("AIX 5.3 5300-07-03-0811"), numbers_of("AIX 7.2")
     (True, (5300, 7, 3, 811), (7, 2))
+    >>> numbers_of("2.2.0.10-FP-24 SP-01"), numbers_of("Unknown")
+    ((2, 2, 0, 10), ())
     """
-    words = level.rsplit(maxsplit=1)[-1] if level.split() else ""
-    plain = words.split("-FP")[0]
+    numbered = [word for word in level.split() if word[0].isdigit()]
+    plain = numbered[-1].split("-FP")[0] if numbered else ""
     return tuple(int(word) for word in re.split(r"[.-]", plain) if word.isdigit())
 
 

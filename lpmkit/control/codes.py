@@ -77,6 +77,8 @@ _FORMS = re.compile(
     r"|\b[Rr][Cc]\s*[=:]?\s*\d+\b"
     r"|\b[Rr]eturn(?:ed)? (?:code|value)(?: is| was)?\s*[=:]?\s*\d+\b",
 )
+#: Printed beside the code of the step that failed; no trouble by itself.
+SUCCESS = "RC 0"
 #: An identifier of the error log; in running text only a known one is taken for such.
 _IDENTIFIER = re.compile(r"\b[0-9A-F]{8}\b")
 
@@ -101,7 +103,7 @@ def codes_in(text: str) -> tuple[str, ...]:
         if known.label
         for match in re.finditer(rf"\b{known.label}\b", text)
     ]
-    return tuple(dict.fromkeys(code for _, code in sorted(matches)))
+    return tuple(dict.fromkeys(code for _, code in sorted(matches) if code != SUCCESS))
 
 
 def _plain(code: str) -> str:

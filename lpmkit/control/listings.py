@@ -314,13 +314,13 @@ def units(value: str | None) -> float | None:
 
 
 def flag(value: str | None) -> bool | None:
-    """``1``, ``0``, or None where the manager does not say.
+    """``1``, ``0``, or None where the manager does not say, in whatever word.
 
-    >>> flag("1"), flag("0"), flag("unavailable")
-    (True, False, None)
+    >>> flag("1"), flag("0"), flag("unavailable"), flag("unknown")
+    (True, False, None, None)
     """
     text = known(value)
-    if text is None:
+    if text is None or text.isalpha():
         return None
     if text not in ("0", "1"):
         raise UnexpectedReply("0 or 1 was expected", line=text)

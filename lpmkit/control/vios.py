@@ -216,6 +216,8 @@ def _shared_ethernet(block: list[str]) -> SharedEthernet:
 
 
 NPIV_FIELDS = 12
+#: Fields of ``lspath -fmt``.
+PATH_FIELDS = 4
 #: ``lsmap -npiv``, ``-vnic`` and ``lsnports`` end so where there is nothing of the kind (C `ANS-VIOS`, which calls 63
 #: "not a virtual FC adapter").
 NOTHING_OF_THE_KIND = (63, 69, 88)
@@ -235,7 +237,10 @@ def read_fc_map_fields(text: str) -> tuple[VirtualFcServer, ...]:
 
 
 def _fc_server(line: str) -> VirtualFcServer:
-    fields = [known(field.strip()) for field in split(line, ":")]
+    parts = split(line, ":")
+    if (more := len(parts) - NPIV_FIELDS) > 0:  # the name of a partition may hold the delimiter
+        parts[3 : 4 + more] = [":".join(parts[3 : 4 + more])]
+    fields = [known(field.strip()) for field in parts]
     if len(fields) != NPIV_FIELDS or fields[0] is None or fields[1] is None or fields[2] is None:
         raise UnexpectedReply(f"{NPIV_FIELDS} fields were expected", line=line)
     name, physloc, client_id, client, client_os, status, port, location, logged_in, flags, device, place = fields
@@ -385,6 +390,8 @@ def read_paths(text: str) -> tuple[DiskPath, ...]:
 
         Enabled:hdisk4:fscsi2:5005076803080067,2000000000000
 
+    The connection of an iSCSI disk ends in a name that has colons itself (iqn.1986-03.com.ibm:…).
+
     >>> read_paths("Enabled:hdisk4:fscsi2:5005076803080067,2000000000000\n")[0].parent
     'fscsi2'
     """
@@ -393,10 +400,10 @@ def read_paths(text: str) -> tuple[DiskPath, ...]:
 
 def _path(line: str) -> DiskPath:
     fields = split(line, ":")
-    if len(fields) != 4:
-        raise UnexpectedReply("four fields were expected", line=line)
-    status, disk, parent, connection = fields
-    return DiskPath(disk, status, parent, connection)
+    if len(fields) < PATH_FIELDS:
+        raise UnexpectedReply(f"{PATH_FIELDS} fields were expected", line=line)
+    status, disk, parent, *connection = fields
+    return DiskPath(disk, status, parent, ":".join(connection))
 
 
 def read_multipath(text: str) -> tuple[MultipathDisk, ...]:
