@@ -414,12 +414,42 @@ def test_partitions_are_found_by_every_column_and_targets_come_by_fitness(book: 
     chooser.search.value = "nothing of the kind"
     assert "0 of 200" in chooser.count.value
     chooser.search.value = ""
+    chooser.filters["GB"].value = "≤ 4"
+    assert "0 of 200" in chooser.count.value
+    chooser.filters["GB"].value = "≤ 16"
+    assert "200 of 200" in chooser.count.value
+    chooser.filters["GB"].value = "all"
     book.site.frames["frame-0"] = book.site.frames["bvio82"].model_copy(update={"partner": "frame-2"})
     chooser.partition.value = ("frame-0", "lpar000")
     targets = [label for label, _ in chooser.target.options]
     assert "★ partner" in targets[0]
     assert "fits" in targets[0]
     assert "too small by" in targets[-1]
+
+
+def test_the_last_move_of_a_partition_comes_from_the_run_folders(book: Runbook, tmp_path: Path) -> None:
+    there = estate()
+    book.landscape = lambda: there  # type: ignore[method-assign]
+    book.site.frames["frame-0"] = book.site.frames["bvio82"]
+    for number, outcome in ((4, "settled"), (8, "failed")):
+        facts = {"order": {"partition": f"lpar{number:03d}", "source": "frame-0", "target": "frame-2"}}
+        made = create(book.site.runs.folder, mode="move", title=f"lpar{number:03d}", facts=facts, clock=book.clock)
+        with RunWriter(made.path, book.clock) as writer:
+            writer.event("recorder", "phase", phase=outcome)
+    chooser = Chooser(book)
+    labels = {value[1]: label for label, value in chooser.partition.options}
+    assert labels["lpar004"].endswith("→ frame-2 ✓")
+    assert labels["lpar008"].endswith("→ frame-2 failed")
+    assert labels["lpar012"].endswith("never")
+    chooser.partition.value = ("frame-0", "lpar008")
+    chooser.filters["last move"].value = "last 30 days"
+    assert [value[1] for _, value in chooser.partition.options] == ["lpar004", "lpar008"]
+    assert chooser.partition.value == ("frame-0", "lpar008"), "a filter does not drop what was chosen"
+    chooser.filters["last move"].value = "all"
+    chooser.order_by.value = "last move, newest first"
+    assert {value[1] for _, value in chooser.partition.options[:2]} == {"lpar004", "lpar008"}
+    chooser.filters["last move"].value = "never"
+    assert "198 of 200" in chooser.count.value
 
 
 def estate() -> SiteInventory:
