@@ -23,7 +23,7 @@ from lpmkit.analysis import (
 )
 from lpmkit.board.events import event_text
 from lpmkit.board.follow import board_of
-from lpmkit.board.page import board_html
+from lpmkit.board.page import assembled, parts
 from lpmkit.checks.wording import count_rows, fact_value
 from lpmkit.control.codes import explain
 from lpmkit.json_values import JsonObject
@@ -43,21 +43,19 @@ from lpmkit.report.facts import (
     findings_of,
     identity_changes,
     known_before,
-    longest_session,
     not_looked_at,
     predicted_figures,
     sap_identity,
     session_row,
     silence_rows,
-    span_text,
     survey_gaps,
     witnesses_of,
 )
+from lpmkit.report.headings import with_headings
 from lpmkit.report.outputs import Outputs
 from lpmkit.report.spreadsheet import samples_csv
 from lpmkit.report.templates import page_template
 from lpmkit.report.timeline import moment_text, moments
-from lpmkit.runs.deliveries import undelivered
 from lpmkit.runs.folder import Run, as_document
 from lpmkit.sap.judge import SapOutcome
 from lpmkit.timeline import Event
@@ -114,23 +112,27 @@ def write_analysed(run: Run, analysis: Analysis, output: Path | None = None) -> 
 
 def render(run: Run, analysis: Analysis, drawn: Mapping[str, Path]) -> str:
     """The report as HTML; ``drawn`` are the files of its charts by name."""
-    return page_template("report.html.j2").render(**_content(run, analysis, drawn))
+    return with_headings(page_template("report.html.j2").render(**_content(run, analysis, drawn)))
 
 
 def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> JsonObject:
     events = run.events()
     survey, after = document_of(run, "survey"), document_of(run, "survey-after")
     drawn = _charts(files)
+    from lpmkit.report.first_page import first_page  # noqa: PLC0415 - the write-up makes this report beside itself
+
     board = board_of(run, summary=summary(analysis))
-    board = replace(board, folds=tuple(fold for fold in board.folds if fold.key not in _SECTIONS))
+    folds = parts(replace(board, folds=tuple(fold for fold in board.folds if fold.key not in _SECTIONS)))["folds"]
+    head = {name: html for name, html in parts(board).items() if name != "folds"}
     validation, findings = document_of(run, "validation"), findings_of(run)
     return {
         "run": run,
-        "board": Markup(board_html(board)),  # noqa: S704 - it escapes what it shows
+        "board": Markup(assembled(head)),  # noqa: S704 - it escapes what it shows
+        "folds": Markup(assembled({"folds": folds})),  # noqa: S704 - as above
+        "first": first_page(run, analysis),
         "counts": count_rows(findings),
         "analysis": analysis,
         "verdict": analysis.verdict,
-        "about": list(_about(run, analysis)),
         "charts": drawn,
         "databases": sections(analysis, drawn),
         "witnesses": list(witnesses_of(analysis)),
@@ -165,31 +167,6 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> JsonObj
 
 
 # --- the top --------------------------------------------------------------------------------------------------------
-
-
-def _about(run: Run, analysis: Analysis) -> Iterator[tuple[str, str]]:
-    facts, order = run.manifest, run.manifest.get("order")
-    if isinstance(order, dict):
-        yield "what", f"{order.get('partition', '?')} from {order.get('source', '?')} to {order.get('target', '?')}"
-        if order.get("target_machine"):
-            yield "target machine", str(order["target_machine"])
-    else:
-        yield "what", "watched " + ", ".join(host.host for host in analysis.hosts)
-    yield "samples", span_text(analysis, analysis.record)
-    yield "by", f"{facts.get('by', '?')} on {facts.get('observer', '?')}, lpmkit {facts.get('lpmkit', '?')}"
-    yield "run", f"{run.name} ({facts.get('mode', '?')})"
-    still, longest = analysis.suspension, longest_session(analysis)
-    if still:
-        interval = f"95 % coverage interval {seconds(still.likely)}"
-        yield "suspension", f"{seconds(still.length)}; estimate {still.best_ns / 1e9:.3f} s, {interval}"
-    if longest is not None:
-        yield "longest wait of an open session", f"{seconds(longest.bounds)} ({longest.probe})"
-    yield "other gaps", f"{analysis.other_silences} (network, single service, micro-stops)"
-    unseen = sum(hole.length_ns for hole in analysis.holes) / 1e9
-    stalled = sum(stall.length_ns for stall in analysis.stalls) / 1e9
-    yield "not observed", f"{unseen:.1f} s; observer stalls: {stalled:.2f} s"
-    for sink in undelivered(run):
-        yield "not delivered", sink.sentence(run.name)
 
 
 def _charts(files: Mapping[str, Path]) -> dict[str, Markup]:

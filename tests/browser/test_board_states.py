@@ -43,7 +43,7 @@ _PALE = """() => {
     return "#fff";
   };
   const pale = [];
-  for (const element of document.querySelectorAll(".lpm-board *")) {
+  for (const element of document.querySelectorAll("main *, .lpm-board *")) {
     const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
     if (!own || element.closest("svg") || !element.checkVisibility()) continue;
     const paper = behind(element);
