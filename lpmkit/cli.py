@@ -32,7 +32,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "setup": ("simulate", "demo", "lab", "app", "doctor"),
     "explain": ("explain",),
     "ledger": ("ledger",),
-    "store": ("store",),
+    "store": ("store", "worker"),
     "schema": ("schema",),
     "sinks": ("sinks",),
     "records": ("write-up", "remark", "compare", "history", "was-moved"),

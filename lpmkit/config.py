@@ -30,7 +30,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import available_timezones
 
@@ -72,7 +72,8 @@ class FrameSettings(HostSettings):
     Under an IVM ``host`` is the VIOS. Under an HMC ``host`` is the HMC, ``system`` the managed system (either of
     its names) and ``vios`` its VIOS by partition name; ``mover_address`` is the HMC's, needed only if the
     other frame is under another manager. ``partner`` is the default target of its partitions; ``check --all``
-    checks all of them against it.
+    checks all of them against it. ``place`` is the worker (`lpmkit worker`) that drives plans which move partitions
+    away from it.
     """
 
     manager: Literal["ivm", "hmc"] = "ivm"
@@ -81,6 +82,7 @@ class FrameSettings(HostSettings):
     mover_address: str = Field(default="", validate_default=True)
     mover_user: str = Field(default="", validate_default=True)
     partner: str = ""
+    place: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,63}$")
 
     @field_validator("system")
     @classmethod
@@ -481,6 +483,13 @@ class Site(_Part):
             if frame.partner and (frame.partner == name or frame.partner not in value):
                 raise ValueError(f"the partner of {name} is another frame of this file, not {frame.partner!r}")
         return value
+
+    @model_validator(mode="after")
+    def _places(self) -> Self:
+        placed = [name for name, frame in self.frames.items() if frame.place]
+        if placed and self.store is None:
+            raise ValueError(f"{', '.join(placed)} names a place, and that needs a shared store (`store:`)")
+        return self
 
     def frame(self, name: str) -> FrameSettings:
         """The settings of one frame; raises `NotFound` with the nearest name."""

@@ -14,7 +14,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "oracle": ("oracledb",),
     "sap": ("lxml", "requests", "urllib3", "zeep"),
     "keyring": ("keyring",),
-    "shared": ("psycopg", "sqlalchemy"),
+    "shared": ("dbos", "psycopg", "sqlalchemy"),
     "sinks": ("apprise", "fsspec"),
 }
 

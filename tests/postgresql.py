@@ -77,12 +77,16 @@ class Cluster:
     def kill(self) -> None:
         """Kill the server and everything of it, as when its machine loses power."""
         server, self._server = self._server, None
-        if server is not None:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait(30)
-            # Server processes have sessions of their own; each notices that the postmaster is gone.
-            data = self.folder / "data" / "postmaster.pid"
-            data.unlink(missing_ok=True)
+        if server is None:
+            return
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+        for pid in (server.pid, *map(int, children)):  # each of them has a session of its own
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue  # it ended meanwhile
+        server.wait(30)
+        (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
 
     def database(self, name: str) -> str:
         """A new database; its URL over loopback."""

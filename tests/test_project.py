@@ -36,9 +36,9 @@ def test_the_conda_environment_holds_the_same_set_as_pyproject_cx_oracle_include
         if not text.startswith("lpmkit[")
     }
     wanted |= {_requirement(text) for text in project["build-system"]["requires"]}
-    conda = {
-        _requirement(text) for text in YAML(typ="safe").load((TOP / "environment.yml").read_text())["dependencies"]
-    }
+    listed = YAML(typ="safe").load((TOP / "environment.yml").read_text())["dependencies"]
+    by_pip = [text for entry in listed if isinstance(entry, dict) for text in entry["pip"]]
+    conda = {_requirement(text) for text in [*(entry for entry in listed if isinstance(entry, str)), *by_pip]}
     conda -= {("python", ">=3.11"), ("pip", "")}
     assert conda == wanted
     assert ("cx-oracle", ">=8.3,<9") in conda

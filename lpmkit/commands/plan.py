@@ -302,6 +302,28 @@ def again(context: click.Context, name: str, partition: str, as_json: bool) -> N
     _tell(folder, f"{partition} is queued again; `lpmkit plan attach {folder.name}` shows it.", as_json)
 
 
+@plan.command("take-over")
+@click.argument("place")
+@click.option("--to", required=True, metavar="PLACE", help="The place that goes on with its plans.")
+@json_option
+@click.pass_context
+@reports_errors
+def take_over(context: click.Context, place: str, to: str, as_json: bool) -> None:
+    """Give the plans of a PLACE whose worker is dead to another place; refused while it is alive.
+
+    No move is asked for again: recorders that died with their host are followed by others, which look on.
+    """
+    from lpmkit.plan.driving import take_over as take
+
+    plans_taken, runs = take(_runbook(context), place, to)
+    if as_json:
+        print_json({"from": place, "to": to, "plans": plans_taken, "runs": runs})
+        return
+    terminal().print(f"{to} drives {', '.join(plans_taken) or 'no plan of it: it had none under way'}.", soft_wrap=True)
+    if runs:
+        terminal().print(f"Looked on from here: {', '.join(runs)}.", soft_wrap=True)
+
+
 @plan.command("report")
 @plan_name
 @json_option

@@ -13,6 +13,7 @@ from lpmkit.errors import LpmError, NotAllowed, NotFound, NotReady, RecordError,
 from lpmkit.inventory import Partition
 from lpmkit.limits import PREDICTED_FIGURES, QUANTITIES, LimitState, MoveLimits, judge
 from lpmkit.plan import MovePlan
+from lpmkit.plan.driving import driving_place, hand_to, place_of, require_place
 from lpmkit.plan.expecting import from_survey, memberships, surroundings
 from lpmkit.plan.orders import listed, order_for
 from lpmkit.plan.outlook import Outlook, WindowState, outlook
@@ -202,13 +203,16 @@ def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
             next_step="Type the plan's title exactly.",
         )
     may_start(book, plan)
-    ask_for_secrets(book, plan)
+    inventory = ask_for_secrets(book, plan)
     facts = {
         "by": book.person.login,
         "person": book.person.as_data(),
         "plan": plan.as_data(),
         "site": book.site.as_data(),
     }
+    place = driving_place(book.site, plan, inventory)
+    if place:
+        require_place(book, place)
     folder = create(
         book.site.runs.folder / FOLDER,
         mode="plan",
@@ -217,7 +221,10 @@ def start(book: Runbook, plan: MovePlan, typed_title: str) -> Run:
         clock=book.clock,
         group=book.site.runs.group,
     )
-    WORKER.start(folder, book.secrets, book.clock, book.charge())
+    if place:
+        hand_to(book, folder, place)
+    else:
+        WORKER.start(folder, book.secrets, book.clock, book.charge())
     return folder
 
 
@@ -265,15 +272,15 @@ def _require_no_other_plan(book: Runbook) -> None:
             )
 
 
-def ask_for_secrets(book: Runbook, plan: MovePlan) -> None:
+def ask_for_secrets(book: Runbook, plan: MovePlan) -> SiteInventory:
     """Ask now for every secret that the moves will need, because a notebook's buttons cannot; the conductor receives
-    them.
-
+    them. Returns what the managers listed.
     """
-    book.landscape()  # the managers' passwords
+    inventory = book.landscape()  # the managers' passwords
     shared_store(book.site, book.secrets)
     for move in plan.moves:
         book.know_secrets([probe.as_data() for probe in book.probes_of(move.partition)])
+    return inventory
 
 
 def attach(book: Runbook, folder: Run) -> bool:
@@ -286,7 +293,14 @@ def attach(book: Runbook, folder: Run) -> bool:
 
 
 def _start_conductor(book: Runbook, folder: Run) -> None:
-    """Start a conductor for a plan that has none, with the managers' and the store's passwords."""
+    """Start a conductor for a plan that has none, with the managers' and the store's passwords; from its place if it
+    has one.
+    """
+    place = place_of(book, folder)
+    if place:
+        require_place(book, place)
+        hand_to(book, folder, place)
+        return
     book.landscape()
     shared_store(book.site, book.secrets)
     WORKER.start(folder, book.secrets, book.clock, book.charge())

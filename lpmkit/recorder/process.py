@@ -310,7 +310,9 @@ class Recorder:
         """The intent where other hosts see it; the monitor writes it before the command, and tells its phases."""
         by = self.person.login
         shared = SharedIntent(self.recording.site, self._secrets, self.run_folder, order, by, adopt=adopt)
-        monitor.share_intent = lambda: shared.begin(bool(monitor.inactive), self._approvals)
+        monitor.share_intent = lambda: shared.begin(
+            bool(monitor.inactive), self._approvals, lambda: monitor.state.stop_asked or self._end_asked.is_set()
+        )
         monitor.on_phase = shared.tell
         if adopt:
             shared.tell(monitor.state.phase)

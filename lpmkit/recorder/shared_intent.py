@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two notes of a move that goes on, and until a note that failed is tried again.
 TELL_EVERY_S = 10.0
+#: Seconds for which the row is tried to be written, and between two tries.
+BEGIN_S, BEGIN_AGAIN_S = 30.0, 0.5
 #: Seconds for which a recorder that ends waits for the last note.
 LAST_NOTE_S = 20.0
 
@@ -55,22 +58,33 @@ class SharedIntent:
         #: The last error of the store; empty after a note that it took.
         self.trouble = ""
 
-    def begin(self, inactive: bool, approvals: Iterable[Approval] = ()) -> str | None:
+    def begin(
+        self, inactive: bool, approvals: Sequence[Approval] = (), gives_up: Callable[[], bool] = lambda: False
+    ) -> str | None:
         """Write the row; the reason why the command may not be sent, or ``None``. ``inactive``: the partition is not
         activated.
+
+        A store that breaks off is tried again for `BEGIN_S`, unless the move ``gives_up``.
         """
         if self._intent is None:
             return None
+        row = replace(self._intent, inactive=inactive)
+        until_s = time.monotonic() + BEGIN_S
+        why = self._begun(row, approvals, again=False)
+        while isinstance(why, StoreUnavailable) and time.monotonic() < until_s and not gives_up():
+            self._may_tell = True  # it may have been written before the connection broke
+            time.sleep(BEGIN_AGAIN_S)
+            why = self._begun(row, approvals, again=True)
+        self._may_tell = self._may_tell or why is None or isinstance(why, StoreUnavailable)
+        return None if why is None else str(why)
+
+    def _begun(self, row: Intent, approvals: Iterable[Approval], *, again: bool) -> LpmError | None:
         from lpmkit.store.moves import begin  # noqa: PLC0415 - an extra
 
         try:
-            begin(self._store(), replace(self._intent, inactive=inactive), {one.mark: one.by for one in approvals})
-        except StoreUnavailable as error:
-            self._may_tell = True  # it may have been written before the connection broke
-            return str(error)
+            begin(self._store(), row, {one.mark: one.by for one in approvals}, again=again)
         except LpmError as error:
-            return str(error)
-        self._may_tell = True
+            return error
         return None
 
     def reachable(self) -> str | None:

@@ -92,6 +92,26 @@ runs = sa.Table(
     sa.Column("told_at", _TIME),
 )
 
+#: Workers by their place. ``seen_at`` is renewed while one lives, and empty once it has ended by itself.
+places = sa.Table(
+    "places",
+    metadata,
+    sa.Column("place", sa.Text, primary_key=True),
+    sa.Column("token", sa.Text),
+    sa.Column("host", sa.Text),
+    sa.Column("pid", sa.Integer),
+    sa.Column("seen_at", _TIME),
+)
+
+#: From which place a plan is driven: the last word on it.
+driven_from = sa.Table(
+    "driven_from",
+    metadata,
+    sa.Column("plan", sa.Text, primary_key=True),
+    sa.Column("place", sa.Text),
+    sa.Column("since", _TIME),
+)
+
 #: The migrations, oldest first; a store of version N has had the first N. A migration that was released is never
 #: changed.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -114,6 +134,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             observed jsonb, remarks jsonb NOT NULL, approvals jsonb NOT NULL,
             told_at timestamptz NOT NULL DEFAULT now())""",
     ),
+    (
+        """CREATE TABLE lpmkit.places (
+            place text PRIMARY KEY, token text NOT NULL, host text NOT NULL, pid integer NOT NULL,
+            seen_at timestamptz)""",
+        """CREATE TABLE lpmkit.driven_from (
+            plan text PRIMARY KEY, place text NOT NULL, since timestamptz NOT NULL DEFAULT now())""",
+    ),
 )
 VERSION = len(MIGRATIONS)
 
@@ -134,6 +161,23 @@ class Store:
             poolclass=sa.NullPool,
             hide_parameters=True,
             connect_args={"connect_timeout": CONNECT_S, "options": _SERVER_LIMITS, "application_name": "lpmkit"},
+        )
+
+    def pooled(self) -> sa.Engine:
+        """Connections that are kept open, for an engine of its own; it is disposed of by whoever asked."""
+        return sa.create_engine(
+            self._engine.url,
+            pool_size=5,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={
+                "connect_timeout": CONNECT_S,
+                "application_name": "lpmkit worker",
+                "keepalives_idle": 5,
+                "keepalives_interval": 5,
+                "keepalives_count": 2,
+                "tcp_user_timeout": int(TRANSACTION_S * 1000),
+            },
         )
 
     @contextmanager

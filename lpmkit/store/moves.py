@@ -61,15 +61,18 @@ class Claim:
     holder: str = ""
 
 
-def begin(store: Store, intent: Intent, approvals: Mapping[str, str] | None = None) -> None:
+def begin(store: Store, intent: Intent, approvals: Mapping[str, str] | None = None, *, again: bool = False) -> None:
     """Write the row of a command that is about to be sent, and note its approvals (marks, and who gave them) as used.
 
     Raises `NotAllowed` where this command, or another one for the partition without a recorded end, is there already,
     or where an approval served before on any host; `StoreUnavailable` where it is not known to be written. Nothing may
-    be sent then.
+    be sent then. ``again``: an earlier try of this recorder may have written it.
     """
     row = {name: getattr(intent, name) for name in _GIVEN}
     with store.transaction() as connection:
+        mine = (intents.c.key == intent.key, intents.c.host == intent.host, intents.c.folder == intent.folder)
+        if again and _rows(connection, _OPEN, *mine):
+            return
         for mark, by in (approvals or {}).items():
             _use(connection, intent.run, mark, by)
         written = connection.execute(
