@@ -272,6 +272,9 @@ class PlanRequestAnswer(TypedDict):
     text: str
 
 
+PlanTakeOverAnswer = TypedDict("PlanTakeOverAnswer", {"from": str, "to": str, "plans": list[str], "runs": list[str]})
+
+
 class PlanMoveRow(TypedDict):
     """A move of a plan, as far as it came."""
 
@@ -515,12 +518,18 @@ StoreMove = TypedDict(
 StoreRoom = TypedDict("StoreRoom", {"partition": str, "from": str, "to": str, "held by": str})
 
 
+StorePlace = TypedDict(
+    "StorePlace", {"place": str, "host": str, "process": str, "state": Literal["alive", "dead"], "last seen": str}
+)
+
+
 class StoreShowAnswer(TypedDict):
-    """``store show``: the moves under way on every host, and the room that plans hold."""
+    """``store show``: the moves under way on every host, the room that plans hold, and the workers."""
 
     store: str
     moves: list[StoreMove]
     room: list[StoreRoom]
+    places: list[StorePlace]
 
 
 class SinkRow(TypedDict):
@@ -568,6 +577,7 @@ ANSWERS: dict[str, tuple[Any, ...]] = {
     "plan halt": (PlanRequestAnswer,),
     "plan go-on": (PlanRequestAnswer,),
     "plan again": (PlanRequestAnswer,),
+    "plan take-over": (PlanTakeOverAnswer,),
     "plan report": (PlanReportAnswer,),
     "watch": (ReportAnswer,),
     "analyse": (AnalyseAnswer,),
