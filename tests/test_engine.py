@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import pickle
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 from benchmarks.engine import Night, table
+from lpmkit.cli import main
 from lpmkit.config import Site, StoreSettings, load_site
 from lpmkit.errors import NotAllowed, NotFound, SiteFileError
 from lpmkit.inventory import Partition
@@ -189,6 +195,33 @@ def test_a_worker_that_cannot_look_after_a_plan_says_why_once_and_tries_again(tm
         '{"mode": "plan", "format": 1, "title": "x", "created": "x", "plan": 7}'
     )
     assert worker.look("odd") is False
+
+
+@needs_server
+def test_the_commands_make_the_store_serve_a_place_and_show_it(tmp_path: Path, server: Cluster) -> None:
+    server.database("commands")
+    site = tmp_path / "site.yaml"
+    site.write_text(f"store: {server.url('commands')}\nruns: {{folder: runs}}\n")
+
+    def answer(*words: str) -> Any:
+        done = CliRunner().invoke(main, ["--site", str(site), *words, "--json"])
+        return json.loads(done.stdout)
+
+    assert "`lpmkit store init`" in answer("store", "show")["next_step"]
+    assert answer("store", "init")["before"] == 0
+    assert answer("store", "init")["before"] == answer("store", "init")["version"]
+    worker = subprocess.Popen([sys.executable, "-m", "lpmkit.cli", "--site", str(site), "worker", "--place", "muc"])
+    try:
+        assert wait_until(
+            lambda: [one["state"] for one in answer("store", "show")["places"]] == ["alive"],
+            clock=Clock(), timeout_s=60, every_s=0.3,
+        )  # fmt: skip
+        assert "is alive" in answer("plan", "take-over", "muc", "--to", "muc")["error"]
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(60) == 0
+    assert [one["state"] for one in answer("store", "show")["places"]] == ["dead"], "it said goodbye"
+    assert "no place 'ber'" in answer("plan", "take-over", "ber", "--to", "muc")["error"]
 
 
 # --- hosts -----------------------------------------------------------------------------------------------------------
