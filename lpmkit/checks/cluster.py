@@ -16,7 +16,8 @@ def cluster_patience(survey: Survey) -> RuleResult:
 
     One that was read can fail; a vendor's default only warns.
     """
-    system = moving_of(survey).operating_system
+    moving_of(survey)
+    system = survey.operating_system
     if survey.guest is None and system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
         raise NotKnown(
             survey.partition,

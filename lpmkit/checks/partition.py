@@ -158,7 +158,7 @@ def rmc_partition(survey: Survey) -> RuleResult:
 
 def _only_aix(survey: Survey, why: str) -> None:
     """Raise `NotApplicable` for a partition that is known to run another system than AIX."""
-    system = survey.moving.operating_system if survey.moving else None
+    system = survey.operating_system
     if system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
         raise NotApplicable(survey.partition, f"the partition runs {system.value}: {why}")
 
@@ -555,7 +555,7 @@ def affinity_group(survey: Survey) -> RuleResult:
 
 def system_ready(survey: Survey) -> RuleResult:
     """Leave the DR scripts in the partition to the firmware's validation, which runs them."""
-    system = survey.moving.operating_system if survey.moving else None
+    system = survey.operating_system
     on_aix = "On AIX as root: drmgr -l lists the scripts that may refuse; then lpmkit validate"
     raise OnlyFirmware(
         survey.partition,

@@ -33,7 +33,8 @@ def sap_hardware_key(survey: Survey) -> RuleResult:
     The key of the target is derived from its serial, a rule that is only used where it gives the source's, which was
     read. A licence for the target's key that is installed settles it (`sap_licence`).
     """
-    system = moving_of(survey).operating_system
+    moving_of(survey)
+    system = survey.operating_system
     if system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
         raise NotApplicable(survey.partition, f"the partition runs {system.value}, where the key has another origin")
     guest = need(survey.guest, survey, "partition", survey.partition)

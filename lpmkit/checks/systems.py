@@ -539,8 +539,10 @@ def guest_level(survey: Survey) -> RuleResult:
     moving = moving_of(survey)
     listed = moving.os_version
     own = survey.guest.identity.level if survey.guest else None
-    if own is None and moving.operating_system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
-        raise NotApplicable(survey.partition, f"levels are known for AIX, and the partition runs {listed or 'IBM i'}")
+    if survey.operating_system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
+        raise NotApplicable(
+            survey.partition, f"levels are known for AIX, and the partition runs {own or listed or 'IBM i'}"
+        )
     version = f"AIX {own}" if own else listed
     level = numbers_of(version) if version else ()
     if version is None or not level or not version.startswith("AIX") or _is_placeholder(level):

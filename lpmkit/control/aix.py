@@ -103,6 +103,8 @@ class Identity:
     booted: datetime | None = None
     disks: tuple[tuple[str, str], ...] | None = None
     missing: tuple[str, ...] = ()
+    #: What ``uname -s`` prints, where it was asked: AIX or Linux.
+    system: str | None = None
 
 
 def decode(content: bytes) -> str:

@@ -15,9 +15,10 @@ from lpmkit.control.aix import AixShell
 from lpmkit.control.aix_memory import MemoryWatch
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.control.clusters import members
+from lpmkit.control.linux import LINUX, LinuxShell
 from lpmkit.control.listings import READER_FAULTS
 from lpmkit.control.vios import SharedEthernetStatistics, ViosShell
-from lpmkit.errors import LpmError
+from lpmkit.errors import LpmError, RemoteError
 from lpmkit.inventory import (
     DiskPath,
     MoverPair,
@@ -401,6 +402,8 @@ def _paths(
 
 def _inside(session: Session, partition: str) -> GuestFacts:
     asking, watch, aix = Gathering(), MemoryWatch(session), AixShell(session)
+    if _runs_linux(session):
+        return _inside_linux(session, partition, watch)
     identity = aix.identity()
     asking.gaps.extend(Gap("identity", partition, reason) for reason in identity.missing)
     guest = Guest(
@@ -412,3 +415,20 @@ def _inside(session: Session, partition: str) -> GuestFacts:
         clusters=asking.ask("clusters", partition, lambda: members(session)),
     )
     return GuestFacts(guest, watch, tuple(asking.gaps))
+
+
+def _runs_linux(session: Session) -> bool:
+    """Tell whether the partition says that it runs Linux; one that does not tell is asked as AIX."""
+    try:
+        return session.run(["uname", "-s"]).checked().output.strip() == LINUX
+    except RemoteError:
+        return False
+
+
+def _inside_linux(session: Session, partition: str, watch: MemoryWatch) -> GuestFacts:
+    """What Linux tells. Its adapters and RMC are judged as the manager lists them."""
+    asking = Gathering()
+    identity = LinuxShell(session).identity()
+    asking.gaps.extend(Gap("identity", partition, reason) for reason in identity.missing)
+    clusters = asking.ask("clusters", partition, lambda: members(session))
+    return GuestFacts(Guest(identity=identity, clusters=clusters), watch, tuple(asking.gaps))

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lpmkit.control.aix import Identity
+from lpmkit.control.linux import LINUX
 
 #: Boot times are worked out from ``date`` and ``uptime``, which print whole minutes: two readings of one boot may
 #: differ so much.
@@ -56,6 +57,12 @@ IDENTITY_ROWS: tuple[tuple[str, str, bool | None], ...] = (
     ("AIX level", "level", False),
     ("disks (PVID)", "disks", False),
 )
+#: Linux has no ids of its own that follow the frame but the system's; its disks have World Wide Names.
+LINUX_ROWS = tuple(
+    ({"AIX level": "Linux level", "disks (PVID)": "disks (WWN)"}.get(what, what), field, should_change)
+    for what, field, should_change in IDENTITY_ROWS
+    if field not in ("machine_id", "frame_id")
+)
 
 
 def changed(before: IdentitySnapshot, after: IdentitySnapshot, *, stayed: bool = False) -> tuple[IdentityRow, ...]:
@@ -68,7 +75,8 @@ def changed(before: IdentitySnapshot, after: IdentitySnapshot, *, stayed: bool =
         _row("frame", before.frame, after.frame, not stayed),
         _row("system", before.firmware_machine, after.firmware_machine, not stayed),
     ]
-    for what, field, should_change in IDENTITY_ROWS:
+    linux = before.identity.system == LINUX
+    for what, field, should_change in LINUX_ROWS if linux else IDENTITY_ROWS:
         expected = False if stayed else should_change
         rows.append(_row(what, getattr(before.identity, field), getattr(after.identity, field), expected))
     rows.append(_boot_row(before.identity.booted, after.identity.booted))

@@ -23,6 +23,7 @@ from lpmkit.inventory import (
     Frame,
     MemoryPool,
     MoverPair,
+    OperatingSystem,
     Partition,
     PhysicalDisk,
     PhysicalSlot,
@@ -167,6 +168,15 @@ class Survey:
     def moving(self) -> Partition | None:
         """The partition as the source's manager lists it."""
         return self.source.partition(self.partition)
+
+    @property
+    def operating_system(self) -> OperatingSystem | None:
+        """What the partition runs: as the manager lists it, else as the partition itself says; ``None`` if neither."""
+        listed = self.moving.operating_system if self.moving else None
+        if listed is not None or self.guest is None:
+            return listed
+        own = self.guest.identity.system
+        return next((system for system in OperatingSystem if system.value == own), None)
 
     def why_not(self, what: str, where: str) -> str:
         """The reason of a gap, or that the fact was not read."""

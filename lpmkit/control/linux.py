@@ -1,0 +1,138 @@
+r"""Commands and answers of Linux on Power: the identity that a move changes, read from ``/proc`` and the device tree.
+
+``lparcfg`` and the firmware's level are `LINUX-LPARCFG` and `INSIGHTS-IBM`: ``serial_number=IBM,0310071DA``,
+``system_type=IBM,8247-22L``, ``partition_id=4``; ``FW950.30 (VL950_092)`` with a NUL behind it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from lpmkit.control.aix import Identity
+from lpmkit.control.listings import lines, understood
+from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply
+from lpmkit.ssh.session import Session
+
+Value = TypeVar("Value")
+
+#: What ``uname -s`` prints there.
+LINUX = "Linux"
+#: The kernel's account of the partition, under its newer and its older name.
+LPARCFG = ("/proc/powerpc/lparcfg", "/proc/ppc64/lparcfg")
+PARTITION_NAME = "/proc/device-tree/ibm,partition-name"
+FIRMWARE = "/proc/device-tree/openprom/ibm,fw-vernum_encoded"
+_RELEASE = re.compile(r"[A-Z]{2}\d{3}_\d{3}")
+
+
+def read_lparcfg(text: str) -> Mapping[str, str]:
+    """The names and values of ``lparcfg``. Raises `UnexpectedReply` without a serial number.
+
+    >>> read_lparcfg("lparcfg 1.9\\nserial_number=IBM,0310071DA\\npartition_id=4\\n")["serial_number"]
+    'IBM,0310071DA'
+    """
+    pairs = dict(line.split("=", 1) for line in lines(text) if "=" in line)
+    if "serial_number" not in pairs:
+        raise UnexpectedReply("lparcfg without a serial number", line=text[:80])
+    return pairs
+
+
+def read_boot_time(text: str) -> datetime:
+    """The instant of the start, from ``/proc/stat``: seconds since 1970, which a step of the clock moves.
+
+    >>> read_boot_time("cpu 1 2\\nbtime 1772359205\\n").isoformat()
+    '2026-03-01T10:00:05+00:00'
+    """
+    for line in lines(text):
+        if line.startswith("btime ") and line[6:].strip().isdigit():
+            return datetime.fromtimestamp(int(line[6:]), tz=UTC)
+    raise UnexpectedReply("/proc/stat without a boot time", line=text[:80])
+
+
+def read_release(text: str) -> str:
+    r"""The distribution's own name, from ``/etc/os-release``.
+
+    >>> read_release('ID="rhel"\nPRETTY_NAME="Red Hat Enterprise Linux 9.4 (Plow)"\n')
+    'Red Hat Enterprise Linux 9.4 (Plow)'
+    """
+    for line in lines(text):
+        if line.startswith("PRETTY_NAME="):
+            return line.partition("=")[2].strip().strip("\"'")
+    raise UnexpectedReply("/etc/os-release without PRETTY_NAME", line=text[:80])
+
+
+def read_firmware(text: str) -> str:
+    r"""The level of the system firmware in the form that the managers use, else as it is printed.
+
+    >>> read_firmware("FW950.30 (VL950_092)\x00")
+    'VL950_092'
+    """
+    plain = text.replace("\0", "").strip()
+    found = _RELEASE.search(plain)
+    return found[0] if found else plain
+
+
+def read_disks(text: str) -> tuple[tuple[str, str], ...]:
+    r"""Disks and their World Wide Names, ``none`` where there is none, from ``lsblk -dn -o NAME,WWN``.
+
+    >>> read_disks("sda 0x600507680c80\nsr0\n")
+    (('sda', '0x600507680c80'), ('sr0', 'none'))
+    """
+    rows = [line.split() for line in lines(text) if line.strip()]
+    return tuple((row[0], row[1] if len(row) > 1 else "none") for row in rows)
+
+
+class LinuxShell:
+    """The command line of a partition with Linux. It only reads."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def identity(self) -> Identity:
+        """Everything that a move changes or must not. What cannot be read is ``None`` and named in ``missing``.
+
+        The ids that AIX derives from the frame (``uname -m``, ``uname -f``) do not exist.
+        """
+        missing: list[str] = []
+
+        def try_to(question: Callable[[], Value]) -> Value | None:
+            try:
+                return question()
+            except RemoteError as trouble:
+                missing.append(str(trouble))
+                return None
+
+        machine = try_to(self._lparcfg) or {}
+        system_id = machine.get("serial_number")
+        number = machine.get("partition_id", "")
+        return Identity(
+            hostname=try_to(lambda: self._ask(["uname", "-n"], str.strip)),
+            lpar_name=try_to(lambda: self._ask(["cat", PARTITION_NAME], _text)),
+            lpar_id=int(number) if number.isdigit() else None,
+            model=machine.get("system_type"),
+            # The plant's two digits stand before the serial number, as in AIX's systemid (`GIB-PARTID`).
+            serial=system_id.rpartition(",")[2][-7:] if system_id else None,
+            firmware=try_to(lambda: self._ask(["cat", FIRMWARE], read_firmware)),
+            system_id=system_id,
+            level=try_to(lambda: self._ask(["cat", "/etc/os-release"], read_release)),
+            booted=try_to(lambda: self._ask(["cat", "/proc/stat"], read_boot_time)),
+            disks=try_to(lambda: self._ask(["lsblk", "-dn", "-o", "NAME,WWN"], read_disks)),
+            missing=tuple(missing),
+            system=LINUX,
+        )
+
+    def _lparcfg(self) -> Mapping[str, str]:
+        newer, older = LPARCFG
+        try:
+            return self._ask(["cat", newer], read_lparcfg)
+        except (CommandRefused, UnexpectedReply):
+            return self._ask(["cat", older], read_lparcfg)
+
+    def _ask(self, arguments: Sequence[str], reader: Callable[[str], Value]) -> Value:
+        return understood(self._session.run(arguments), reader)
+
+
+def _text(text: str) -> str:
+    return text.replace("\0", "").strip()
