@@ -52,10 +52,10 @@ CLUSTERS = {
     "lp01002": ("cluster:rac:30", Verdict.PASS),
     "lp02001": ("cluster:powerha", Verdict.PASS),
     "lp02002": ("cluster:powerha71:1", Verdict.FAIL),
-    "lp03001": ("cluster:gpfs:600", Verdict.PASS),
+    "lp03001": ("cluster:pacemaker:30", Verdict.PASS),
     "lp03002": ("cluster:rac:1", Verdict.FAIL),
     "lp04001": ("cluster:gpfs:1", Verdict.FAIL),
-    "lp04002": ("cluster:powerha:1", Verdict.FAIL),
+    "lp04002": ("cluster:vcs:1", Verdict.FAIL),
 }
 
 

@@ -195,7 +195,7 @@ ALIASES: Mapping[str, str] = {
 }
 
 #: What a partition may be a node of (`recalled.CLUSTERS`).
-CLUSTERS = ("powerha", "powerha71", "rac", "gpfs")
+CLUSTERS = ("powerha", "powerha71", "rac", "gpfs", "vcs", "pacemaker")
 #: What may happen to a database, see `oracle.instance.Instance.do`; with a colon in it, it is given as ``message=``.
 ORACLE_DEEDS = re.compile(
     r"ora600|tns-timeout|interleaved|restart|banner|rotate|truncate|kill|checkpoints|old-form|listener-(?:hangs|refuses|resets|answers)"

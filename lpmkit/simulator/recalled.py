@@ -47,6 +47,8 @@ class Cluster:
     arguments: tuple[str, ...]
     answer: str
     as_shipped: str
+    #: How many of the timer's units make a second.
+    per_second: int = 1
 
 
 _CLMGR = """CLUSTER_NAME="prod"
@@ -88,6 +90,23 @@ CLUSTERS: Mapping[str, Cluster] = {
         ("failureDetectionTime",),
         "failureDetectionTime {}\n",
         "35",
+    ),
+    # Veritas runs on AIX, Pacemaker on Linux; the names and units are documented (`VCS-LLT`, `COROSYNC`).
+    "vcs": Cluster(
+        ("/opt/VRTSvcs/bin/had", "/opt/VRTSvcs/bin/hashadow"),
+        "/sbin/lltconfig",
+        ("-T", "query"),
+        "Current LLT timer values (.01 sec units):\n    heartbeat   = 50\n    peertrouble = 200\n    peerinact   = {}\n",
+        "1600",
+        100,
+    ),
+    "pacemaker": Cluster(
+        ("/usr/sbin/corosync -f", "/usr/sbin/pacemakerd"),
+        "corosync-cmapctl",
+        ("runtime.config.totem.token",),
+        "runtime.config.totem.token (u32) = {}\n",
+        "3000",
+        1000,
     ),
 }  # fmt: skip
 

@@ -18,7 +18,8 @@ def run(guest: Guest, words: Sequence[str]) -> Reply | None:
         if words[0] == software.program:
             if tuple(words[1:]) != software.arguments:
                 return Reply(err=f"{words[0]}: {' '.join(words[1:])}: not to be had here\n", status=1)
-            return Reply(software.answer.format(f"{waits_s:g}" if waits_s else software.as_shipped))
+            timer = f"{waits_s * software.per_second:g}" if waits_s else software.as_shipped
+            return Reply(software.answer.format(timer))
     return None
 
 
