@@ -107,6 +107,9 @@ class _World:
         self.rng = np.random.default_rng(self.made.seed)
         self._offset = self.made.offset_s * S
         self._stopped = tuple(round(one * S) for one in self.made.suspend) if self.made.suspend else None
+        self._runs_on = not (self.made.step or self.made.slew)
+        self._late = np.log(self.made.jitter_ms * MS)
+        self.frozen: Spans = ((self.made.suspend,) if self.made.suspend else ()) + self.made.again
 
     def ns(self, seconds: float) -> int:
         return START + round(seconds * S)
@@ -120,10 +123,12 @@ class _World:
     def guest(self, t_ns: int, counted: float | None = None) -> int:
         """The guest's monotonic clock at our instant ``t_ns``."""
         made, since = self.made, t_ns - START
+        share = 1 - (made.counted if counted is None else counted)
+        if self._runs_on and (self._stopped is None or not share):
+            return START + round(self._offset + since * (1 + made.drift))
         missed = 0.0
         if self._stopped is not None:
             lo, hi = self._stopped
-            share = 1 - (made.counted if counted is None else counted)
             missed = share * min(max(0, since - lo), hi - lo)
         stepped = made.step[1] * S if made.step and since >= made.step[0] * S and counted is None else 0
         slewed = 0.0
@@ -159,18 +164,15 @@ class _World:
 
     def held(self, t_ns: int, *spans: Spans) -> int:
         """The end of the span that holds ``t_ns``, or ``t_ns``."""
-        for span in (one for group in spans for one in group):
-            if self.ns(span[0]) <= t_ns < self.ns(span[1]):
-                return self.ns(span[1])
+        for group in spans:
+            for since, until in group:
+                if self.ns(since) <= t_ns < self.ns(until):
+                    return self.ns(until)
         return t_ns
-
-    @property
-    def frozen(self) -> Spans:
-        return ((self.made.suspend,) if self.made.suspend else ()) + self.made.again
 
     def run_at(self, t_ns: int, *more: Spans) -> int:
         """When a process that wants to run at ``t_ns`` really runs."""
-        t_ns += round(self.rng.lognormal(np.log(self.made.jitter_ms * MS), 0.8))
+        t_ns += round(self.rng.lognormal(self._late, 0.8))
         free = self.held(t_ns, self.frozen, self.made.starved, *more)
         if self.held(t_ns, self.frozen) != t_ns:
             free += round(self.made.limp_s * S)

@@ -24,16 +24,11 @@ def sample_line(sample: Sample) -> bytes:
     >>> sample_line(Sample(seq=7, due_ns=100, sent_ns=101, outcome=Outcome.SILENT, detail="gave up, 2 s"))
     b'7,100,101,,,,,silent,"gave up, 2 s"\n'
     """
-    times = (
-        sample.due_ns,
-        sample.sent_ns,
-        sample.answered_ns,
-        sample.remote_due_ns,
-        sample.remote_mono_ns,
-        sample.remote_wall_ns,
-    )
     detail = sample.detail
     if detail and any(mark in detail for mark in ',"\r\n'):
         detail = '"' + detail.replace('"', '""').replace("\r", " ").replace("\n", " ") + '"'
-    numbers = ",".join("" if time is None else str(time) for time in times)
-    return f"{sample.seq},{numbers},{sample.outcome.value},{detail}\n".encode()
+    due, sent, answered = sample.due_ns, sample.sent_ns, sample.answered_ns
+    remote_due, mono, wall = sample.remote_due_ns, sample.remote_mono_ns, sample.remote_wall_ns
+    ours = f"{'' if due is None else due},{'' if sent is None else sent},{'' if answered is None else answered}"
+    theirs = f"{'' if remote_due is None else remote_due},{'' if mono is None else mono},{'' if wall is None else wall}"
+    return f"{sample.seq},{ours},{theirs},{sample.outcome.value},{detail}\n".encode()
