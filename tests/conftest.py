@@ -22,8 +22,16 @@ sys.dont_write_bytecode = False
 # imported, in every worker; no schema of lpmkit has such a format.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
-#: What mostly waits, and is therefore begun first by every worker.
-LONG = ("tests/end_to_end/", "tests/browser/", "tests/accuracy/")
+#: What mostly waits, and is therefore begun first by every worker: the longest before all others, one to each.
+LONG = (
+    "tests/browser/test_runbook.py",
+    "tests/end_to_end/test_notebooks.py::test_the_numbered",
+    "tests/browser/test_application.py",
+    "tests/accuracy/",
+    "tests/end_to_end/test_evacuation.py",
+    "tests/end_to_end/",
+    "tests/browser/",
+)
 
 
 def _held(invoke: Any) -> Any:
@@ -68,6 +76,7 @@ def dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     end.
     """
     long = [item for item in items if item.nodeid.startswith(LONG)]
+    long.sort(key=lambda item: next(place for place, name in enumerate(LONG) if item.nodeid.startswith(name)))
     short = [item for item in items if not item.nodeid.startswith(LONG)]
     found: list[pytest.Item] = []
     for worker in range(workers):
