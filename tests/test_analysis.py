@@ -680,10 +680,14 @@ def test_the_observer_may_be_restarted_between_recorders(tmp_path: Path) -> None
     assert [hole.length_ns // S for hole in found.holes] == [5]
 
 
-def test_importing_the_analysis_loads_no_matplotlib() -> None:
-    code = "import sys, lpmkit.analysis; print('matplotlib' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+def test_an_analysis_loads_neither_matplotlib_nor_pandas(tmp_path: Path) -> None:
+    run = make(tmp_path, Made(mode="watch", suspend=None, duration_s=2.0))
+    code = (
+        "import sys; from lpmkit.analysis import analyse; from lpmkit.runs.folder import Run; "
+        "assert analyse(Run(sys.argv[1])).hosts[0].traces; print({'matplotlib', 'pandas'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(run.path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_a_second_host_can_be_added_to_a_run(tmp_path: Path) -> None:
