@@ -214,7 +214,8 @@ def clock_readings(
             continue
         missed = Interval(before.lo_ns - after.hi_ns, before.hi_ns - after.lo_ns)
         counted = Interval(length.lo_ns - missed.hi_ns, length.hi_ns - missed.lo_ns)
-        readings.append(ClockReading(clock, counted, missed, _counted(missed, length)))
+        doubts_ns = before.length_ns, after.length_ns
+        readings.append(ClockReading(clock, counted, missed, _counted(missed, length), doubts_ns))
     return tuple(readings)
 
 

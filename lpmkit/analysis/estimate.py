@@ -186,19 +186,33 @@ def likely_length(
     return Likely(Interval(lo, hi), middle, LikelyBy.DRAWN)
 
 
+def likely_missed(missed: Interval, doubts_ns: tuple[int, int]) -> Interval:
+    """The 95 % interval of what a clock missed, whose offset lies somewhere within its bounds before and after: that
+    both are at their farthest ends is unlikely.
+
+    The difference of two even distributions is a trapezoid; of it 2.5 % are cut off at either end.
+
+    >>> likely_missed(Interval(0, 2000), (1000, 1000)), likely_missed(Interval(0, 1000), (1000, 0))
+    (Interval(lo_ns=223, hi_ns=1777), Interval(lo_ns=25, hi_ns=975))
+    """
+    less, more = sorted(doubts_ns)
+    cut = (more * less / 20) ** 0.5 if less >= more / 20 else more / 40 + less / 2
+    return Interval(missed.lo_ns + int(cut), missed.hi_ns - int(cut))
+
+
 def by_a_clock_that_stood_still(clocks: Sequence[ClockReading], length: Interval, otherwise: Likely) -> Likely:
     """The length by a guest clock that stood still, closer than any tick shows it: its timers slept on, so the first
     tick comes up to a period late.
 
     That it stopped and ran again together with the host is likely, not proved: the guaranteed bounds stay as they are.
     """
-    still = [
-        clock.missed for clock in clocks if clock.verdict is ClockVerdict.STOPPED and clock.missed.overlaps(length)
-    ]
+    still = [clock for clock in clocks if clock.verdict is ClockVerdict.STOPPED and clock.missed.overlaps(length)]
     if not still:
         return otherwise
-    missed = min(still, key=lambda one: one.length_ns)
-    missed = Interval(max(missed.lo_ns, length.lo_ns), min(missed.hi_ns, length.hi_ns))
+    reading = min(still, key=lambda one: one.missed.length_ns)
+    missed = Interval(max(reading.missed.lo_ns, length.lo_ns), min(reading.missed.hi_ns, length.hi_ns))
+    if reading.missed.length_ns <= _WELL_TIED_NS:
+        missed = likely_missed(reading.missed, reading.doubts_ns).intersect(length) or missed
     both = missed.intersect(otherwise.span)
     if both is None or missed.length_ns <= max(_WELL_TIED_NS, otherwise.span.length_ns):
         return Likely(missed, missed.middle_ns, LikelyBy.CLOCK)

@@ -296,12 +296,16 @@ class ClockRate:
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """The reading of one guest clock over one silence: the part of it that the clock counted."""
+    """The reading of one guest clock over one silence: the part of it that the clock counted.
+
+    ``doubts_ns`` are the widths of the bounds of its offset before and after, whose sum is that of ``missed``.
+    """
 
     clock: str
     counted: Interval
     missed: Interval
     verdict: ClockVerdict
+    doubts_ns: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
