@@ -147,12 +147,20 @@ class CalmPace(PaceSettings):
     icmp_interval_ms: int = Field(default=500, ge=1, le=10_000)
 
 
+class PluginProbeSettings(_Part):
+    """A probe of a package of the site (docs/plug-ins.md): its interval, and its own settings."""
+
+    interval_s: float = Field(default=5.0, ge=0.5, le=3600)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
 class PartitionSettings(HostSettings):
     """A partition that is probed from inside, and the rates of its probes.
 
     During a move lpmkit changes between ``quick`` and ``calm``. A watch, which has no phases, uses ``watch``
     throughout. ``nmon`` is the folder of nmon recordings in the partition: its own record of the move is read
     before and after. ``arp`` listens on this machine's network for the partition's announcements (root or CAP_NET_RAW).
+    ``probes`` are those of packages of the site, by their names.
     """
 
     quick: QuickPace = QuickPace()
@@ -160,6 +168,7 @@ class PartitionSettings(HostSettings):
     watch: PaceSettings = PaceSettings()
     nmon: str | None = Field(default=None, pattern="^/")
     arp: bool = False
+    probes: dict[str, PluginProbeSettings] = Field(default_factory=dict)
 
 
 class SapWebService(_Part):

@@ -10,7 +10,7 @@ A plug-in that cannot be loaded is named in a `PluginFailed`; it never ends the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -37,16 +37,17 @@ def named(entry: EntryPoint) -> str:
     return f"{entry.name} ({package}, {entry.value})"
 
 
-def plugins(group: str) -> list[EntryPoint]:
-    """The plug-ins of a group, by name; none is loaded."""
-    return sorted(entry_points(group=group), key=lambda entry: entry.name)
+@cache
+def plugins(group: str) -> tuple[EntryPoint, ...]:
+    """The plug-ins of a group, by name; none is loaded. Looked for once in the life of a process."""
+    return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
 
 
 def load(entry: EntryPoint) -> Any:
     """What an entry point names. Raises `PluginFailed`, whatever its package raises."""
     try:
         return entry.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginFailed(named(entry), f"{type(error).__name__}: {error}") from error
 
 
@@ -57,12 +58,3 @@ def load_plugin(group: str, name: str) -> Any:
         if entry.name == name:
             return load(entry)
     raise NotFound("plug-in", name, known=[entry.name for entry in entries], where=group)
-
-
-def each(group: str) -> Iterator[tuple[str, Any]]:
-    """Each plug-in of a group with its name for people; one that cannot be loaded as the `PluginFailed`."""
-    for entry in plugins(group):
-        try:
-            yield named(entry), load(entry)
-        except PluginFailed as error:
-            yield named(entry), error

@@ -110,6 +110,13 @@ class MessageSink(_Sink):
     to: Reference
 
 
+class HookSink(_Sink):
+    """A hook of a package of the site (entry point ``lpmkit.hooks``), which gets every record; it needs no settings."""
+
+    kind: Literal["hook"] = "hook"
+    name: str
+
+
 class PluginSink(_Sink):
     """A sink of a package of the site (entry point ``lpmkit.sinks``), with its own ``settings``."""
 

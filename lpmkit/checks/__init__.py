@@ -63,6 +63,7 @@ from lpmkit.checks.partition import (
     virtual_adapters,
     workload_group,
 )
+from lpmkit.checks.plugged import plugged_findings
 from lpmkit.checks.sap import (
     machine_id_of,
     sap_enqueue,
@@ -195,5 +196,6 @@ CHECKS: Sequence[Check] = (
 
 
 def examine(survey: Survey) -> tuple[Finding, ...]:
-    """The findings of all checks, in the order of the table; a check of both sides has two."""
-    return tuple(finding for check in CHECKS for finding in check(survey))
+    """The findings of all checks, in the order of the table, then of plug-ins; a check of both sides has two."""
+    own = tuple(finding for check in CHECKS for finding in check(survey))
+    return (*own, *plugged_findings(survey))

@@ -37,14 +37,15 @@ def send(context: click.Context, run_name: str, names: tuple[str, ...], as_json:
 
     Exit status: 0 everything is delivered, 3 something is not.
     """
+    from lpmkit.sinks import with_hooks
     from lpmkit.sinks.courier import send_again
     from lpmkit.ssh.secrets import Secrets
 
-    site, run = site_of(context), named_run(context, run_name)
+    known, run = with_hooks(site_of(context).sinks), named_run(context, run_name)
     for name in names:
-        if name not in site.sinks:
-            raise NotFound("sink", name, known=site.sinks, where="site file")
-    chosen = {name: settings for name, settings in site.sinks.items() if not names or name in names}
+        if name not in known:
+            raise NotFound("sink", name, known=known, where="site file")
+    chosen = {name: settings for name, settings in known.items() if not names or name in names}
     sent = send_again(run, chosen, Secrets())
     rows = [
         {"sink": name, "kind": chosen[name].kind, "sent": taken, "undelivered": left, "why": why}

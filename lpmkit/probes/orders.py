@@ -172,6 +172,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "the alert log and the traces of VKTM and the log writer, as they grow",
         "whole seconds up to 12.1, microseconds later; the traces contain lengths of their own",
     ),
+    "plugin": (
+        "what a plug-in of the site observes",
+        "its interval in the site file; no verdict rests on it",
+    ),
     "observer": (
         "an idle ticker on this host",
         "shows stalls of this host, not of the partition",
@@ -268,11 +272,24 @@ def plan(
         )
         for kind, name in names.items()
     )
+    plugged = tuple(
+        ProbeOrder(
+            f"plugin-{name}{suffix}",
+            "plugin",
+            int(own.interval_s * 1e9),
+            host_name,
+            KINDS["plugin"][0],
+            pace=paces[0],
+            group="plugins",
+            options={"plugin": name, "settings": dict(own.settings)},
+        )
+        for name, own in settings.probes.items()
+    )
     if not settings.arp:
-        return usual
-    own = str(ssh_config) if ssh_config else None
-    announcements = ProbeOrder(f"arp{suffix}", "arp", ARP_NS, host_name, KINDS["arp"][0], ssh_config=own, pace=paces[0])
-    return (*usual, announcements)
+        return (*usual, *plugged)
+    config = str(ssh_config) if ssh_config else None
+    heard = ProbeOrder(f"arp{suffix}", "arp", ARP_NS, host_name, KINDS["arp"][0], ssh_config=config, pace=paces[0])
+    return (*usual, heard, *plugged)
 
 
 #: How often frames that came are looked for, at least.

@@ -95,6 +95,10 @@ def build(order: ProbeOrder, secrets: Mapping[str, str], shared: Shared) -> Prob
 
 def _of_a_group(order: ProbeOrder, secrets: Mapping[str, str]) -> Probe:
     """A probe with a heavy library: zeep and lxml, or a database driver."""
+    if order.kind == "plugin":
+        from lpmkit.probes.plugged import PluggedProbe  # noqa: PLC0415
+
+        return PluggedProbe(order)
     if order.group == "oracle":
         from lpmkit.probes import oracle  # noqa: PLC0415
 

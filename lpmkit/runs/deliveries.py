@@ -21,6 +21,8 @@ from lpmkit.runs.locks import holder
 from lpmkit.sink_settings import AT_THE_END
 
 NAME = "deliveries.jsonl"
+#: How the name of a hook begins among the sinks.
+HOOK_PREFIX = "hook "
 #: The lock of the one that delivers.
 LOCK = "courier.lock"
 
@@ -107,12 +109,15 @@ class Undelivered:
 def undelivered(run: Run) -> list[Undelivered]:
     """The records of a run that a sink of its site has not taken, by sink; empty while its courier is at work."""
     sinks = (run.manifest.get("site") or {}).get("sinks")
-    if not isinstance(sinks, dict) or not sinks:
-        return []
-    events = run.events()
+    sinks = sinks if isinstance(sinks, dict) else {}
+    settled = deliveries(run.path)
+    # what hooks are installed is not in the record: those that failed are known by their lines
+    hooks = {sink for sink, _ in settled if sink.startswith(HOOK_PREFIX)}
+    sinks = {**sinks, **{name: {"kind": "hook"} for name in hooks}}
+    events = run.events() if sinks else []
     if not events or is_delivering(run.path):
         return []
-    settled, records = deliveries(run.path), audit_records(run.name, run.manifest, events)
+    records = audit_records(run.name, run.manifest, events)
     found = []
     for name, sink in sinks.items():
         kind = sink.get("kind") if isinstance(sink, dict) else None

@@ -13,8 +13,10 @@ from typing import Any
 from lpmkit.background.worker import Worker
 from lpmkit.config import Site
 from lpmkit.log_file import append
+from lpmkit.plugins import HOOKS, plugins
+from lpmkit.runs.deliveries import HOOK_PREFIX
 from lpmkit.runs.folder import Run
-from lpmkit.sink_settings import sink_references
+from lpmkit.sink_settings import HookSink, sink_references
 from lpmkit.ssh.secrets import Secrets
 
 #: The courier as a detached process.
@@ -26,7 +28,7 @@ def start_courier(run: Run, site: Site, secrets: Secrets) -> None:
 
     Without it the run is recorded all the same, and its report tells what was not delivered.
     """
-    if not site.sinks:
+    if not site.sinks and not plugins(HOOKS):
         return
     data = site.as_data()
     wanted: Mapping[str, Any] = data["sinks"]
@@ -34,6 +36,12 @@ def start_courier(run: Run, site: Site, secrets: Secrets) -> None:
         WORKER.detach(run, Secrets(secrets.known_for(wanted), may_ask=False), {"site": data})
     except OSError as error:
         append(f"the courier of {run.path} could not be started: {error}\n")
+
+
+def with_hooks(sinks: Mapping[str, Any]) -> dict[str, Any]:
+    """The sinks of a site and the hooks that are installed."""
+    hooks = {f"{HOOK_PREFIX}{entry.name}": HookSink(name=entry.name, give_up_s=0) for entry in plugins(HOOKS)}
+    return {**sinks, **hooks}
 
 
 def sink_secrets(site: Site) -> Mapping[str, str]:

@@ -26,6 +26,7 @@ from lpmkit.runs.deliveries import LOCK, Delivery, deliveries, note
 from lpmkit.runs.files import HeldFolder
 from lpmkit.runs.folder import Run
 from lpmkit.runs.locks import FileLock, HeldByAnother
+from lpmkit.sinks import with_hooks
 from lpmkit.sinks.receivers import Receiver, reason, receiver
 from lpmkit.sinks.wire import NotDelivered
 from lpmkit.ssh.secrets import Secrets
@@ -79,7 +80,7 @@ class SinkQueue:
             self._tries[record.number] = self._tries.get(record.number, 0) + 1
         try:
             self._receiving.deliver(batch, run)
-        except Exception as error:  # noqa: BLE001 - libraries and plug-ins of others; the reason is told
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - libraries and plug-ins of others; the reason is told
             why, is_final = reason(error)
             for record in batch:
                 if is_final or record.number not in self._told:
@@ -219,7 +220,7 @@ def made(name: str, settings: Any, secrets: Secrets) -> Receiver:
 
     try:
         return receiver(name, settings, secret_of)
-    except Exception as error:  # noqa: BLE001 - a plug-in of others may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in of others may raise anything
         why = str(error) if isinstance(error, LpmError) else reason(error)[0]
         return _Useless(why)
 
@@ -288,7 +289,7 @@ def main() -> None:
     try:
         run = Run(path)
         with held_lock(path):
-            Courier(run, Site.model_validate(charge["site"]).sinks, secrets).carry()
+            Courier(run, with_hooks(Site.model_validate(charge["site"]).sinks), secrets).carry()
     except LpmError as error:
         # another courier is at work, or the folder cannot be written: the run is recorded all the same
         append(f"courier of {path}: {error}\n")

@@ -13,13 +13,14 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from lpmkit.extras import missing_extra
-from lpmkit.plugins import SINKS, load_plugin
+from lpmkit.plugins import HOOKS, SINKS, load_plugin
 from lpmkit.runs.audit import Action, AuditRecord
 from lpmkit.runs.files import cannot_write, open_plain
 from lpmkit.runs.folder import Run, write_file
 from lpmkit.runs.remarks import remarks
 from lpmkit.sink_settings import (
     FileSink,
+    HookSink,
     MessageSink,
     OpenMetricsSink,
     PluginSink,
@@ -257,6 +258,20 @@ class Plugin:
             self._sink.deliver(record, run.path)
 
 
+class Hook(_Every):
+    """A hook of a package of the site: a function of a record and the run's folder."""
+
+    batch = 1
+
+    def __init__(self, settings: HookSink) -> None:
+        self._hook: Any = load_plugin(HOOKS, settings.name)
+
+    def deliver(self, records: Sequence[AuditRecord], run: Run) -> None:
+        """See `Receiver.deliver`."""
+        for record in records:
+            self._hook(record, run.path)
+
+
 #: What makes a receiver, by the kind of its sink, from its name, its settings and its secret.
 _MAKERS: Mapping[str, Callable[[str, Any, Any], Receiver]] = {
     "syslog": lambda _name, settings, _secret: Syslog(settings),
@@ -267,6 +282,7 @@ _MAKERS: Mapping[str, Callable[[str, Any, Any], Receiver]] = {
     "archive": lambda _name, settings, _secret: Archive(settings.to),
     "message": lambda _name, settings, secret: Message(settings, secret),
     "plugin": Plugin,
+    "hook": lambda _name, settings, _secret: Hook(settings),
 }
 
 
@@ -279,7 +295,7 @@ def receiver(name: str, settings: Any, secret_of: SecretOf) -> Receiver:
     return _MAKERS[settings.kind](name, settings, None if reference is None else secret_of(reference))
 
 
-def reason(error: Exception) -> tuple[str, bool]:
+def reason(error: BaseException) -> tuple[str, bool]:
     """Why something was not delivered, as a sentence, and whether the same again would not help."""
     if isinstance(error, NotDelivered):
         return str(error), error.is_final
