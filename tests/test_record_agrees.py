@@ -4,6 +4,7 @@ outwards, and no sentence against another.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,13 +17,18 @@ import pypdf
 import pytest
 from rich.console import Console
 
-from lpmkit.analysis import analyse
+from lpmkit.analysis import Analysis, analyse, summary
+from lpmkit.board.follow import board_of
+from lpmkit.board.text import board_lines
 from lpmkit.commands.progress import print_summary
 from lpmkit.json_values import JsonObject
-from lpmkit.report.page import write_report
+from lpmkit.report.page import render, write_report
 from lpmkit.report.writeup import Words, add_remark, write_up, written
 from lpmkit.report.writeup.forms import markdown
-from lpmkit.runs.folder import Run, RunWriter, write_document
+from lpmkit.report.writeup.inputs import WriteUpInputs
+from lpmkit.report.writeup.sheets import sheets
+from lpmkit.runs.folder import Run, RunWriter, as_document, write_document
+from lpmkit.runs.history import HEAD, History
 from lpmkit.timeline import outwards
 from tests.made_runs import START, WALL, Made, MadeClock, S, make
 from tests.test_report import DOCUMENTS
@@ -113,6 +119,13 @@ def written_run(folder: Path, case: Case) -> Run:
     return Run(run.path)
 
 
+@pytest.fixture(scope="module", params=CASES)
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Run, Analysis]:
+    """Each case with its run and analysis, which are made once."""
+    run = written_run(tmp_path_factory.mktemp("runs"), CASES[request.param])
+    return request.param, run, analyse(run)
+
+
 # --- the numbers ------------------------------------------------------------------------------------------------------
 
 
@@ -188,22 +201,125 @@ def test_bounds_that_are_rounded_inwards_are_found() -> None:
     assert strange_bounds("suspended 1.622 … 1.633 s", summary, "en") == [("1.622", "1.633")]
 
 
+# --- each figure in each form ------------------------------------------------------------------------------------------
+
+
+def printed(found: JsonObject) -> dict[str, tuple[str, ...]]:
+    """The figures of a summary as each form has to print them; empty where there is none."""
+
+    def span(figure: Any, digits: int = 3) -> tuple[str, ...]:
+        if not figure or figure["high"] is None:
+            return ()
+        low, high = outwards(round(figure["low"] * 1e9), round(figure["high"] * 1e9), digits)
+        return f"{low:.{digits}f}", f"{high:.{digits}f}"
+
+    def up(seconds: float, digits: int) -> str:
+        return f"{outwards(0, round(seconds * 1e9), digits)[1]:.{digits}f}"
+
+    still = found["suspension"] or {}
+    states = [one["state"] for one in found["verdict"]["questions"]]
+    silences = [one["class"] for host in found["hosts"] for one in host["silences"]]
+    return {
+        "suspension": span(still.get("length")),
+        "estimate": (f"{still['likely']['best']:.3f}",) if still else (),
+        "coverage interval": span(still.get("likely")),
+        "session outage": span(found["session_outage"]),
+        "brown-out": span(found["effects"]["brown_out_s"], 1),
+        "whole move": span(found["move"], 1),
+        "other gaps": (str(sum(one in ("network", "application", "micro-stop") for one in silences)),),
+        "not observed": (up(sum(one["width"] for one in found["not_observed"]), 1),),
+        "stalls": (up(found["own_stalls"]["total"]["high"], 2),),
+        "questions": tuple(str(states.count(state)) for state in ("failed", "not evaluated", "passed")),
+    }
+
+
+NUMBER = r"(\d+(?:\.\d+)?)"
+REPORT = {
+    "suspension": rf" suspension {NUMBER} s … {NUMBER} s; estimate",
+    "estimate": rf"; estimate {NUMBER} s,",
+    "coverage interval": rf"95 % coverage interval {NUMBER} s … {NUMBER} s",
+    "session outage": rf"longest wait of an open session {NUMBER} s … {NUMBER} s",
+    "other gaps": r" other gaps (\d+) \(network",
+    "not observed": rf"not observed {NUMBER} s; observer",
+    "stalls": rf"observer stalls: {NUMBER} s",
+}
+BOARD = {
+    "suspension": rf" suspension: {NUMBER} … {NUMBER} s",
+    "session outage": rf" users felt: {NUMBER} … {NUMBER} s",
+    "questions": r"Verdict: (?:✗ )?(\d+) failed(?:, ! (\d+) not evaluated)?, ✓ (\d+) passed",
+}
+WRITE_UP = {
+    "suspension": rf"\|\n\| {NUMBER} … {NUMBER} s \|",
+    "estimate": rf"\| estimate {NUMBER} s, 95 %",
+    "coverage interval": rf"95 % coverage interval {NUMBER} … {NUMBER} s",
+    "not observed": rf" \| \d+ \| {NUMBER} s \|\n",
+    "other gaps": rf" \| (\d+) \| {NUMBER[1:-1]} s \|\n",
+    "stalls": rf"observer stalls: {NUMBER} s",
+}
+HISTORY = {
+    "suspension": (HEAD.index("suspended"), rf"{NUMBER} … {NUMBER} s"),
+    "session outage": (HEAD.index("session outage"), rf"{NUMBER} … {NUMBER} s"),
+    "brown-out": (HEAD.index("brown-out"), rf"{NUMBER} … {NUMBER} s"),
+    "whole move": (HEAD.index("whole move"), rf"{NUMBER} … {NUMBER} s"),
+}
+
+
+def first(pattern: str, text: str) -> tuple[str, ...]:
+    match = re.search(pattern, text)
+    return tuple(group or "0" for group in match.groups()) if match else ()
+
+
+def plain(html: str) -> str:
+    """The text of a page."""
+    bare = re.sub(r"<style.*?</style>|<script.*?</script>|<[^>]+>", " ", html, flags=re.DOTALL)
+    return " ".join(bare.split())
+
+
+def test_each_figure_is_the_same_in_each_form(told: tuple[str, Run, Analysis]) -> None:
+    name, run, analysis = told
+    found = json.loads(as_document(summary(analysis)))
+    write_document(run.path, "summary", found)
+    figures = printed(found)
+    assert figures["suspension"] or name in ("stopped", "stopped by the guard", "rolled back", "left in between")
+    document = written(run, analysis, Words("en"))
+    texts = {
+        "report": (plain(render(run, analysis, {})), REPORT),
+        "board": (" ".join(board_lines(board_of(run, summary=found))), BOARD),
+        "write-up": (markdown(document, "plots").replace("\\", "").replace("\u00a0", " "), WRITE_UP),
+    }
+    for form, (text, patterns) in texts.items():
+        for figure, pattern in patterns.items():
+            assert first(pattern, text) == figures[figure], (form, figure)
+    asked = texts["report"][0].partition(" question state answer ")[2].partition(" What happened ")[0]
+    states = re.findall(r"\? (failed|not evaluated|passed) ", asked)
+    assert tuple(str(states.count(state)) for state in ("failed", "not evaluated", "passed")) == figures["questions"]
+    past = History(run.path.parent)
+    (row,) = past.rows(past.moves())
+    for figure, (column, pattern) in HISTORY.items():
+        expected = figures[figure] if figure != "brown-out" or "at least" not in row[column] else ()
+        assert first(pattern, row[column]) == expected, ("history", figure)
+    rows = sheets(WriteUpInputs(run, analysis, Words("en")), document)["Measurements"]
+    spans = {(one["what"], one["probe"]): (one["at least (s)"], one["at most (s)"]) for one in rows}
+    numbers = {
+        "suspension": spans.get(("suspended", "bxaix85: all probes"), ()),
+        "coverage interval": spans.get(("95 % coverage interval", "bxaix85: all probes"), ()),
+    }
+    for figure, cells in numbers.items():
+        assert tuple(f"{cell:.3f}" for cell in cells) == figures[figure], ("workbook", figure)
+
+
 # --- the sentences ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_write_up_says_what_happened_and_nothing_against_it(tmp_path: Path, name: str) -> None:
+def test_a_write_up_says_what_happened_and_nothing_against_it(told: tuple[str, Run, Analysis]) -> None:
+    name, run, analysis = told
     case = CASES[name]
-    run = written_run(tmp_path, case)
-    analysis = analyse(run)
     verdict = analysis.verdict
     assert verdict.state.value == case.state, verdict.sentence
     english, german = (markdown(written(run, analysis, Words(one)), "plots") for one in ("en", "de"))
     text = english.replace("\\", "").replace("\u00a0", " ")
     for says in case.says:
         assert says in text, says
-    from lpmkit.analysis import summary  # noqa: PLC0415 - beside its use
-
     for language, one in (("en", english), ("de", german)):
         assert strange_bounds(one.replace("\\", "").replace("\u00a0", " "), summary(analysis), language) == []
     # the headline, the figure and the answer give one suspension

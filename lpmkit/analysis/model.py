@@ -18,6 +18,7 @@ from lpmkit.json_values import JsonMapping
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.samples import Int64Array
 from lpmkit.sap.judge import SapOutcome
+from lpmkit.timeline import outwards
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -525,11 +526,13 @@ class Analysis:
 
     @property
     def longest_wait(self) -> Interval | None:
-        """The least and the most that a user of the slowest open session waited; ``None`` where no session
-        was silent.
+        """The least and the most that a user of the slowest open session waited: the bounds of the longest of all
+        waits, whichever it is; ``None`` where no session was silent.
         """
         waits = [session.bounds for host in self.hosts for session in host.sessions]
-        return max(waits, key=lambda wait: wait.hi_ns, default=None)
+        if not waits:
+            return None
+        return Interval(max(wait.lo_ns for wait in waits), max(wait.hi_ns for wait in waits))
 
     @property
     def move_ns(self) -> int | None:
@@ -551,6 +554,16 @@ class Analysis:
         # the poll that found it is a reading itself, just before the phase
         earlier = sorted(at for at in polls if begin <= at < end)[:-1]
         return Interval((earlier[-1] if earlier else begin) - begin, end - begin)
+
+    @property
+    def unseen_s(self) -> float:
+        """The time in which nobody observed, in seconds, rounded up to a tenth, as every form prints it."""
+        return outwards(0, sum(hole.length_ns for hole in self.holes), 1)[1]
+
+    @property
+    def stalled_s(self) -> float:
+        """The time in which the observer itself stood still, in seconds, rounded up to a hundredth."""
+        return outwards(0, sum(stall.length_ns for stall in self.stalls), 2)[1]
 
     @property
     def other_silences(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -91,15 +91,30 @@ def _sentence(
         warnings = [one for one in questions if one.warns]
         warned = "; ".join(f"{_within_a_sentence(one.title)}: {one.details}" for one in warnings)
         return f"{head}. {counted(questions)}" + (f" Warning: {warned}." if warned else "")
-    texts = "; ".join(
-        one.details
-        if one.key == "moved"
-        else f"{_within_a_sentence(one.title)}: {one.details if one.reply is ReplyWord.NO else one.answer}"
+    texts = reasons(
+        (
+            "" if one.key == "moved" else _within_a_sentence(one.title),
+            one.details if one.reply is ReplyWord.NO else one.answer,
+        )
         for one in because
         if one.key != "outages"
     )
     word = "Failed" if state is FAILED else "Not evaluated"
     return f"{head}. {word}: {texts}." if texts else f"{head}."
+
+
+def reasons(answers: Iterable[tuple[str, str]]) -> str:
+    """Pairs of title and answer as one text; an answer that several have is there once, behind all their titles.
+
+    >>> reasons([("jobs", "no data."), ("dumps", "refused."), ("queues", "no data.")])
+    'jobs, queues: no data; dumps: refused'
+    """
+    titles: dict[str, list[str]] = {}
+    for title, answer in answers:
+        titles.setdefault(answer.rstrip("."), []).append(title)
+    return "; ".join(
+        ": ".join(filter(None, (", ".join(filter(None, names)), answer))) for answer, names in titles.items()
+    )
 
 
 def counted(questions: Sequence[Question]) -> str:
@@ -129,9 +144,12 @@ def _within_a_sentence(title: str) -> str:
 
     >>> _within_a_sentence("BX5: jobs ran on?"), _within_a_sentence("Moved?")
     ('BX5: jobs ran on', 'moved')
+    >>> _within_a_sentence("BX5: no update terminations (SM13)?"), _within_a_sentence("SSH sessions kept?")
+    ('BX5: no update terminations (SM13)', 'SSH sessions kept')
     """
     system, colon, rest = title.rstrip("?").rpartition(": ")
-    return f"{system}{colon}{rest.lower()}"
+    is_name = rest[:2].isupper() or rest.startswith("Oracle")
+    return f"{system}{colon}{rest if is_name else rest[:1].lower() + rest[1:]}"
 
 
 def _longest(hosts: Sequence[HostAnalysis]) -> Any:

@@ -80,7 +80,8 @@ def _felt(summary: JsonMapping) -> Tile:
     longest = max(session_waits(summary), key=lambda one: float(one["waited"]["high"]), default=None)
     if longest is None:
         return Tile("users felt", "nothing seen", "longest wait of an open session", Tone.GOOD)
-    text = bounds(longest["waited"]["low"], longest["waited"]["high"])
+    told = summary.get("session_outage") or longest["waited"]
+    text = bounds(told["low"], told["high"])
     return Tile("users felt", text, f"longest wait of an open session ({longest['probe']})", Tone.GOOD)
 
 

@@ -79,7 +79,7 @@ _FIGURES = (
     ("the whole move", lambda one: _span(one.move_ns)),
     ("witnesses", lambda one: ", ".join(one.suspension.mechanisms) if one.suspension else ""),
     ("other silences", lambda one: str(one.other_silences)),
-    ("observer stalls", lambda one: f"{sum(stall.length_ns for stall in one.stalls) / 1e9:.2f} s"),
+    ("observer stalls", lambda one: f"{one.stalled_s:.2f} s"),
 )
 
 

@@ -192,11 +192,16 @@ def brownout_row(one: BrownOut) -> dict[str, str]:
     slow = one.slow_median_ns is not None and one.worst_ns is not None
     return {
         "probe": one.probe,
-        "lasted": f"{one.lasted.lo_ns / 1e9:g} … {one.lasted.hi_ns / 1e9:g} s" if slow else "no second was slow",
+        "lasted": _tenths(one.lasted) if slow else "no second was slow",
         "usual": f"{clock_ms(one.usual_ns)}, {clock_ms(one.high_ns)}",
         "then": f"{clock_ms(one.slow_median_ns or 0)}, {clock_ms(one.worst_ns or 0)}" if slow else "",
         "looked": f"{one.looked_ns / 1e9:.0f} s",
     }
+
+
+def _tenths(span: Interval) -> str:
+    low, high = outwards(span.lo_ns, span.hi_ns, 1)
+    return f"{low:.1f} … {high:.1f} s"
 
 
 #: A bound of more false alarms an hour than this says only that the baseline was short.
@@ -421,8 +426,8 @@ def missed(analysis: Analysis, events: Iterable[Event]) -> Iterator[str]:
             yield f"{event.data.get('probe') or event.source}: {event.data.get('what', '')}"
     for hole in analysis.holes:
         yield (
-            f"{hole.length_ns / 1e9:.1f} s from {clock_text(analysis.wall.at(hole.lo_ns), 1)[11:]} UTC: no recorder "
-            "was running"
+            f"{outwards(0, hole.length_ns, 1)[1]:.1f} s from {clock_text(analysis.wall.at(hole.lo_ns), 1)[11:]} UTC: "
+            "no recorder was running"
         )
     for name, count in analysis.unreadable.items():
         if count:

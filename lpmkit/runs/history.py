@@ -66,8 +66,10 @@ class Move:
     session_s: float | None  #: the longest session outage of one who typed at once, and its bounds
     session_low_s: float | None
     session_high_s: float | None
-    brown_out_s: float | None  #: brown-out after the resume, upper bound
-    whole_s: float | None
+    brown_out_low_s: float | None  #: the longest brown-out of any probe after the resume
+    brown_out_s: float | None  #: its upper bound; ``None`` where the recording ended before it did
+    whole_low_s: float | None  #: from the command to the poll before the one that found it on the target
+    whole_s: float | None  #: to the poll that found it there
     copy_s: float | None
     memory_mb: float | None
     own_stall_s: float | None
@@ -247,9 +249,9 @@ class History:
         route_text = f"{move.source} → {move.target}" if move.target else move.mode
         unusual = "; ".join(figure.short for figure in self.beside_the_usual(move) if figure.stands_out)
         spans = [
-            _shown(move.brown_out_s, 1),
+            _at_least(move.brown_out_low_s, move.brown_out_s),
             _shown(move.copy_s, 0),
-            _shown(move.whole_s, 0),
+            bounds(move.whole_low_s, move.whole_s, 1) or "–",
         ]
         return [
             when,
@@ -283,16 +285,27 @@ class History:
         return moves
 
 
-def bounds(low_s: float | None, high_s: float | None) -> str:
-    """Bounds in seconds as text, rounded outwards to milliseconds; empty if one is missing.
+def bounds(low_s: float | None, high_s: float | None, digits: int = 3) -> str:
+    """Bounds in seconds as text, rounded outwards; empty if one is missing.
 
-    >>> bounds(1.5324, 1.5471)
-    '1.532 … 1.548 s'
+    >>> bounds(1.5324, 1.5471), bounds(7.14, 11.62, 1)
+    ('1.532 … 1.548 s', '7.1 … 11.7 s')
     """
     if low_s is None or high_s is None:
         return ""
-    low, high = outwards(round(low_s * 1e9), round(high_s * 1e9))
-    return f"{low:.3f} … {high:.3f} s"
+    low, high = outwards(round(low_s * 1e9), round(high_s * 1e9), digits)
+    return f"{low:.{digits}f} … {high:.{digits}f} s"
+
+
+def _at_least(low_s: float | None, high_s: float | None) -> str:
+    """Bounds of which the upper one may not be known.
+
+    >>> _at_least(2.0, 3.04), _at_least(24.0, None), _at_least(None, None)
+    ('2.0 … 3.1 s', '24.0 s at least', '–')
+    """
+    if low_s is None:
+        return "–"
+    return bounds(low_s, high_s, 1) or f"{low_s:.1f} s at least"
 
 
 def _shown(value: float | None, digits: int) -> str:
@@ -382,7 +395,9 @@ def read_move(folder: Path) -> Move:
     verdict = summary.get("verdict") or {}
     outcome, ended_ns = _outcome(folder)
     outages = [outage["waited"] for host in summary.get("hosts") or () for outage in host.get("session_outages") or ()]
-    waited = max(outages, key=lambda outage: float(outage["typed_at_first_unanswered"]), default=None)
+    waited = max(outages, key=lambda outage: float(outage["high"]), default=None)
+    longest = summary.get("session_outage") or waited or {}
+    brown_out, whole = _brown_out(summary), summary.get("move") or {}
     return Move(
         run=folder.name,
         mode=str(manifest.get("mode", "")),
@@ -404,10 +419,12 @@ def read_move(folder: Path) -> Move:
         suspended_high_s=length.get("high"),
         suspended_s=(suspension.get("likely") or {}).get("best"),
         session_s=waited["typed_at_first_unanswered"] if waited else None,
-        session_low_s=waited.get("low") if waited else None,
-        session_high_s=waited.get("high") if waited else None,
-        brown_out_s=_brown_out(summary),
-        whole_s=_between(phases, ("asked", "starting", "copying"), "settled"),
+        session_low_s=longest.get("low"),
+        session_high_s=longest.get("high"),
+        brown_out_low_s=brown_out[0],
+        brown_out_s=brown_out[1],
+        whole_low_s=whole.get("low"),
+        whole_s=whole.get("high"),
         copy_s=_copied(folder),
         memory_mb=_memory(folder),
         own_stall_s=((summary.get("own_stalls") or {}).get("total") or {}).get("high"),
@@ -424,21 +441,17 @@ def _outcome(folder: Path) -> tuple[str, int | None]:
     return (str(last.data["phase"]), last.wall_ns) if last else ("", None)
 
 
-def _brown_out(summary: JsonObject) -> float | None:
-    """The longest brown-out by ticks, in seconds; ``None`` if none was measured."""
-    lengths = [
-        float(brown_out["lasted"]["high"])
-        for host in summary.get("hosts") or ()
-        for brown_out in host.get("brown_outs") or ()
-        if brown_out.get("values") == "lateness of ticks"
-    ]
-    return max(lengths, default=None)
-
-
-def _between(phases: Sequence[JsonObject], first: Sequence[str], last: str) -> float | None:
-    begins = [phase["began"]["mono_ns"] for phase in phases if phase["phase"] in first]
-    ends = [phase["began"]["mono_ns"] for phase in phases if phase["phase"] == last]
-    return (ends[-1] - begins[0]) / 1e9 if begins and ends else None
+def _brown_out(summary: JsonObject) -> tuple[float | None, float | None]:
+    """The longest brown-out, as it is held against its limit; summaries of earlier versions have only those of each
+    probe.
+    """
+    told = (summary.get("effects") or {}).get("brown_out_s")
+    if told is not None:
+        return told.get("low"), told.get("high")
+    lasted = [brown_out["lasted"] for host in summary.get("hosts") or () for brown_out in host.get("brown_outs") or ()]
+    if not lasted:
+        return None, None
+    return max(float(one["low"]) for one in lasted), max(float(one["high"]) for one in lasted)
 
 
 def _copied(folder: Path) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lpmkit.analysis import AnswerState, OutageKind
 from lpmkit.analysis.limits import limits_of
 from lpmkit.analysis.not_moved import interruptions
-from lpmkit.analysis.verdict import STAYED
+from lpmkit.analysis.verdict import STAYED, reasons
 from lpmkit.checks.limits import KEY as PREDICTED
 from lpmkit.report.facts import findings_of, longest_session
 from lpmkit.report.timeline import ENDS
@@ -64,10 +64,10 @@ def sentence_of(source: WriteUpInputs) -> str:
         return f"{head}. {_counted(source)}" + (f" {words('state.warn').capitalize()}: {warned}." if warned else "")
     because = [question for question in verdict.questions if question.counts and question.state is verdict.state]
     because = [question for question in because if not (stayed and question.key == "moved")]
-    texts = "; ".join(
-        words.said(one.details)
+    texts = reasons(
+        ("", words.said(one.details))
         if one.key == "moved"
-        else f"{question_title(words, one).rstrip('?')}: {words.said(one.answer)}"
+        else (question_title(words, one).rstrip("?"), words.said(one.answer))
         for one in because
     )
     return f"{head}. {words(f'verdict.{verdict.state.value}')}: {texts}." if texts else f"{head}."
@@ -105,12 +105,10 @@ def figures_of(source: WriteUpInputs) -> Iterator[Figure]:
     )
     yield Figure(words("figure.move.name"), _duration(source), words("figure.move.note"))
     yield Figure(words("figure.other.name"), str(analysis.other_silences), words("figure.other.note"))
-    unseen = outwards(0, sum(hole.length_ns for hole in analysis.holes), 1)[1]
-    stalled = outwards(0, sum(stall.length_ns for stall in analysis.stalls), 2)[1]
     yield Figure(
         words("figure.unseen.name"),
-        f"{words.number(unseen, 1)} s",
-        words("figure.unseen.note", stalled=words.number(stalled, 2)),
+        f"{words.number(analysis.unseen_s, 1)} s",
+        words("figure.unseen.note", stalled=words.number(analysis.stalled_s, 2)),
     )
 
 
