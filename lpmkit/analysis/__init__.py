@@ -44,7 +44,17 @@ from lpmkit.analysis.oracle import DatabaseAnalysis, databases
 from lpmkit.analysis.record import Record, read
 from lpmkit.analysis.sap import questions_of_sap, sap_outcomes
 from lpmkit.analysis.summary import summary, utc
-from lpmkit.analysis.verdict import Evidence, as_sentences, counted, identity_of, in_utc, judge, same_boot, seconds
+from lpmkit.analysis.verdict import (
+    STAYED,
+    Evidence,
+    as_sentences,
+    counted,
+    identity_of,
+    in_utc,
+    judge,
+    same_boot,
+    seconds,
+)
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonMapping
 from lpmkit.rules.question import AnswerState, Question
@@ -111,7 +121,8 @@ def _limited(
     stills = [host.suspension for host in hosts if host.suspension is not None]
     still = max(stills, key=by_certainty, default=None)
     yield from limit_questions(limits, hosts, sap, found)
-    yield from time_out_question(still.length if still else None, documents.get("survey"), found)
+    if still is not None or not (record.phases and record.phases[-1].name in STAYED):
+        yield from time_out_question(still.length if still else None, documents.get("survey"), found)
     yield from window_question(limits, record.phases, record.events, record.wall)
 
 

@@ -43,6 +43,8 @@ class Measured:
         """The bounds in words, rounded outwards."""
         if self.low_s is None or self.high_s is None:
             return self.why_not
+        if self.high_s == 0:
+            return "none"
         low, high = outwards(round(self.low_s * SECOND), round(self.high_s * SECOND))
         return f"{low:.3f} s … {high:.3f} s"
 
@@ -170,7 +172,8 @@ def brown_out(hosts: Sequence[HostAnalysis]) -> Measured:
     longest = max(slow, key=lambda one: one.lasted.hi_ns)
     if longest.lasted.hi_ns > longest.looked_ns + SECOND:
         return Measured(low / SECOND, None, why_not=f"{low / SECOND:.0f} s at least, the recording ended before it did")
-    return Measured.of(Interval(low, high), f"by {longest.probe}")
+    about = f"by {longest.probe}" if high else f"no second was slow, by {longest.probe}"
+    return Measured.of(Interval(low, high), about)
 
 
 def job_delay(outcome: SapOutcome) -> Measured:
@@ -188,7 +191,9 @@ def job_delay(outcome: SapOutcome) -> Measured:
     delay = max(0.0, worst.delay_s or 0.0)
     rest = f"; {going_on} had not ended" if going_on else ""
     return Measured(
-        max(0.0, delay - JOB_STAMPS_S), delay + JOB_STAMPS_S, f"{worst.course.job.title}, of {len(known)} jobs{rest}"
+        max(0.0, delay - JOB_STAMPS_S),
+        delay + JOB_STAMPS_S,
+        f"{worst.course.job.title}, of {len(known)} job{'s' * (len(known) != 1)}{rest}",
     )
 
 

@@ -74,10 +74,10 @@ def judge(evidence: Evidence) -> RunVerdict:
 def _sentence(
     evidence: Evidence, state: AnswerState, questions: Sequence[Question], because: Sequence[Question]
 ) -> str:
+    still = _longest(evidence.hosts) if evidence.mode == "move" else None
     if evidence.mode == "move":
         moved = next(one for one in questions if one.key == "moved")
         head = {PASSED: "Moved", FAILED: "Not moved", OPEN: "Not known whether it moved"}[moved.state]
-        still = _longest(evidence.hosts)
         if still is not None:
             head += f", suspended {seconds(still.length)}"
         elif moved.state is not FAILED:  # where it stayed there was nothing to suspend it for
@@ -89,18 +89,50 @@ def _sentence(
         head = next(one for one in questions if one.key == "outages").answer
     if state is PASSED:
         warnings = [one for one in questions if one.warns]
-        warned = "; ".join(f"{_within_a_sentence(one.title)}: {one.details}" for one in warnings)
+        warned = "; ".join(
+            f"{subject(one) or _within_a_sentence(one.title)}: {beside_the_head(one, still)}" for one in warnings
+        )
         return f"{head}. {counted(questions)}" + (f" Warning: {warned}." if warned else "")
     texts = reasons(
         (
-            "" if one.key == "moved" else _within_a_sentence(one.title),
-            one.details if one.reply is ReplyWord.NO else one.answer,
+            "" if one.key == "moved" else subject(one) or _within_a_sentence(one.title),
+            beside_the_head(one, still) if one.reply is ReplyWord.NO or one.key == "suspended" else one.answer,
         )
         for one in because
         if one.key != "outages"
     )
     word = "Failed" if state is FAILED else "Not evaluated"
     return f"{head}. {word}: {texts}." if texts else f"{head}."
+
+
+#: What a question is about, where its title says that all is well: "within its limit" is no name of what is not.
+_SUBJECTS = {
+    "suspended": "suspension",
+    "window": "change window",
+    "time-outs": "time-outs",
+    "limit-session-outage": "session outage",
+    "limit-brown-out": "brown-out",
+}
+_SUBJECTS_BY_SYSTEM = {"limit-job-delay-": "delay of SAP jobs", "limit-commit-stall-": "commit stall"}
+
+
+def subject(question: Question) -> str:
+    """What a question about a limit is about, for a sentence; empty for any other.
+
+    >>> subject(Question("limit-job-delay-BX5", "BX5: jobs delayed within the limit?", FAILED, ""))
+    'BX5: delay of SAP jobs'
+    """
+    for start, name in _SUBJECTS_BY_SYSTEM.items():
+        if question.key.startswith(start):
+            return f"{question.key.removeprefix(start)}: {name}"
+    return _SUBJECTS.get(question.key, "")
+
+
+def beside_the_head(question: Question, still: Suspension | None) -> str:
+    """The details of a question without the length of the suspension, which the sentence begins with."""
+    if still is None:
+        return question.details
+    return question.details.removeprefix(f"{seconds(still.length)}, ").removeprefix(f"{seconds(still.length)}; ")
 
 
 def reasons(answers: Iterable[tuple[str, str]]) -> str:

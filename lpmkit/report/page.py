@@ -236,7 +236,7 @@ def _sap(outcome: SapOutcome, events: Sequence[Event]) -> JsonObject:
             {
                 "job": line.course.job.title,
                 "runs": ", ".join(filter(None, (line.course.program, line.course.job.user))),
-                "status": line.course.status.word,
+                "status": line.course.word,
                 "verdict": line.verdict,
                 "text": line.text,
                 "delay": "" if line.delay_s is None else f"{round(line.delay_s):+d} s",

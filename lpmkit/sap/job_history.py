@@ -145,6 +145,13 @@ class JobCourse:
         return self.sights[-1].job.status
 
     @property
+    def word(self) -> str:
+        """Its status in a word; one that ran when it was last seen, and is not listed since, need not run any more."""
+        if self.gone_ns is not None and self.status is JobStatus.RUNNING:
+            return "not listed any more"
+        return self.status.word
+
+    @property
     def program(self) -> str:
         """The program that it ran when that was last shown: a job that has ended has no work process any more."""
         return next((sight.job.program for sight in reversed(self.sights) if sight.job.program), "")

@@ -344,7 +344,7 @@ def _sap(source: WriteUpInputs) -> Iterator[Section]:
                 state_word(words, line.verdict) if line.verdict else "",
                 line.course.job.title,
                 line.course.program,
-                words.said(line.course.status.word),
+                words.said(line.course.word),
                 words.said(line.text),
             )
             for line in outcome.jobs

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lpmkit.analysis import AnswerState, OutageKind
 from lpmkit.analysis.limits import limits_of
 from lpmkit.analysis.not_moved import interruptions
-from lpmkit.analysis.verdict import STAYED, reasons
+from lpmkit.analysis.verdict import STAYED, beside_the_head, reasons, subject
 from lpmkit.checks.limits import KEY as PREDICTED
 from lpmkit.report.facts import findings_of, longest_session
 from lpmkit.report.timeline import ENDS
@@ -26,6 +26,7 @@ from lpmkit.report.writeup.inputs import (
     who_text,
 )
 from lpmkit.report.writeup.window import read_window
+from lpmkit.rules.question import Question
 from lpmkit.runs.remarks import change_of
 from lpmkit.timeline import outwards
 
@@ -57,7 +58,7 @@ def sentence_of(source: WriteUpInputs) -> str:
         head += "".join(f". {part[:1].upper() + part[1:] if place else part}" for place, part in enumerate(parts))
     if verdict.state is AnswerState.PASSED:
         warned = "; ".join(
-            f"{question_title(words, one).rstrip('?')}: {words.said(one.details)}"
+            f"{_subject(source, one)}: {words.said(beside_the_head(one, still))}"
             for one in verdict.questions
             if one.warns
         )
@@ -67,10 +68,19 @@ def sentence_of(source: WriteUpInputs) -> str:
     texts = reasons(
         ("", words.said(one.details))
         if one.key == "moved"
-        else (question_title(words, one).rstrip("?"), words.said(one.answer))
+        else (
+            _subject(source, one),
+            words.said(beside_the_head(one, still) if subject(one) and one.state is AnswerState.FAILED else one.answer),
+        )
         for one in because
     )
     return f"{head}. {words(f'verdict.{verdict.state.value}')}: {texts}." if texts else f"{head}."
+
+
+def _subject(source: WriteUpInputs, question: Question) -> str:
+    """What a question is about, within a sentence."""
+    about = subject(question)
+    return source.words.said(about) if about else question_title(source.words, question).rstrip("?")
 
 
 def _counted(source: WriteUpInputs) -> str:
@@ -116,6 +126,8 @@ def _duration(source: WriteUpInputs) -> str:
     if not source.is_move:
         return source.words("not_part_of_a_watch")
     bounds, words = source.analysis.move_bounds, source.words
+    if source.analysis.verdict.question("moved").state is AnswerState.FAILED:
+        return words("not_moved")
     if bounds is None:
         return words("not_known")
     low, high = (words.number(bound, 1) for bound in outwards(bounds.lo_ns, bounds.hi_ns, 1))
@@ -142,7 +154,10 @@ def header(source: WriteUpInputs) -> Section:
         (words("header.operator"), change.get("operator") or f"{facts.get('by', '?')} ({facts.get('observer', '?')})"),
         (words("header.approver"), _approvers(source) or nobody),
     ]
-    limits = "; ".join(f"{words.said(name)}: {words.said(value)}" for name, value in limits_of(facts)[0].rows())
+    asked = [
+        (name, value) for name, value in limits_of(facts)[0].rows() if name != "change window" or not source.is_move
+    ]
+    limits = "; ".join(f"{words.said(name)}: {words.said(value)}" for name, value in asked)
     if limits:
         rows.append((words("header.limits"), limits))
     rows.append((words("header.run"), source.run.name))
@@ -186,7 +201,10 @@ def _window(source: WriteUpInputs) -> tuple[str, bool]:
     if ordered is not None:
         limits = limits_of(source.run.manifest)[0]
         place = {AnswerState.PASSED: "inside", AnswerState.FAILED: "outside"}.get(ordered.state, "unknown")
-        return f"{limits.window.sentence()}: {words(f'window.{place}')}", False  # a question of its own says the rest
+        return (
+            f"{words.said(limits.window.sentence())}: {words(f'window.{place}')}",
+            False,
+        )  # a question of its own says the rest
     text = change_of(source.remarks[0]).get("window", "")
     if not text:
         return words("not_given"), False

@@ -36,6 +36,9 @@ class PhraseBook:
     >>> book = PhraseBook(phrases)
     >>> book("yes: 14 sessions, the longest wait 1.549 s")
     'ja: 14 Sitzungen, längste Wartezeit 1,549 s'
+    >>> wide = PhraseBook({"yes": "ja", "{time} in all; taken out": "{time} insgesamt; herausgerechnet"})
+    >>> wide("yes: 1 s in all; taken out")
+    'ja: 1 s insgesamt; herausgerechnet'
     >>> book("HSCL1234 The operation failed")
     'HSCL1234 The operation failed'
     """
@@ -60,8 +63,9 @@ class PhraseBook:
             return self._exact[text]
         steps: tuple[Callable[[], str | None], ...] = (
             lambda: self._by_template(text, self._wide),
-            lambda: self._in_parts(text, _STRONG),
+            # before the parts: what follows a "yes: " may have a template that reaches beyond a separator
             lambda: self._after_a_word(text),
+            lambda: self._in_parts(text, _STRONG),
             lambda: self._by_template(text, self._narrow),
             lambda: self._in_parts(text, _WEAK),
         )

@@ -218,6 +218,6 @@ def jobs(case: Case, lines: Sequence[JobLine]) -> Question:
     delays = [one.delay_s for one in passed if one.delay_s is not None]
     late = f"; at most {round(max(delays)):+d} s against their own history" if delays else ""
     accepted = f"; {plural(len(aborted), 'aborted job')} within the limit" if aborted else ""
-    return Question(
-        key, title, PASSED, f"{on} ran on, {len(passed) - on} ended well{late}{accepted}", by, reply=ReplyWord.YES
-    )
+    ended = len(passed) - on
+    counts = ", ".join(filter(None, (f"{on} ran on" if on else "", f"{ended} ended well" if ended else "")))
+    return Question(key, title, PASSED, f"{counts}{late}{accepted}", by, reply=ReplyWord.YES)

@@ -67,7 +67,8 @@ def host(case: Case) -> Question:
     assert case.after.lsconf is not None
     replies = changes(case.before.lsconf, case.after.lsconf)
     was, now = (head_of(lines).get(SERIAL, "") for lines in (case.before.lsconf, case.after.lsconf))
-    by = f"lsconf by {case.before.ways.get('lsconf', '?')} before and by {case.after.ways.get('lsconf', '?')} after"
+    first, last = (snapshot.ways.get("lsconf", "?") for snapshot in (case.before, case.after))
+    by = f"lsconf by {first}, before and after" if first == last else f"lsconf by {first} before and by {last} after"
     wrong = list(replies.partition)
     if case.moved and was == now:
         wrong.insert(0, f"{SERIAL} is {now} still")
