@@ -96,7 +96,7 @@ def _sentence(
     texts = reasons(
         (
             "" if one.key == "moved" else subject(one) or _within_a_sentence(one.title),
-            beside_the_head(one, still) if one.reply is ReplyWord.NO or one.key == "suspended" else one.answer,
+            beside_the_head(one, still),
         )
         for one in because
         if one.key != "outages"
@@ -113,11 +113,16 @@ _SUBJECTS = {
     "limit-session-outage": "session outage",
     "limit-brown-out": "brown-out",
 }
-_SUBJECTS_BY_SYSTEM = {"limit-job-delay-": "delay of SAP jobs", "limit-commit-stall-": "commit stall"}
+_SUBJECTS_BY_SYSTEM = {
+    "limit-job-delay-": "delay of SAP jobs",
+    "limit-commit-stall-": "commit stall",
+    "sap-jobs-": "jobs",
+    "sap-log-": "system log and dumps",
+}
 
 
 def subject(question: Question) -> str:
-    """What a question about a limit is about, for a sentence; empty for any other.
+    """What a question is about, for a sentence, where its title says what is well; empty for any other.
 
     >>> subject(Question("limit-job-delay-BX5", "BX5: jobs delayed within the limit?", FAILED, ""))
     'BX5: delay of SAP jobs'
@@ -128,8 +133,19 @@ def subject(question: Question) -> str:
     return _SUBJECTS.get(question.key, "")
 
 
+#: What follows an answer that is withheld for what was not looked at (`lpmkit.analysis.coverage`).
+_WITHHELD = "; but "
+
+
 def beside_the_head(question: Question, still: Suspension | None) -> str:
-    """The details of a question without the length of the suspension, which the sentence begins with."""
+    """The details of a question without the length of the suspension, which the sentence begins with; of an answer
+    that is withheld the reason alone.
+
+    >>> beside_the_head(Question("session", "SSH sessions kept?", OPEN, "open; but ssh-echo did not look"), None)
+    'ssh-echo did not look'
+    """
+    if question.state is OPEN and _WITHHELD in question.details:
+        return question.details.rpartition(_WITHHELD)[2]
     if still is None:
         return question.details
     return question.details.removeprefix(f"{seconds(still.length)}, ").removeprefix(f"{seconds(still.length)}; ")

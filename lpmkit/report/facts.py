@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -402,13 +403,31 @@ def shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+#: A reason that begins with the machine that it is about.
+_OF_MACHINE = re.compile(r"(\S+(?: \(through \S+\))?): (.+)", re.DOTALL)
+
+
 def survey_gaps(*surveys: Any) -> Iterator[str]:
-    """Facts that a survey could not gather."""
+    """Facts that a survey could not gather; what is missing of several machines for one reason is told once.
+
+    >>> gaps = [{"what": "multipath", "where": "p8a", "why": f"vios{number}: no root shell"} for number in (1, 2)]
+    >>> list(survey_gaps({"gaps": gaps}, {"gaps": gaps[:1]}))
+    ['survey before and after: multipath; vios1, vios2: no root shell']
+    """
+    told: dict[tuple[str, str], dict[str, list[str]]] = {}
     for document, name in zip(surveys, ("before", "after"), strict=True):
         gaps = document.get("gaps") if isinstance(document, dict) else None
         for gap in gaps if isinstance(gaps, list) else []:
-            text = "; ".join(str(value) for value in gap.values() if value) if isinstance(gap, dict) else str(gap)
-            yield f"survey {name}: {text}"
+            row = gap if isinstance(gap, dict) else {"why": gap}
+            why = str(row.get("why") or "")
+            match = _OF_MACHINE.fullmatch(why)
+            where, reason = (match[1], match[2]) if match else (str(row.get("where") or ""), why)
+            seen = told.setdefault((str(row.get("what") or ""), reason), {"when": [], "where": []})
+            seen["when"] += [name] if name not in seen["when"] else []
+            seen["where"] += [where] if where and where not in seen["where"] else []
+    for (what, reason), seen in told.items():
+        place = ": ".join(filter(None, (", ".join(seen["where"]), reason)))
+        yield f"survey {' and '.join(seen['when'])}: {'; '.join(filter(None, (what, place)))}"
 
 
 def not_looked_at(analysis: Analysis, events: Iterable[Event]) -> Iterator[str]:

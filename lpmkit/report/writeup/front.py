@@ -70,7 +70,7 @@ def sentence_of(source: WriteUpInputs) -> str:
         if one.key == "moved"
         else (
             _subject(source, one),
-            words.said(beside_the_head(one, still) if subject(one) and one.state is AnswerState.FAILED else one.answer),
+            words.said(beside_the_head(one, still)),
         )
         for one in because
     )
