@@ -235,12 +235,13 @@ def printed(found: JsonObject) -> dict[str, tuple[str, ...]]:
 
 NUMBER = r"(\d+(?:\.\d+)?)"
 REPORT = {
-    "suspension": rf" suspension {NUMBER} s … {NUMBER} s; estimate",
-    "estimate": rf"; estimate {NUMBER} s,",
-    "coverage interval": rf"95 % coverage interval {NUMBER} s … {NUMBER} s",
-    "session outage": rf"longest wait of an open session {NUMBER} s … {NUMBER} s",
-    "other gaps": r" other gaps (\d+) \(network",
-    "not observed": rf"not observed {NUMBER} s; observer",
+    "suspension": rf" suspended {NUMBER} … {NUMBER} s estimate",
+    "estimate": rf" estimate {NUMBER} s,",
+    "coverage interval": rf"95 % coverage interval {NUMBER} … {NUMBER} s",
+    "session outage": rf" session outage {NUMBER} … {NUMBER} s longest wait",
+    "whole move": rf"duration of the move {NUMBER} … {NUMBER} s from",
+    "other gaps": r" other gaps (\d+) network",
+    "not observed": rf" not observed {NUMBER} s observer",
     "stalls": rf"observer stalls: {NUMBER} s",
 }
 BOARD = {
@@ -272,7 +273,7 @@ def first(pattern: str, text: str) -> tuple[str, ...]:
 def plain(html: str) -> str:
     """The text of a page."""
     bare = re.sub(r"<style.*?</style>|<script.*?</script>|<[^>]+>", " ", html, flags=re.DOTALL)
-    return " ".join(bare.split())
+    return " ".join(bare.replace("\u00a0", " ").split())
 
 
 def test_each_figure_is_the_same_in_each_form(told: tuple[str, Run, Analysis]) -> None:
