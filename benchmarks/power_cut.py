@@ -46,6 +46,7 @@ from lpmkit.runs.folder import Run
 from lpmkit.runs.refusals import refused_accounts
 from lpmkit.runs.remarks import remarks
 from lpmkit.ssh.secrets import Secrets
+from lpmkit.survey.connect import Logs
 from lpmkit.timeline import Clock
 from tests.durable_disk import DurableDisk, Kept
 from tests.scripted_moves import AT_HOME, GONE, THERE, NoProbes, OneManager
@@ -165,7 +166,7 @@ def carried_on(run: Run) -> int:
         patch.setattr(process, "MigrationMonitor", lambda *given: MigrationMonitor(*given, control=control))
         for name in ("_survey_after", "_tell_logs"):
             patch.setattr(process.Recorder, name, lambda *_: None)
-        patch.setattr(process, "logs_of", lambda *_: None)
+        patch.setattr(process, "logs_of", lambda *_: Logs((), ()))
         patch.setattr(process, "ProbeProcess", NoProbes)
         try:
             process.Recorder(Run(run.path), Secrets(), {"site": Site().as_data(), "probes": []}).record()

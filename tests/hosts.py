@@ -42,6 +42,7 @@ from lpmkit.runs.folder import Run, RunWriter, write_document
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
 from lpmkit.store import database, places
+from lpmkit.survey.connect import Logs
 from lpmkit.timeline import Clock, wait_until
 from tests.scripted_moves import NoProbes
 
@@ -218,7 +219,7 @@ def _quickly() -> None:
     """Waits and time limits in tenths of seconds, so that a night takes some."""
     _replace(
         {
-            process: {"ProbeProcess": NoProbes, "logs_of": lambda *_: None, "STORE_AGAIN_S": 0.2},
+            process: {"ProbeProcess": NoProbes, "logs_of": lambda *_: Logs((), ()), "STORE_AGAIN_S": 0.2},
             process.Recorder: {"_survey_after": lambda *_: None, "_tell_logs": lambda *_: None},
             monitor_module: {"RETRY_S": 0.05, "NOT_OURS_S": 1.0},
             shared_intent: {"TELL_EVERY_S": 0.3, "LAST_NOTE_S": 3.0, "BEGIN_AGAIN_S": 0.1},

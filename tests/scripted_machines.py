@@ -22,6 +22,7 @@ from lpmkit.plan.status import PlanStatus, plan_status
 from lpmkit.prediction.prior import Prediction
 from lpmkit.runbook import PartitionLocation, Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock
 
@@ -77,6 +78,7 @@ class Machines:
 
     def __post_init__(self) -> None:
         self.clock.each = self.step
+        self.secrets = Secrets()
         self.site: Any = Site.model_validate({"runs": {"folder": self.folder}})
 
     def opens_in_s(self, order: Order) -> float:
