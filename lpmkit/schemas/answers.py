@@ -257,11 +257,12 @@ class PlanForecast(TypedDict):
 
 
 class PlanCheckAnswer(TypedDict):
-    """``plan check``: every move with its checks, and the forecast."""
+    """``plan check``: every move with its checks, what it costs (P90 by quantity, with the limit), and the forecast."""
 
     title: str
     answer: Judged
     moves: list[PlanCheckRow]
+    predicted: list[dict[str, str]]
     forecast: PlanForecast
 
 
