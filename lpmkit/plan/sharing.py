@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from lpmkit.config import Site
 from lpmkit.control.base import Order
 from lpmkit.mapping.attributes import SLOT_MAPPINGS, Reserved
+from lpmkit.mapping.movers import TWO_PAIRS
 from lpmkit.plan.schedule import UnderWay
 from lpmkit.runs.folder import Run, run_key
 from lpmkit.ssh.secrets import Secrets
@@ -118,12 +119,25 @@ def plan_key(folder: Run) -> str:
     return f"{folder.manifest['title']} ({run_key(folder.manifest)[:12]})"
 
 
+def movers_of(claim: Claim) -> tuple[str, ...]:
+    """The movers that a claim occupies: those that it lists, else those that its order names, else its frames.
+
+    >>> from lpmkit.store.moves import Claim
+    >>> movers_of(Claim("p", "a", "b", mapping={"redundant_msps": "1/a1/1/192.0.2.1/b2/2/,1/a2/2//b1/1/"}))
+    ('a1', 'b2', 'a2', 'b1')
+    >>> movers_of(Claim("p", "a", "b", mapping={"source_msp_name": "a1"}))
+    ('a1', 'b')
+    """
+    if claim.movers:
+        return claim.movers
+    items = [item.split("/") for item in claim.mapping.get(TWO_PAIRS, "").split(",")]
+    named = tuple(name for item in items if len(item) > 4 for name in (item[1], item[4]) if name)
+    one_pair = (claim.mapping.get("source_msp_name", claim.source), claim.mapping.get("dest_msp_name", claim.target))
+    return named or one_pair
+
+
 def _other(claim: Claim) -> Other:
-    movers = claim.movers or (
-        claim.mapping.get("source_msp_name", claim.source),
-        claim.mapping.get("dest_msp_name", claim.target),
-    )
-    move = UnderWay(claim.partition, claim.source, claim.target, claim.inactive, movers)
+    move = UnderWay(claim.partition, claim.source, claim.target, claim.inactive, movers_of(claim))
     named = any(claim.mapping.get(name) for name in SLOT_MAPPINGS) if claim.names_slots is None else claim.names_slots
     return Other(move, claim.mapping, named, claim.holder)
 
