@@ -50,6 +50,14 @@ def test_linux_tells_which_partition_it_is_and_where() -> None:
     )
 
 
+def test_it_is_told_apart_from_another_machine_by_number_and_serial_number() -> None:
+    shell = LinuxShell(linux())
+    assert shell.lpar_label() == (4, "p8lin01")
+    assert shell.system_id().endswith("10071DA")
+    with pytest.raises(UnexpectedReply):
+        LinuxShell(linux({**TOLD, "cat /proc/powerpc/lparcfg": "serial_number=IBM,02X\n"})).lpar_label()
+
+
 def test_older_kernels_have_it_under_another_name() -> None:
     told = {line.replace("/proc/powerpc", "/proc/ppc64"): text for line, text in TOLD.items()}
     assert LinuxShell(linux(told)).identity().serial == "10071DA"

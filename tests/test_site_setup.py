@@ -127,7 +127,6 @@ def test_instances_and_databases_are_read_from_the_processes() -> None:
         (replace(CLIENT, state="Not Activated"), "it is Not Activated"),
         (replace(CLIENT, name="-oProxyCommand=touch x"), "no host name"),
         (replace(CLIENT, name="a b"), "no host name"),
-        (replace(CLIENT, os_version="Linux/Red Hat"), "Linux"),
         (replace(CLIENT, environment="os400"), "IBM i"),
     ],
 )

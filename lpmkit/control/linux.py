@@ -90,6 +90,26 @@ class LinuxShell:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    @property
+    def session(self) -> Session:
+        """The session that it asks over."""
+        return self._session
+
+    def lpar_label(self) -> tuple[int, str]:
+        """Number and name of the partition. Raises `RemoteError`."""
+        number = self._lparcfg().get("partition_id", "")
+        if not number.isdigit():
+            raise UnexpectedReply("lparcfg without a partition id", line=number, where=self._session.where)
+        return int(number), self._ask(["cat", PARTITION_NAME], _text)
+
+    def system_id(self) -> str:
+        """The system's id with its serial number at the end. Raises `RemoteError`."""
+        return self._lparcfg()["serial_number"]
+
+    def level(self) -> str:
+        """The distribution and its release. Raises `RemoteError`."""
+        return self._ask(["cat", "/etc/os-release"], read_release)
+
     def identity(self) -> Identity:
         """Everything that a move changes or must not. What cannot be read is ``None`` and named in ``missing``.
 
@@ -116,7 +136,7 @@ class LinuxShell:
             serial=system_id.rpartition(",")[2][-7:] if system_id else None,
             firmware=try_to(lambda: self._ask(["cat", FIRMWARE], read_firmware)),
             system_id=system_id,
-            level=try_to(lambda: self._ask(["cat", "/etc/os-release"], read_release)),
+            level=try_to(self.level),
             booted=try_to(lambda: self._ask(["cat", "/proc/stat"], read_boot_time)),
             disks=try_to(lambda: self._ask(["lsblk", "-dn", "-o", "NAME,WWN"], read_disks)),
             missing=tuple(missing),

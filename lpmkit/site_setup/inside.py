@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from lpmkit.config import HostSettings, Site
 from lpmkit.control.aix import AixShell
+from lpmkit.control.linux import LinuxShell
 from lpmkit.errors import LpmError, NotResolved, RemoteError
 from lpmkit.inventory import OperatingSystem, Partition
 from lpmkit.oracle.errors import QueryFailed
@@ -99,7 +100,8 @@ def look_into(site: Site, frame: ManagedFrame, partition: Partition, secrets: Se
     except LpmError as error:
         return replace(unseen, why=str(error))
     with closing(session):
-        shell = AixShell(session)
+        is_linux = partition.operating_system is OperatingSystem.LINUX
+        shell = LinuxShell(session) if is_linux else AixShell(session)
         try:
             if stranger := _another_machine(shell, frame, partition):
                 return replace(unseen, why=stranger)
@@ -117,7 +119,7 @@ def look_into(site: Site, frame: ManagedFrame, partition: Partition, secrets: Se
 def _not_to_be_tried(partition: Partition) -> str:
     if partition.state != "Running":
         return f"it is {partition.state}"
-    if partition.operating_system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
+    if partition.operating_system is OperatingSystem.IBM_I:
         return f"{partition.operating_system}: lpmkit does not look into it; `lpmkit watch` can record it"
     if not HOST_NAME.fullmatch(partition.name):
         return "its name is no host name"
@@ -148,7 +150,7 @@ def _names(partition: Partition) -> Iterator[str]:
         return  # the manager lists none
 
 
-def _another_machine(shell: AixShell, frame: ManagedFrame, partition: Partition) -> str:
+def _another_machine(shell: AixShell | LinuxShell, frame: ManagedFrame, partition: Partition) -> str:
     """The objection to a login that led to another machine, by partition number and serial number; empty if it is the
     one that the manager lists.
     """
