@@ -559,6 +559,7 @@ UNKNOWNS: list[tuple[str, Altered]] = [
     ("oracle-failover", guarded(1.0, role=None)),
     *(("cluster", clustered(30.0, None, kind)) for kind in cluster_kinds()),
     ("redundant-movers", hmc(whole(mover_pairs=None))),
+    ("redundant-movers", hmc(whole(mover_pairs=()))),
     ("movers-connected", hmc(whole(mover_pairs=None))),
     ("movers-connected", whole(keys=KeyTest(1, "not set up"))),
     ("time-reference", under_an_hmc(time_reference=None)),

@@ -354,6 +354,10 @@ def movers_connected(survey: Survey) -> RuleResult:
 def redundant_movers(survey: Survey) -> RuleResult:
     """Warn of an order that names one pair of movers where two are possible: the move is then without redundancy."""
     pairs = need(survey.mover_pairs, survey, "mover pairs", survey.source.name)
+    if not pairs:
+        raise NotKnown(
+            survey.target.name, "no pair of movers is listed", "First make the movers reach each other, see above."
+        )
     options = survey.options or {}
     try:
         choice = choose_movers(pairs, survey.frames, survey.mapping, options)
