@@ -27,8 +27,11 @@ lint: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(RUN)/python -m docs.generate
 
+reference: $(VENV)/.installed
+	$(RUN)/python -m docs.reference
+
 clean:
-	rm -rf $(VENV) demo lab
+	rm -rf $(VENV) demo lab reference
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

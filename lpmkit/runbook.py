@@ -107,6 +107,7 @@ class Validation:
         return self.status is not None and not self.passed
 
     def is_fresh(self, minutes: float, now_ns: int) -> bool:
+        """True where it is at most ``minutes`` old; ``now_ns`` in nanoseconds since 1970."""
         return 0 <= now_ns - self.wall_ns <= minutes * 60e9
 
 

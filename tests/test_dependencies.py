@@ -25,7 +25,7 @@ TOP = Path(__file__).parent.parent
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 #: Declared packages that no import statement names, with the text that does.
 BY_NAME = {
-    "jupyterlab": '"-m", "jupyterlab"',
+    "jupyterlab": 'return ["jupyterlab", *address',
     "oracledb": '"oracledb"',
     "cx-oracle": '"cx_Oracle"',
     "psycopg": '"postgresql+psycopg"',
@@ -55,7 +55,8 @@ def packages_of(*folders: str) -> dict[str, set[str]]:
     users: dict[str, set[str]] = {}
     for path in sorted(path for folder in folders for path in (TOP / folder).rglob("*.py")):
         for name in imported(path.read_text(encoding="utf-8")):
-            if name in sys.stdlib_module_names or name in ("lpmkit", "tests", "benchmarks", "docs"):
+            # the last one is the type checker's own
+            if name in sys.stdlib_module_names or name in ("lpmkit", "tests", "benchmarks", "docs", "_typeshed"):
                 continue
             users.setdefault(canonicalize_name(known[name][0]), set()).add(str(path.relative_to(TOP)))
     return users
