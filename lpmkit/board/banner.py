@@ -148,7 +148,7 @@ def _suspended(view: View) -> Banner:
 def _switched(view: View) -> Banner:
     source, target = _frames(view)
     text = f"Wait. It has left {source} and starts on {target}. It cannot be stopped any more."
-    return _made(view, "switched", Tone.BUSY, "SWITCHED", "", text, "look")
+    return _made(view, "switched", Tone.BUSY, "SWITCHED", _provisional(view), text, "look")
 
 
 # --- ended ----------------------------------------------------------------------------------------------------------
@@ -158,14 +158,16 @@ def _settled(view: View) -> Banner:
     _, target = _frames(view)
     left = tail_left_s(view.run, view.now, view.now_ns)
     if left is not None:
-        text = f"It runs on {target}. Recording goes on, then the verdict follows. Nothing to do."
-        return _made(view, "arrived", Tone.GOOD, "ARRIVED", f"watching on, {clock_time(left)}", text)
+        text = f"It runs on {target}. Nothing to do. Watching on for {clock_time(left)}, then the verdict follows."
+        return _made(view, "arrived", Tone.GOOD, "ARRIVED", _provisional(view) or "watching on", text)
     summary = view.summary
     if summary is None:
         text = f"{view.partition} runs on {target}. The verdict is not worked out yet."
         return _made(view, "moved", Tone.GOOD, "MOVED", _provisional(view), text, "write-up", "report")
     tone = {"passed": Tone.GOOD, "failed": Tone.BAD}.get(str(summary["verdict"]["state"]), Tone.STILL)
-    text = f"{_counted(summary)} {view.partition} runs on {target}."
+    then = "Write it up." if tone is Tone.GOOD else "Look at the open questions below, then write it up."
+    then = "Read what failed below." if tone is Tone.BAD else then
+    text = f"{_counted(summary)} {view.partition} runs on {target}. {then}"
     return _made(view, "moved", tone, "MOVED", _length(summary), text, "write-up", "report")
 
 

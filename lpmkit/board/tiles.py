@@ -186,7 +186,8 @@ def _partition(view: View) -> Tile:
     note = f"{len(answer)} of {plural(len(heard), 'host probe')}, {age(ago)}"
     if answer:
         return Tile("partition", "✓ answers", note, Tone.GOOD)
-    return Tile("partition", "suspended" if still else f"silent {ago:.0f} s", note, Tone.STILL if still else Tone.BAD)
+    silent = "no answer" if view.is_early else "suspended"
+    return Tile("partition", silent if still else f"silent {ago:.0f} s", note, Tone.STILL if still else Tone.BAD)
 
 
 # --- SAP and Oracle -------------------------------------------------------------------------------------------------
