@@ -58,6 +58,7 @@ class Machines:
     folder: Path
     partitions: Mapping[str, str]
     clock: Told = field(default_factory=Told)
+    secrets: Any = None
     ways: dict[str, tuple[str, ...]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     failing: dict[str, str] = field(default_factory=dict)

@@ -131,7 +131,9 @@ def _summary(tmp_path: Path, wanted: CheckedPlan) -> dict[str, str]:
 def test_the_summary_has_the_moves_in_order_the_warnings_the_forecast_and_the_back_out(tmp_path: Path) -> None:
     rows = _summary(tmp_path, checked())
     assert [rows[f"move {number}"].split()[0] for number in (1, 2, 3, 4)] == list(NAMES)
-    assert re.search(r"p8a → p8b, after bxapp1, begins 22:\d\d:\d\d, ends .* … .* UTC", rows["move 2"])
+    assert re.search(
+        r"p8a → p8b, after bxapp1, begins 22:\d\d … 22:\d\d, ends 22:\d\d … 22:\d\d UTC \(P10 … P90\)", rows["move 2"]
+    )
     assert rows["validation"] == "4 of 4 moves accepted by the firmware at 22:13:20 UTC"
     assert rows["accepted warnings"] == f"The SAP hardware key stays ({', '.join(NAMES)})"
     assert "(P10 … P90), most likely" in rows["forecast"]

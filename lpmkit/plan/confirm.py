@@ -5,7 +5,6 @@ when they are expected to end.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 from lpmkit.board.confirm import Row
 from lpmkit.board.wording import of_day, plural
@@ -53,15 +52,14 @@ def _move(move: MoveCheck, ahead: Outlook) -> str:
     times = ahead.times(move.partition)
     expected = ""
     if times is not None:
-        expected = f", begins {of_day(int(times.begin_s.p50))}, ends {_range(times.end_s)}"
+        expected = f", begins {_range(times.begin_s)}, ends {_range(times.end_s)} UTC (P10 … P90)"
     still = None if move.prediction is None else move.prediction.suspended_s
     suspended = "" if still is None else f", suspended {still.p10:.1f} … {still.p90:.1f} s"
     return f"{move.partition}  {move.source or '?'} → {move.target}{after}{expected}{suspended}"
 
 
 def _range(moment: Quantiles) -> str:
-    low, high = (datetime.fromtimestamp(value / 1e9, tz=UTC) for value in (moment.p10, moment.p90))
-    return f"{low:%H:%M:%S} … {high:%H:%M:%S} UTC"
+    return " … ".join(of_day(int(value))[:5] for value in (moment.p10, moment.p90))
 
 
 def _checks(checked: CheckedPlan) -> Iterator[Row]:
