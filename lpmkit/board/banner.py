@@ -165,9 +165,8 @@ def _settled(view: View) -> Banner:
         text = f"{view.partition} runs on {target}. The verdict is not worked out yet."
         return _made(view, "moved", Tone.GOOD, "MOVED", _provisional(view), text, "write-up", "report")
     tone = {"passed": Tone.GOOD, "failed": Tone.BAD}.get(str(summary["verdict"]["state"]), Tone.STILL)
-    then = "Write it up." if tone is Tone.GOOD else "Look at the open questions below, then write it up."
-    then = "Read what failed below." if tone is Tone.BAD else then
-    text = f"{_counted(summary)} {view.partition} runs on {target}. {then}"
+    then = {Tone.STILL: " Look at the open questions.", Tone.BAD: " Read what failed."}.get(tone, "")
+    text = f"{_counted(summary)} {view.partition} runs on {target}.{then}"
     return _made(view, "moved", tone, "MOVED", _length(summary), text, "write-up", "report")
 
 

@@ -81,10 +81,17 @@ def _press(page: Page, name: str | re.Pattern[str], clicks: list[int] | None = N
         clicks[0] += 1
 
 
+def _box_of_the_lanes(page: Page) -> dict[str, float]:
+    """Where the lanes are, in one step: between two the picture may have been drawn anew."""
+    box: dict[str, float] = page.evaluate(
+        "lanes => document.querySelector(lanes).getBoundingClientRect().toJSON()", LANES
+    )
+    return box
+
+
 def _the_lanes_tell_time_and_probe(page: Page) -> None:
     """Time and probe under the pointer; a click holds the lanes, another one lets them go on."""
-    box = page.locator(LANES).bounding_box()
-    assert box is not None
+    box = _box_of_the_lanes(page)
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.2 * box["height"])
     page.get_by_role("tooltip").get_by_text(re.compile(r"ssh-\w+: .*UTC")).wait_for()
     page.mouse.down()
@@ -146,7 +153,7 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
         assert clicks[0] + 2 <= 6, "two choices and four clicks"
         assert re.match(r"● COPYING \d+ % · bxaix85", page.title())
         assert page.locator("link[rel~=icon]").first.get_attribute("href").startswith("data:image/svg")  # type: ignore[union-attr]
-        assert page.locator(LANES).bounding_box()["y"] < height - 150, "the lanes are on the first screen"  # type: ignore[index]
+        assert _box_of_the_lanes(page)["y"] < height - 150, "the lanes are on the first screen"
         _the_lanes_tell_time_and_probe(page)
         (run,) = [Run(path.parent) for path in rehearsal.folder.glob("runs/*/run.json")]
         page.reload()
