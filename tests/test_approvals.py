@@ -263,7 +263,16 @@ def test_a_signature_of_an_allowed_signer_counts_whoever_owns_the_file(
 
 
 @pytest.mark.parametrize(
-    "forgery", ["no signature", "key of another", "name of another", "changed", "other purpose", "no signers file"]
+    "forgery",
+    [
+        "no signature",
+        "key of another",
+        "name of another",
+        "name of a pattern",
+        "changed",
+        "other purpose",
+        "no signers file",
+    ],
 )
 def test_without_a_valid_signature_nothing_counts_where_the_site_wants_one(
     forgery: str, run: Run, keys: Path, written_by: Callable[[str], None]
@@ -275,6 +284,10 @@ def test_without_a_valid_signature_nothing_counts_where_the_site_wants_one(
         key = keys / "eve"
     if forgery == "name of another":
         person = CARL
+    if forgery == "name of a pattern":
+        signers = run.path.parent / "signers"
+        signers.write_text(f"bert,*@ops {(keys / 'bert.pub').read_text()}")
+        person = Person("carl@ops", "bert", "account")
     approve(run, person, "p", key=None if forgery == "no signature" else key)
     (path,) = (run.path / FOLDER).glob("*.json")
     if forgery == "changed":

@@ -50,6 +50,10 @@ def within(moments: Int64Array, spans: Sequence[Interval]) -> BoolArray:
     return inside
 
 
+#: Longest record whose seconds are numbered one by one: four months.
+_MAX_SECONDS = 10_000_000
+
+
 def extreme(worst: Int64Array, seconds: int) -> int | None:
     """The value that noise exceeds within that number of seconds with one chance in a hundred, from the worst values of
     some; ``None`` from too few.
@@ -80,9 +84,18 @@ def worst_of_seconds(moments: Int64Array, values: Int64Array) -> tuple[Int64Arra
     if not len(moments):
         return moments, values
     second = (moments - moments.min()) // SECOND
+    if int(second.max()) > _MAX_SECONDS or int(second.min()) < 0:
+        second = _closed_up(second)
     worst = np.full(int(second.max()) + 1, -1, dtype=np.int64)
     np.maximum.at(worst, second, values)
     return second, worst
+
+
+def _closed_up(second: Int64Array) -> Int64Array:
+    """The same with every gap as one empty second: a row of nonsense may lie centuries apart."""
+    distinct, place = np.unique(second, return_inverse=True)
+    steps = np.minimum(np.diff(distinct).astype(np.uint64), 2).astype(np.int64)
+    return np.asarray(np.concatenate(([0], np.cumsum(steps)))[place], dtype=np.int64)
 
 
 def noise(moments: Int64Array, values: Int64Array, basis: str, threshold: tuple[float, int, int]) -> Noise:

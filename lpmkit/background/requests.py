@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from lpmkit.json_values import JsonMapping
+from lpmkit.json_values import JsonMapping, parse_json
 from lpmkit.person import account_name
 from lpmkit.runs.files import make_folder, open_plain
 from lpmkit.runs.folder import Run, write_file
@@ -111,7 +111,7 @@ class Inbox:
         try:
             with open_plain(path, "rb") as file:
                 account = account_name(os.fstat(file.fileno()).st_uid)
-                text = file.read(_MAX_BYTES).decode(errors="replace")
+                content = file.read(_MAX_BYTES)
         except FileNotFoundError:
             return None  # withdrawn
         except OSError as error:
@@ -119,12 +119,12 @@ class Inbox:
             self._discard(path)
             return None
         try:
-            fields = json.loads(text)
+            fields = parse_json(content)
         except (ValueError, RecursionError):
             fields = None
         if isinstance(fields, dict) and isinstance(fields.get("what"), str):
             return Request(path, fields.pop("what"), fields, account)
-        self._note(f"a request was not understood and is not carried out: {text[:_SHOWN]}")
+        self._note(f"a request was not understood and is not carried out: {content[:_SHOWN].decode(errors='replace')}")
         self._discard(path)
         return None
 

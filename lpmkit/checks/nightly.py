@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from lpmkit.checks import Answer, Finding, Verdict, examine, ready
 from lpmkit.config import Site
 from lpmkit.errors import RecordError
 from lpmkit.inventory import Partition
-from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.json_values import JsonMapping, JsonObject, parse_json
 from lpmkit.prediction.history import history, inputs_from
 from lpmkit.prediction.prior import ObservedMove, predict
 from lpmkit.runs.files import make_folder, read_plain, sheet_cell
@@ -200,7 +199,7 @@ def last(runs: Path, source: str, target: str) -> FleetCheck | None:
     """
     for path in sorted(_folder(runs, source, target).glob("*.json"), reverse=True):
         try:
-            night = FleetCheck.from_dict(json.loads(read_plain(path)))
+            night = FleetCheck.from_dict(parse_json(read_plain(path)))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise RecordError(
                 f"this is not what a night of checks left: {error}",

@@ -6,7 +6,6 @@ What cannot be read completes to nothing; the command itself says why.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lpmkit.errors import LpmError
+from lpmkit.json_values import parse_json
 from lpmkit.runs.files import read_plain
 from lpmkit.site_file import find_site_file
 
@@ -71,7 +71,7 @@ def _folders(folder: Path) -> list[Path]:
 
 def _manifest(folder: Path) -> Mapping[str, Any]:
     try:
-        data = json.loads(read_plain(folder / "run.json"))
+        data = parse_json(read_plain(folder / "run.json"))
     except (OSError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, Mapping) else {}

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lpmkit.config import RunSettings
 from lpmkit.errors import NotAllowed, NotApproved, RecordError, UsageError
-from lpmkit.json_values import JsonObject
+from lpmkit.json_values import JsonObject, parse_json
 from lpmkit.person import Person, account_name
 from lpmkit.runs.appender import sync_folder
 from lpmkit.runs.files import cannot_write, make_folder, not_plain, open_plain
@@ -168,7 +168,7 @@ def _judged(path: Path, run: Run, rules: RunSettings, operator: Person, clock: C
         owner = os.fstat(file.fileno()).st_uid
         content = file.read(1 << 20)
     try:
-        row = json.loads(content)
+        row = parse_json(content)
         by, wall_ns, bound = str(row["by"]), int(row["wall_ns"]), str(row["order_hash"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return Approval(path.name, 0, "", signed=False, refused="it cannot be read")
@@ -242,10 +242,22 @@ def _unproved(signed: bool, owner: int, by: str, row: JsonObject, rules: RunSett
     return ""
 
 
+def _principals(signers: Path) -> set[str]:
+    """The names in a file of allowed signers (ssh-keygen(1)).
+
+    OpenSSH takes them for patterns. Here a pattern names nobody: with ``*@example.org`` one person could approve under
+    any name of the firm.
+    """
+    lines = signers.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {name for line in lines if line.strip() for name in line.split()[0].strip('"').split(",")}
+
+
 def _verified(content: bytes, path: Path, by: str, signers: Path) -> bool:
     """True where an allowed signer of that name signed this very content."""
     signature = path.with_name(f"{path.name}.sig")
     if by.startswith("-") or not signers.is_file() or signature.is_symlink() or not signature.is_file():
+        return False
+    if by not in _principals(signers):
         return False
     done = subprocess.run(  # noqa: S603 - OpenSSH itself
         [_program(), "-Y", "verify", "-f", str(signers), "-I", by, "-n", NAMESPACE, "-s", str(signature)],

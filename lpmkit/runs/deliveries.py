@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.errors import RecordError
+from lpmkit.json_values import parse_json
 from lpmkit.runs.audit import Action, audit_records
 from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run
@@ -61,7 +62,7 @@ def deliveries(folder: Path) -> dict[tuple[str, int], Delivery]:
 
 def _delivery(line: bytes) -> Delivery | None:
     try:
-        row: Any = json.loads(line)
+        row: Any = parse_json(line)
         return Delivery(
             int(row["wall_ns"]),
             str(row["sink"]),
@@ -70,7 +71,7 @@ def _delivery(line: bytes) -> Delivery | None:
             int(row["tries"]),
             str(row["why"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

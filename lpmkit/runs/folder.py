@@ -33,7 +33,7 @@ import numpy.typing as npt
 
 import lpmkit
 from lpmkit.errors import NotFound, RecordError
-from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.json_values import JsonMapping, JsonObject, parse_json
 from lpmkit.person import acting_person
 from lpmkit.runs.appender import Appender, sync_folder
 from lpmkit.runs.files import (
@@ -110,7 +110,7 @@ class Run:
 
     def _manifest(self) -> JsonObject:
         try:
-            manifest = json.loads(read_plain(self.path / "run.json"))
+            manifest = parse_json(read_plain(self.path / "run.json"))
         except FileNotFoundError:
             raise RecordError("it holds no run.json, so it is no run folder", where=str(self.path)) from None
         except (OSError, ValueError, RecursionError) as error:
@@ -178,7 +178,7 @@ class Run:
         if not path.exists():
             return None
         try:
-            value = json.loads(read_plain(path))
+            value = parse_json(read_plain(path))
         except (OSError, ValueError, RecursionError) as error:
             raise RecordError(f"{path.name} cannot be read: {error}", where=str(self.path)) from error
         if trouble := not_a_document(name, value):
@@ -318,7 +318,7 @@ class Run:
 def _parsed(line: bytes) -> Any:
     """A line of JSON as a value; ``None`` where it is none."""
     try:
-        return json.loads(line)
+        return parse_json(line)
     except (ValueError, RecursionError):
         return None
 
@@ -335,6 +335,8 @@ def _no_manifest(value: Any) -> str | None:
     for name, kind in types.items():
         if value.get(name) is not None and not isinstance(value[name], kind):
             return f"{name} is a {type(value[name]).__name__}"
+    if not all(isinstance(probe, dict) for probe in value.get("probes") or ()):
+        return "a probe is no object"
     return None
 
 

@@ -45,7 +45,9 @@ REQUIRED: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     "reading": {"where": _text},
     "control-lost": {"where": _text, "error": _text},
     "pace": {"probe": _text, "first_seq": _whole, "interval_ns": _whole},
-    "tcp": {"rows": _rows_of_numbers, "silent_since_ns": _whole, "answered_ns": _whole},
+    "clock": {"uncertainty_ns": lambda value: value is None or _whole(value)},
+    "disk-full": {"error": _text},
+    "tcp": {"probe": _text, "rows": _rows_of_numbers, "silent_since_ns": _whole, "answered_ns": _whole},
     "forecast": {"remaining_s": lambda value: isinstance(value, dict) and _number(value.get("p50"))},
     "over": {"partition": _text, "stage": _text, "why": _text},
     "moving": {"partition": _text, "run": _text},
@@ -96,6 +98,16 @@ DOCUMENTS: Mapping[str, tuple[type, ...]] = {
 }
 
 
+#: What stands in parts of documents that are looked into without their reader.
+PARTS: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(
+        ("survey", "survey-after"),
+        dict.fromkeys(("source", "target", "guest"), lambda part: part is None or isinstance(part, dict)),
+    ),
+    "validation": {"passed": lambda passed: passed is None or isinstance(passed, bool)},
+}
+
+
 def not_a_document(name: str, value: object) -> str | None:
     """The reason why a JSON value is not the document of that name; ``None`` if it can be."""
     kinds = DOCUMENTS.get(name)
@@ -105,6 +117,10 @@ def not_a_document(name: str, value: object) -> str | None:
         return f"it holds {'null' if value is None else type(value).__name__}"
     if isinstance(value, list) and not all(isinstance(row, dict) for row in value):
         return "a row of it is no object"
+    if isinstance(value, dict):
+        for part, fits in PARTS.get(name, {}).items():
+            if not fits(value.get(part)):
+                return f"{part} is a {type(value[part]).__name__}"
     return None
 
 

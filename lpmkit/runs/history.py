@@ -25,7 +25,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lpmkit.errors import RecordError
-from lpmkit.json_values import JsonObject
+from lpmkit.json_values import JsonObject, parse_json
 from lpmkit.runs.files import read_plain
 from lpmkit.runs.folder import Run, run_key
 from lpmkit.timeline import outwards
@@ -388,7 +388,7 @@ def read_move(folder: Path) -> Move:
     order = manifest.get("order") or {}
     summary: JsonObject = {}
     if (folder / "summary.json").exists():
-        summary = json.loads(read_plain(folder / "summary.json"))
+        summary = parse_json(read_plain(folder / "summary.json"))
     suspension = summary.get("suspension") or {}
     length = suspension.get("length") or {}
     phases = summary.get("phases") or []
@@ -473,7 +473,7 @@ def _left_machine(folder: Path) -> str:
 
 def _document(folder: Path, name: str) -> JsonObject:
     path = folder / f"{name}.json"
-    document: JsonObject = json.loads(read_plain(path)) if path.exists() else {}
+    document: JsonObject = parse_json(read_plain(path)) if path.exists() else {}
     return document
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from lpmkit.errors import RecordError
+from lpmkit.json_values import parse_json
 from lpmkit.runs.files import FULL, cannot_write, make_folder, open_plain
 
 #: Seconds between two renewals of a mark, and age from which an owner on another host counts as dead.
@@ -206,7 +207,7 @@ def _read_mark(path: Path) -> Owner | None:
 def _mark(descriptor: int) -> Owner | None:
     """The mark in an open lock file; ``None`` if there is none or it is invalid."""
     try:
-        fields = json.loads(os.pread(descriptor, _MAX_MARK_BYTES, 0))
+        fields = parse_json(os.pread(descriptor, _MAX_MARK_BYTES, 0))
         return Owner(
             token=str(fields["token"]),
             host=str(fields["host"]),

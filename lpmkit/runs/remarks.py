@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.errors import RecordError, UsageError
+from lpmkit.json_values import parse_json
 from lpmkit.person import acting_person
 from lpmkit.runs.files import open_plain, read_plain
 from lpmkit.timeline import Clock
@@ -104,7 +105,7 @@ def remarks(folder: Path) -> tuple[list[Remark], int]:
         if not line.strip():
             continue
         try:
-            parsed.append(_remark(json.loads(line.decode(errors="replace"))))
+            parsed.append(_remark(parse_json(line)))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             unreadable += 1
     return parsed, unreadable

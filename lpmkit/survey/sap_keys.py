@@ -7,13 +7,12 @@ machine, not to a name: one that was seen on a machine of another serial number 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lpmkit.json_values import JsonMapping
+from lpmkit.json_values import JsonMapping, parse_json
 from lpmkit.runs.files import read_plain
 from lpmkit.sap.model import SapSnapshot
 
@@ -46,7 +45,7 @@ def key_history(folder: Path, sid: str, unreadable: list[str]) -> Iterator[KeyRe
     for run in runs[:MAX_RUNS]:
         for name in _DOCUMENTS:
             try:
-                document = json.loads(read_plain(run / name))
+                document = parse_json(read_plain(run / name))
             except FileNotFoundError:
                 continue  # a watch has none, and a run without an end no second one
             except (OSError, ValueError, RecursionError):
