@@ -156,6 +156,13 @@ def _modes(folder: Path) -> set[tuple[bool, int]]:
     return {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (folder, *folder.rglob("*"))}
 
 
+def test_a_name_that_is_no_utf_8_is_told_by_its_bytes(reported: Run) -> None:
+    (reported.path / os.fsdecode(b"Pr\xfcfung.pdf")).write_text("x")
+    assert "Pr\\xfcfung.pdf" in [name for name, _, _ in evidence(reported.path)]
+    with zipfile.ZipFile(bundle_of(reported, reported.path / "write-up")) as bundle:
+        assert f"{reported.name}/Pr\\xfcfung.pdf" in bundle.namelist()
+
+
 @pytest.mark.parametrize("umask", [0o022, 0o000, 0o077])
 def test_a_run_folder_is_its_owners_alone(umask: int, tmp_path: Path) -> None:
     before = os.umask(umask)

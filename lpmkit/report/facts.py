@@ -33,7 +33,7 @@ from lpmkit.json_values import JsonObject
 from lpmkit.prediction.distributions import Quantiles
 from lpmkit.prediction.prior import FIGURES, Prediction
 from lpmkit.report.outputs import is_derived
-from lpmkit.runs.files import open_plain, plain_files
+from lpmkit.runs.files import name_text, open_plain, plain_files
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Event, outwards
 
@@ -471,4 +471,4 @@ def evidence(folder: Path) -> Iterator[tuple[str, int, str]]:
             content = open_plain(path, "rb")
         with content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
-        yield str(path.relative_to(folder)), path.stat().st_size, digest
+        yield name_text(path.relative_to(folder)), path.stat().st_size, digest

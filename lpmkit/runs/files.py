@@ -194,6 +194,11 @@ def plain_files(folder: Path) -> Iterator[Path]:
     yield from sorted(paths)
 
 
+def name_text(path: Path) -> str:
+    r"""A path as text that can be written in UTF-8: bytes of a name that have no meaning in it as ``\\xff``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 class HeldFolder:
     """A folder held open, so that it is found again after a rename. Raises `RecordError` if it cannot be opened."""
 

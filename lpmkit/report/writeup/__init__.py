@@ -26,7 +26,7 @@ from lpmkit.report.writeup.forms import check_inputs, html, markdown, pdf, word
 from lpmkit.report.writeup.inputs import WriteUpInputs
 from lpmkit.report.writeup.sheets import sheets
 from lpmkit.report.writeup.words import LANGUAGES, Words
-from lpmkit.runs.files import cannot_write, open_plain, plain_files
+from lpmkit.runs.files import cannot_write, name_text, open_plain, plain_files
 from lpmkit.runs.folder import Run, write_file
 from lpmkit.runs.remarks import KINDS, Remark, add_remark, remarks
 
@@ -108,9 +108,9 @@ def bundle_of(run: Run, folder: Path) -> Path:
     """
     target = folder / FORMS["zip"].format(run=run.name)
     draft = target.with_name(f".{target.name}")
-    packed = {path.relative_to(run.path).as_posix(): path for path in plain_files(run.path)}
+    packed = {name_text(path.relative_to(run.path)): path for path in plain_files(run.path)}
     if not folder.is_relative_to(run.path):
-        packed |= {f"{FOLDER}/{path.relative_to(folder).as_posix()}": path for path in plain_files(folder)}
+        packed |= {f"{FOLDER}/{name_text(path.relative_to(folder))}": path for path in plain_files(folder)}
     hashes = []
     try:
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as bundle:
