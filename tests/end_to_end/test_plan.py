@@ -75,7 +75,7 @@ def test_a_plan_moves_what_it_may_at_once_survives_its_conductor_and_tries_again
         assert all(times_asked(Run(one["run"])) == 1 for one in moves.values() if one["run"])
         assert _most_at_once(folder) == 2
         assert moves["p8aix01"]["suspended_low_s"] > 0
-        assert moves["p8aix01"]["movers"] == "p8a-vios1, p8b-vios1"
+        assert moves["p8aix01"]["movers"] == "p8a-vios1, p8b-vios1, p8a-vios2, p8b-vios2", "both pairs carry it"
 
         assert terminal.type("plan", "again", folder.name, "p8aix01").status == 2, "it has arrived"
         assert terminal.type("plan", "again", folder.name, "p8vnic01").status == 0
