@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from lpmkit.cli import all_commands, main
 from lpmkit.commands.console import COULD_NOT_TELL, DONE_OPEN, FINE, NOT_FINE
 from lpmkit.commands.plan import status_of
 from lpmkit.commands.progress import is_complete, report_and_leave, status_of_verdict
+from lpmkit.commands.setup import _serve
 from lpmkit.errors import RecordError, UnexpectedReply
 from lpmkit.plan.schedule import Stage
 
@@ -163,3 +165,23 @@ def test_a_report_that_cannot_be_written_does_not_undo_a_move(
 def test_a_plan_has_the_statuses_of_its_moves(moves: list[tuple[Stage, str]], status: int) -> None:
     now: Any = SimpleNamespace(moves=[SimpleNamespace(stage=stage, verdict=verdict) for stage, verdict in moves])
     assert status_of(now) == status
+
+
+def test_a_server_that_ends_before_it_listens_is_an_error_and_one_that_listens_is_told_once(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert _serve([sys.executable, "-c", "raise SystemExit(3)"], {}, tell=lambda _: False) == 3
+    answer = json.loads(capfd.readouterr().out)
+    assert list(answer) == KEYS
+    assert "status 3" in answer["error"]
+    told: list[int] = []
+
+    def tell(pid: int) -> bool:
+        told.append(pid)
+        (tmp_path / "told").touch()
+        return True
+
+    waits = "import os, sys, time\nprint('noise')\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)"
+    assert _serve([sys.executable, "-c", waits, str(tmp_path / "told")], {}, tell=tell) == 0
+    assert len(told) == 1
+    assert capfd.readouterr().out == ""

@@ -27,6 +27,7 @@ from lpmkit.commands.console import (
     FINE,
     MARKS,
     NOT_FINE,
+    error_data,
     json_option,
     people,
     print_item,
@@ -37,7 +38,7 @@ from lpmkit.commands.console import (
 )
 from lpmkit.commands.progress import follow, report_and_leave
 from lpmkit.commands.survey import print_findings, print_prediction, print_validation
-from lpmkit.errors import UsageError
+from lpmkit.errors import LpmError, UsageError
 from lpmkit.person import Person, account_name, acting_person
 from lpmkit.site_file import find_site_file
 
@@ -369,7 +370,12 @@ def _serve(
                 while tell is not None and server.poll() is None:
                     tell = None if tell(server.pid) else tell
                     sleep(LOOK_S)
-                return server.wait()
+                status = server.wait()
+                if tell is not None:
+                    what = f"the server ended with status {status} before it listened"
+                    print_json(error_data(LpmError(what, next_step="Its own messages are on standard error.")))
+                    return status or COULD_NOT_TELL
+                return status
             except KeyboardInterrupt:  # the terminal has sent it to the server too, which asks or ends by itself
                 continue
     finally:
