@@ -42,6 +42,7 @@ from lpmkit.analysis.silences import (
     arrival_silences,
     asked_silences,
     begun_earlier,
+    clock_set_between,
     frozen_silences,
     late_questions,
     tick_silences,
@@ -137,10 +138,11 @@ def host_traces(
             by_kernel,
         )
         found = begun_earlier(found, sure_facts[0], unsure)
+        found, latest = clock_set_between(found, sure, sure_facts)
         found = [one for one in found if not any(one.outer.overlaps(other.outer) for other in frozen)] + frozen
         outages += found + arrival_silences(ticks, facts, breaks, found)
         never = np.zeros(int((~unsure).sum()), dtype=np.bool_)
-        certain = (sure_facts[0][~unsure], sure_facts[1][~unsure])
+        certain = (sure_facts[0][~unsure], latest[~unsure])
         traces.append(_trace(sure.picked(~unsure), certain, never, late[~unsure], known[ticks.probe]))
     for one in asked:
         stamp = stamp_of(one, clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -142,6 +143,41 @@ def frozen_silences(
         lo[pending] = np.maximum(stamp[pending] - before.hi_ns, last)
         hi[pending] = np.maximum(ticks.answered[pending], lo[pending])
     return silences, doubtful
+
+
+def clock_set_between(
+    silences: Sequence[Outage], ticks: Signals, facts: tuple[Int64Array, Int64Array]
+) -> tuple[list[Outage], Int64Array]:
+    """The same silences of ticks, where two with no arrival between them may be one, after which the clock was set on;
+    and the latest instants of the ticks.
+
+    A clock that missed a suspension, and was set on by what it missed while nothing came through, shows two silences:
+    one until the processes run, and one where it was set. Its offset is the same before and after, and what was made
+    in between is stamped too early: by no more than the second silence, and no more than it was under way.
+    """
+    widened, (lo, hi) = list(silences), facts
+    latest = hi.copy()
+    for at, (one, other) in enumerate(pairwise(silences)):
+        first, last = np.searchsorted(hi, one.end.hi_ns), np.searchsorted(lo, other.begin.lo_ns, side="right")
+        if first >= last or ticks.answered[first] < other.end.lo_ns:
+            continue
+        between = slice(int(first), int(last))
+        missed = min(int((ticks.answered[between] - hi[between]).min()), other.length.hi_ns)
+        if missed < CLOCK_MISSED_NS:
+            continue
+        latest[between] += missed
+        end, begin = one.end, other.begin
+        widened[at] = replace(
+            widened[at],
+            end=replace(end, hi_ns=end.hi_ns + missed),
+            length=replace(one.length, hi_ns=one.length.hi_ns + missed),
+        )
+        widened[at + 1] = replace(
+            other,
+            begin=replace(begin, hi_ns=max(begin.hi_ns, min(begin.hi_ns + missed, other.end.hi_ns))),
+            length=replace(other.length, lo_ns=max(0, other.length.lo_ns - missed)),
+        )
+    return widened, latest
 
 
 def unsure_ticks(ticks: Signals, stamp: Int64Array, alignment: Alignment, breaks: Sequence[Break]) -> BoolArray:

@@ -1,0 +1,67 @@
+"""A clock that missed a suspension and is set on later, while nothing comes through: the bounds hold either way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lpmkit.analysis.model import MILLISECOND, Interval, Method, Outage, Signals
+from lpmkit.analysis.silences import clock_set_between
+from lpmkit.runs.samples import MISSING, Int64Array
+
+#: Milliseconds: suspended from 0 to 3587, processes late by 3205, the clock set on by 3587 at 7646, all of it received
+#: at 10078. So the guest's stamps say that it ran again from 3205 to 5740.
+MISSED, LATE, SET, CAME = 3587, 3205, 7646, 10078
+
+
+def ticks(came: int = CAME) -> tuple[Signals, tuple[Int64Array, Int64Array]]:
+    """Ticks of 10 ms by the guest's own clock, and the instants at which the stamps place them."""
+    before = np.arange(-1000, 0, 10)
+    between = np.arange(LATE, SET - MISSED, 10)
+    after = np.arange(SET, SET + 4000, 10)
+    stamps = np.concatenate([before, between, after]).astype(np.int64) * MILLISECOND
+    arrived = np.concatenate([before, np.full(len(between), came), np.maximum(after, CAME)]).astype(np.int64)
+    count = len(stamps)
+    none, step = np.full(count, MISSING, dtype=np.int64), np.full(count, 10 * MILLISECOND, dtype=np.int64)
+    spoke = np.ones(count, dtype=np.bool_)
+    signals = Signals(
+        "t", "h", "ticks", 1, int(step[0]), none, arrived * MILLISECOND, none, stamps, stamps, spoke, step, step
+    )
+    return signals, (stamps, stamps + MILLISECOND)
+
+
+def silence(last: int, first: int) -> Outage:
+    """The silence between two ticks, as it is drawn from them."""
+    begin = Interval(last * MILLISECOND, (last + 12) * MILLISECOND)
+    end = Interval((first - 6) * MILLISECOND, (first + 1) * MILLISECOND)
+    length = Interval(end.lo_ns - begin.hi_ns, end.hi_ns - begin.lo_ns)
+    return Outage("t", "h", None, begin, end, length, Method.TICK_STAMPS)
+
+
+LAST = LATE + (SET - MISSED - LATE - 1) // 10 * 10
+TWO = [silence(-10, LATE), silence(LAST, SET)]
+
+
+def test_the_end_of_the_first_reaches_as_far_as_the_clock_may_have_been_set_on() -> None:
+    (first, second), latest = clock_set_between(TWO, *ticks())
+    assert first.end.hi_ns >= MISSED * MILLISECOND, "the true end"
+    assert first.end.lo_ns == TWO[0].end.lo_ns
+    assert first.length.hi_ns >= MISSED * MILLISECOND
+    assert second.length.lo_ns == 0, "it may have been none"
+    assert second.outer.contains(TWO[1].begin.lo_ns)
+    stamps = ticks()[1][1]
+    between = (stamps > LATE * MILLISECOND) & (stamps <= (LAST + 1) * MILLISECOND)
+    assert (latest[between] - stamps[between] >= MISSED * MILLISECOND - 20 * MILLISECOND).all()
+    assert (latest[~between] == stamps[~between]).all()
+
+
+@pytest.mark.parametrize("came", [LATE + 3, SET - 100])
+def test_what_came_in_between_ties_the_clock(came: int) -> None:
+    silences, latest = clock_set_between(TWO, *ticks(came))
+    assert silences == TWO
+    assert (latest == ticks()[1][1]).all()
+
+
+def test_a_single_silence_stays_as_it_is() -> None:
+    silences, _ = clock_set_between(TWO[:1], *ticks())
+    assert silences == TWO[:1]
