@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import lpmkit
+from lpmkit.analysis.looks import in_words
+from lpmkit.analysis.model import SECOND, Interval
 from lpmkit.checks import CHECKS
 from lpmkit.checks.limits import TITLES
 from lpmkit.report.writeup.phrases import PhraseBook, localised, phrase_book
@@ -20,7 +22,18 @@ from lpmkit.report.writeup.words import texts_of
 PACKAGE = Path(lpmkit.__file__).parent
 ANSWERING = [
     *sorted((PACKAGE / "sap" / "judge").glob("*.py")),
-    *(PACKAGE / "analysis" / name for name in ("verdict.py", "oracle.py", "limits.py")),
+    *(
+        PACKAGE / "analysis" / name
+        for name in (
+            "verdict.py",
+            "oracle.py",
+            "limits.py",
+            "looks.py",
+            "error_logs.py",
+            "time_outs.py",
+            "not_moved.py",
+        )
+    ),
 ]
 
 
@@ -52,6 +65,18 @@ def test_every_answer_has_a_german_template(path: Path) -> None:
     book = phrase_book("de")
     samples = [text for text in _samples(path) if len(re.findall(r"\b[a-z]{2,}\b", text)) > 1]
     assert [text for text in samples if book.find(text) is None] == []
+
+
+@pytest.mark.parametrize("probe", ["", "sap-ni-BX5-00: "])
+@pytest.mark.parametrize("stretches", [[(0, 60)], [(8, 60)], [(8, 20)], [(1, 9), (10, 19), (20, 29), (30, 39)]])
+def test_the_time_without_a_look_is_told_in_german(probe: str, stretches: list[tuple[int, int]]) -> None:
+    gaps = [Interval(begin * SECOND, end * SECOND) for begin, end in stretches]
+    text = f"{probe}{in_words(gaps, Interval(0, 60 * SECOND))}; while observed: yes: 14 sessions"
+    german = phrase_book("de")(text)
+    assert german.startswith(probe)
+    assert "nicht beobachtet" in german
+    assert "solange beobachtet: ja" in german
+    assert "observed" not in german
 
 
 def test_every_check_has_a_german_title_and_remedy() -> None:

@@ -9,7 +9,7 @@ from lpmkit.board.events import event_text
 from lpmkit.board.model import Happening
 from lpmkit.board.view import View
 from lpmkit.board.wording import at_most, of_day, plural
-from lpmkit.timeline import Event
+from lpmkit.timeline import Event, TroubleCode, trouble_code
 
 #: The newest of them that the board shows.
 SHOWN = 9
@@ -54,6 +54,8 @@ def happened(view: View) -> tuple[Happening, ...]:
 def _is_told(event: Event) -> bool:
     if event.kind == "answer":
         return event.data.get("status") not in (0, None)
+    if trouble_code(event.data) is TroubleCode.BY_DESIGN:
+        return False  # nothing happened: it stands under "Not looked at"
     return event.kind in _KINDS and event.data.get("phase") != "prepared"
 
 
