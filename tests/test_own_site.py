@@ -148,7 +148,7 @@ def test_a_rate_that_is_none_is_left_out(rate: object, hostile: tuple[Run, Path]
     run, _ = hostile
     manifest = {
         **run.manifest,
-        "probes": [{**run.manifest["probes"][0], "interval_ns": rate, "batch_ns": 50_000_000}, "x"],
+        "probes": [{**run.manifest["probes"][0], "interval_ns": rate, "batch_ns": 50_000_000}],
     }
     write_document(run.path, "run", manifest)
     book = _own_book(tmp_path)

@@ -176,4 +176,4 @@ def test_what_is_not_a_whole_number_is_refused(text: str) -> None:
 
 def test_a_flag_is_one_or_nought() -> None:
     with pytest.raises(UnexpectedReply):
-        flag("yes")
+        flag("2")

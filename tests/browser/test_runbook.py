@@ -207,7 +207,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     _type_the_password(page)
     find(page, page.locator("[data-state=ready]"))
     find(page, _button(page, "Move …")).click()
-    page.get_by_placeholder("type bxaix85").fill("bxaix85")
+    page.get_by_role("textbox", name="name", exact=True).fill("bxaix85")
     shots(page, "runbook-5-confirm", page.locator("[data-state=ready]"))
     find(page, _button(page, "Move")).click()
     find(page, page.locator("[data-state=copying]"))
