@@ -33,6 +33,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "explain": ("explain",),
     "ledger": ("ledger",),
     "store": ("store", "worker"),
+    "mcp": ("mcp",),
     "schema": ("schema",),
     "sinks": ("sinks",),
     "records": ("write-up", "remark", "compare", "history", "was-moved"),

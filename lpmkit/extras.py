@@ -16,6 +16,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "keyring": ("keyring",),
     "shared": ("dbos", "psycopg", "sqlalchemy"),
     "sinks": ("apprise", "fsspec"),
+    "mcp": ("anyio", "mcp"),
 }
 
 

@@ -172,12 +172,15 @@ def error_data(error: LpmError | str) -> JsonObject:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output; characters that steer a terminal, or that its encoding lacks, as JSON's own
-    escapes.
-    """
+    """One JSON value on standard output; characters that its encoding lacks are written as JSON's own escapes too."""
     is_unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-    text = json.dumps(value, indent=2, ensure_ascii=not is_unicode, default=str)
-    click.echo(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    click.echo(json_text(value, indent=2, ensure_ascii=not is_unicode))
+
+
+def json_text(value: Any, *, indent: int | None, ensure_ascii: bool = False) -> str:
+    """A value as JSON, in which characters that steer a terminal, turn a line or hide are JSON's own escapes."""
+    text = json.dumps(value, indent=indent, ensure_ascii=ensure_ascii, default=str)
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def tell_started(what: str, path: Path, as_json: bool) -> None:
