@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lpmkit.cli import main
-from lpmkit.commands.site import write_new
 from lpmkit.config import Site, load_site, parse_yaml
 from lpmkit.control.dialect import Dialect
 from lpmkit.errors import UsageError
@@ -21,6 +20,7 @@ from lpmkit.inventory import Frame, Partition
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.site_file import find_site_file, site_file_places
 from lpmkit.site_setup.check import check_file
+from lpmkit.site_setup.discovery import write_new
 from lpmkit.site_setup.inside import (
     Inside,
     RunningDatabase,

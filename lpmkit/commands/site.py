@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +22,11 @@ from lpmkit.commands.console import (
     reports_errors,
     terminal,
 )
-from lpmkit.errors import UsageError
 from lpmkit.site_file import SITE_FILES, find_site_file
 
 if TYPE_CHECKING:
-    from lpmkit.site_setup.inside import Inside
-    from lpmkit.site_setup.managers import ManagedFrame, NamedManager
+    from lpmkit.site_setup.discovery import Discovery
+    from lpmkit.site_setup.managers import ManagedFrame
 
 
 @click.group("site")
@@ -81,127 +76,50 @@ def init(
 
     Partitions are logged in to once, with SSH keys, to see which of them can be probed and where SAP and Oracle run.
     """
-    from lpmkit.config import Site
-    from lpmkit.site_setup.inside import Inside, look_into_all
-    from lpmkit.site_setup.managers import Managers
-    from lpmkit.site_setup.text import site_text
+    from lpmkit.site_setup.discovery import discover, named_managers, password_reference, refuse_existing, write_new
     from lpmkit.ssh.secrets import Secrets
 
     named = named_managers(hmcs, ivms)
-    refuse_existing(output)
-    reference = checked_reference(password)
-    absolute = ssh_config.resolve() if ssh_config else None
-    secrets = Secrets()
-    with Managers(Site(ssh_config=absolute), named, secrets, reference) as managers:
-        frames = managers.read()
+    refuse_existing(output)  # before any machine is asked
+    reference = password_reference(password)
+
+    def tell(frames: Sequence[ManagedFrame]) -> None:
         if not as_json:
             print_line(f"{len(frames)} managed systems. Looking into the partitions …", err=True)
-        inside: Sequence[Inside] = (
-            [Inside(frame.name, each, why="not tried") for frame in frames for each in frame.clients]
-            if skip_partitions
-            else look_into_all(managers.site, frames, secrets)
-        )
-    command = shlex.join(["lpmkit", "site", "init", *_words("--hmc", hmcs), *_words("--ivm", ivms)])
-    day = datetime.now(tz=UTC).date().isoformat()
-    text = site_text(command, day, frames, inside, ssh_config=_beside(absolute, output), password=reference)
-    write_new(output, text)
-    _tell(output, frames, inside, as_json)
+
+    found = discover(
+        named,
+        Secrets(),
+        ssh_config=ssh_config,
+        password=reference,
+        skip_partitions=skip_partitions,
+        tell_frames=tell,
+    )
+    write_new(output, found.text(output))
+    _tell(output, found, as_json)
 
 
-def _words(option: str, values: Sequence[str]) -> list[str]:
-    return [word for value in values for word in (option, value)]
-
-
-def named_managers(hmcs: Sequence[str], ivms: Sequence[str]) -> list[NamedManager]:
-    """The managers of the command line. Raises `UsageError` without one, and for a name that ``ssh`` would take as an
-    option.
-    """
-    from lpmkit.site_setup.managers import NamedManager
-    from lpmkit.ssh.route import is_host_name
-
-    if not hmcs and not ivms:
-        raise UsageError("no manager is named", next_step="Such as: lpmkit site init --hmc hmc01")
-    named = [NamedManager("hmc", host) for host in dict.fromkeys(hmcs)]
-    named += [NamedManager("ivm", host, address) for host, _, address in (text.partition("=") for text in ivms)]
-    for each in named:
-        if not is_host_name(each.host):
-            raise UsageError(f"{each.host!r} is no name of a host")
-    return named
-
-
-def checked_reference(password: str | None) -> str | None:
-    """A reference to a secret. Raises `UsageError` for anything else, without showing it: it may be the secret."""
-    from pydantic import ValidationError
-
-    from lpmkit.config import HostSettings
-
-    try:
-        HostSettings(host="manager", password=password)
-    except ValidationError:
-        raise UsageError(
-            "--password takes a reference, never the password itself",
-            next_step="env:NAME, keyring:SERVICE/USER or prompt; `lpmkit secret set SERVICE/USER` fills the keyring.",
-        ) from None
-    return password
-
-
-def refuse_existing(output: Path) -> None:
-    """Raise `UsageError` where the file is there already, before any machine is asked."""
-    if output.exists() or output.is_symlink():
-        raise UsageError(
-            "there is a file already, and it is not overwritten",
-            where=str(output),
-            next_step="Name another one with --output, or move it away.",
-        )
-
-
-def _beside(ssh_config: Path | None, output: Path) -> Path | None:
-    """The path of the OpenSSH configuration as the site file names it: relative if it lies in the same folder."""
-    if ssh_config is None or ssh_config.parent != output.resolve().parent:
-        return ssh_config
-    return Path(ssh_config.name)
-
-
-def write_new(output: Path, text: str) -> None:
-    """Write a file that was not there. Raises `UsageError` if it is there by now or cannot be written."""
-    try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        refuse_existing(output)
-    except OSError as error:
-        with suppress(OSError):  # half a file is none; where it cannot be removed the reason above says enough
-            output.unlink(missing_ok=True)
-        raise UsageError(
-            f"the site file cannot be written: {error.strerror}", where=str(output), next_step="Name --output FILE."
-        ) from error
-
-
-def _tell(output: Path, frames: Sequence[ManagedFrame], partitions: Sequence[Inside], as_json: bool) -> None:
-    left_out = {frame.name: frame.gap for frame in frames if not frame.is_usable}
-    seen = [inside for inside in partitions if inside.host]
-    unseen = {inside.partition.name: inside.why for inside in partitions if not inside.host}
-    systems = sorted({system.sid for inside in seen for system in inside.sap})
-    databases = sorted({database.sid for inside in seen for database in inside.databases})
+def _tell(output: Path, found: Discovery, as_json: bool) -> None:
+    usable = [frame for frame in found.frames if frame.is_usable]
     if as_json:
         print_json(
             {
                 "site_file": str(output.resolve()),
-                "frames": [frame.name for frame in frames if frame.is_usable],
-                "partners": {frame.name: frame.partner for frame in frames if frame.partner},
-                "partitions": [inside.partition.name for inside in seen],
-                "sap_systems": systems,
-                "databases": databases,
-                "left_out": {**left_out, **unseen},
+                "frames": [frame.name for frame in usable],
+                "partners": {frame.name: frame.partner for frame in found.frames if frame.partner},
+                "partitions": [inside.partition.name for inside in found.logged_in],
+                "sap_systems": found.sap_systems,
+                "databases": found.databases,
+                "left_out": found.left_out,
             }
         )
         return
     out = terminal()
     out.print(f"Written: {output}", soft_wrap=True)
-    out.print(f"Frames: {len(frames) - len(left_out)}. Partitions logged in to: {len(seen)} of {len(partitions)}.")
-    out.print(f"SAP systems: {', '.join(systems) or 'none'}. Databases: {', '.join(databases) or 'none'}.")
-    for name, reason in {**left_out, **unseen}.items():
+    out.print(f"Frames: {len(usable)}. Partitions logged in to: {len(found.logged_in)} of {len(found.partitions)}.")
+    systems, databases = ", ".join(found.sap_systems) or "none", ", ".join(found.databases) or "none"
+    out.print(f"SAP systems: {systems}. Databases: {databases}.")
+    for name, reason in found.left_out.items():
         out.print(f"  {name}: {reason}", soft_wrap=True)
     out.print("Next: `lpmkit site check --machines`, then `lpmkit check PARTITION --to FRAME`.")
 
@@ -245,6 +163,7 @@ def check(context: click.Context, machines: bool, as_json: bool) -> None:
 def show(context: click.Context, as_json: bool) -> None:
     """Show which site file is used, and its content with all defaults."""
     from lpmkit.config import load_site
+    from lpmkit.site_setup.show import frame_rows, partition_rows
 
     path = find_site_file(context.obj)
     loaded = load_site(path)
@@ -255,31 +174,8 @@ def show(context: click.Context, as_json: bool) -> None:
     out.print(f"Site file: {path.resolve()}", soft_wrap=True)
     out.print(f"Runs: {loaded.runs.folder}", soft_wrap=True)
     out.print(f"OpenSSH configuration: {loaded.ssh_config or '~/.ssh/config'}", soft_wrap=True)
-    print_table(
-        "Frames",
-        [
-            {
-                "frame": name,
-                "manager": f"{frame.manager.upper()} {frame.host}",
-                "system": frame.system,
-                "VIOS": ", ".join(frame.vios),
-                "partner": frame.partner,
-            }
-            for name, frame in loaded.frames.items()
-        ],
-    )
-    print_table(
-        "Partitions",
-        [
-            {
-                "partition": name,
-                "login": f"ssh {partition.host}",
-                "SAP": ", ".join(loaded.sap_of(name)),
-                "databases": ", ".join(sid for sid, each in loaded.databases.items() if each.partition == name),
-            }
-            for name, partition in loaded.partitions.items()
-        ],
-    )
+    print_table("Frames", frame_rows(loaded))
+    print_table("Partitions", partition_rows(loaded))
 
 
 COMMANDS = (site,)

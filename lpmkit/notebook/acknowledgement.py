@@ -29,6 +29,10 @@ class Acknowledgement(w.HTML):  # type: ignore[misc] # ipywidgets has no types
         """Say what is being done."""
         self.value = f"<p role='status'>{escaped(text)} …</p>"
 
+    def result(self, text: str) -> None:
+        """Say what came of it; stays until the next click."""
+        self.value = f"<p role='status'>{escaped(text)}</p>"
+
     def trouble(self, error: Exception | str) -> None:
         """Say what is wrong and what to do; stays until the next click."""
         self.value = f"<p role='alert'>✗ {escaped(error)}</p>"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lpmkit.config import load_site
 from lpmkit.notebook.models import copy_models, models
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.runs.folder import Run
@@ -45,6 +46,11 @@ def _plain(notebook: Any) -> str:
 
 def test_the_numbered_models_run_top_to_bottom_one_after_the_other_and_bring_the_partition_home(tmp_path: Path) -> None:
     with rehearse(tmp_path / "sim", speed=100.0) as rehearsal:
+        own, config = tmp_path / "own" / "site.yaml", str(rehearsal.folder / "ssh_config")
+        named = {"FILE": str(own), "IVMS": ["bvio82", "bvio83"], "SSH_CONFIG": config}
+        set_up = _plain(_run("05_set_up_a_site", tmp_path, **named, WAIT=True, WRITE=True))
+        assert "Ready: all logins work." in set_up
+        assert list(load_site(own).sap_of("bxaix85")) == ["BX5"]
         site = {"SITE": str(rehearsal.site_file)}
         short = {"LEAD_IN_S": 4.0, "TAIL_S": 3.0, "CONFIRM": "bxaix85", "WAIT": True}
         checked = _plain(_run("10_survey_and_check", tmp_path, **site, PARTITION="bxaix85", TARGET="bvio83"))

@@ -5,6 +5,7 @@ and asks for the extension. So it needs no Node, and no kernel runs before a not
 (() => {
   const CARDS = [
     ["00_rehearse_on_the_simulator.ipynb", "00 Rehearse (2 min)", "The whole move on simulated machines", "R"],
+    ["05_set_up_a_site.ipynb", "05 Set up a site", "A site file for your own machines, from the names of their managers", "+"],
     ["10_survey_and_check.ipynb", "10 Survey and check", "Survey both frames, check, validate; moves nothing", "✓"],
     ["20_move_and_watch.ipynb", "20 Move and watch", "The move itself, or the one that runs", "→"],
     ["30_verify_and_write_up.ipynb", "30 Verify, write up", "The verdict, remarks, the write-up", "✎"],
