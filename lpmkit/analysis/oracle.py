@@ -20,7 +20,7 @@ from lpmkit.analysis.record import Record
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.oracle import state as facts
 from lpmkit.oracle.event_rows import from_row
-from lpmkit.oracle.judge import Judge, LogPosition, LogVerdict, LogWindow
+from lpmkit.oracle.judge import Judge, LogPosition, LogTally, LogVerdict, LogWindow
 from lpmkit.oracle.rules import Classified, LogRules, Witness
 from lpmkit.oracle.stamps import Moment
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
@@ -41,6 +41,8 @@ LOGON_SLACK_NS = 5 * SECOND
 #: How long before the end of what is judged the last look may lie, beside three intervals of its probe: a busy
 #: observer, a last question.
 STATE_SLACK_NS, SESSION_SLACK_NS, LOGON_LOOK_SLACK_NS, LOG_SLACK_NS = 30 * SECOND, 15 * SECOND, 30 * SECOND, 40 * SECOND
+#: How much of an entry's first line an answer quotes.
+HEADLINE = 80
 BANNER, STARTED = "start-banner", "instance-started"
 
 
@@ -468,7 +470,7 @@ class _Database:
             return Question(name, what, OPEN, f"the alert log was not read{_because(gaps[0] if gaps else '')}")
         verdict = database.judgement
         worst = [tally for tally in verdict.tallies if tally.meaning in (Class.FAIL, Class.WARN, Class.UNKNOWN)]
-        text = ", ".join(f"{tally.count} × {tally.key} ({tally.meaning.value})" for tally in worst)
+        text = ", ".join(f"{tally.count} × {_named(tally, verdict)} ({tally.meaning.value})" for tally in worst)
         if verdict.verdict == Class.FAIL.value:
             return Question(name, what, FAILED, text, reply=ReplyWord.NO)
         if gaps:
@@ -599,6 +601,14 @@ def _printed(entry: Classified) -> Moment | None:
     """
     at = entry.witness.at if entry.witness is not None else None
     return Moment(at, at + timedelta(microseconds=1)) if at is not None else entry.event.when
+
+
+def _named(tally: LogTally, verdict: LogVerdict) -> str:
+    """What a tally counts, as a DBA looks it up: its first entry's code, or the beginning of its text."""
+    first = next((entry for entry in verdict.notable if (entry.rule.key if entry.rule else "") == tally.key), None)
+    if first is None:  # an entry without a rule: its key is its code or its text
+        return tally.key
+    return f"{tally.key}: {first.codes[0] if first.codes else first.event.headline[:HEADLINE]}"
 
 
 def _same_start(before: JsonMapping | None, after: JsonMapping | None) -> bool:
