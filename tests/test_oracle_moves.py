@@ -73,7 +73,7 @@ def test_an_internal_error_during_the_copy_fails(tmp_path: Path) -> None:
     assert verdicts(analysis) == {**GOOD, "alert": "failed"}
     assert analysis.verdict.state is AnswerState.FAILED
     assert any(mark.rule == "internal-error" and mark.meaning is Class.FAIL for mark in analysis.databases[0].marks)
-    (answer,) = (one.details for one in analysis.databases[0].questions if one.key.endswith("-alert"))
+    (answer,) = (one.details for one in analysis.databases[0].questions if one.key.startswith("oracle-alert-"))
     assert "internal-error: ORA-00600 (fail)" in answer, "what a DBA looks up"
 
 
