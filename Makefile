@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo lab test lint compiled docs clean
+.PHONY: demo lab test lint compiled docs wheelhouse clean
 
 demo: $(VENV)/.installed
 	$(RUN)/lpmkit demo
@@ -30,8 +30,13 @@ docs: $(VENV)/.installed
 reference: $(VENV)/.installed
 	$(RUN)/python -m docs.reference
 
+# Everything that a host without internet installs from: make wheelhouse EXTRAS=report,sap
+EXTRAS ?= all
+wheelhouse: $(VENV)/.installed
+	$(RUN)/python -m pip wheel --quiet --disable-pip-version-check --wheel-dir wheelhouse '.[$(EXTRAS)]'
+
 clean:
-	rm -rf $(VENV) demo lab reference
+	rm -rf $(VENV) demo lab reference wheelhouse
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
