@@ -16,7 +16,8 @@ from lpmkit.config import load_site
 from lpmkit.doctor import Diagnosis
 from lpmkit.errors import NotResolved, UsageError
 from lpmkit.notebook import site as sections
-from lpmkit.notebook.site import SiteSetup, how_found, partition_row, system_row
+from lpmkit.notebook.site import SiteSetup, how_found
+from lpmkit.notebook.site_tables import partition_row, system_row
 from lpmkit.site_setup.discovery import Discovery
 from lpmkit.site_setup.inside import Inside, RunningDatabase, SapInstances
 from lpmkit.site_setup.managers import NamedManager, with_partners

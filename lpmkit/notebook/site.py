@@ -15,13 +15,13 @@ from typing import Any
 import ipywidgets as w
 from IPython.display import HTML
 
-from lpmkit.config import Site, load_site
+from lpmkit.config import load_site
 from lpmkit.doctor import Diagnosis, verdict_line
 from lpmkit.errors import LpmError, UsageError
 from lpmkit.notebook.acknowledgement import Acknowledgement
 from lpmkit.notebook.guide import errors_as_boxes, waiting
-from lpmkit.notebook.tables import escaped, table
-from lpmkit.plots.colours import SIGNS
+from lpmkit.notebook.site_tables import checks_table, discovery_tables, site_tables, summary
+from lpmkit.notebook.tables import escaped
 from lpmkit.runs.files import make_folders
 from lpmkit.site_file import find_site_file, site_file_places
 from lpmkit.site_setup.check import check_file, check_machines
@@ -33,9 +33,7 @@ from lpmkit.site_setup.discovery import (
     refuse_existing,
     write_new,
 )
-from lpmkit.site_setup.inside import Inside
 from lpmkit.site_setup.managers import ManagedFrame
-from lpmkit.site_setup.show import frame_rows, partition_rows
 from lpmkit.ssh.secrets import Secrets
 
 _WIDE = w.Layout(width="48em")
@@ -239,9 +237,7 @@ class SiteSetup:
         """The managed systems and partitions that were found, and what was left out with the reason."""
         if self.found is None:
             return self._waiting_for_managers()
-        text = f"<p><b>{escaped(summary(self.found))}</b></p>"
-        text += table([system_row(frame) for frame in self.found.frames], "managed systems").data
-        return HTML(text + table([partition_row(inside) for inside in self.found.partitions], "partitions").data)
+        return discovery_tables(self.found)
 
     def text(self) -> HTML:
         """The site file as it would be written."""
@@ -292,11 +288,7 @@ class SiteSetup:
         if not self._rows:
             is_busy = self.checker is not None and self.checker.is_busy
             return waiting("let the check above end" if is_busy else "check the site file above")
-        order = list(reversed(["not applicable", "pass", "warn", "unknown", "fail"]))
-        rows = sorted(self._rows, key=lambda row: order.index(row.verdict))
-        return HTML(
-            f"<p><b>{escaped(verdict_line(rows))}</b></p>" + table([check_row(row) for row in rows], "site check").data
-        )
+        return checks_table(self._rows)
 
     def shown(self) -> HTML:
         """The frames and partitions of the site file, and how the other notebooks find it."""
@@ -316,72 +308,6 @@ class SiteSetup:
             return _trouble(self.form.trouble)
         is_busy = self.form is not None and self.form.is_busy
         return waiting("let the managers above answer" if is_busy else "ask the managers above")
-
-
-def summary(found: Discovery) -> str:
-    """What was found, in two sentences."""
-    usable = sum(frame.is_usable for frame in found.frames)
-    systems, databases = ", ".join(found.sap_systems) or "none", ", ".join(found.databases) or "none"
-    return (
-        f"Frames: {usable} of {len(found.frames)}. "
-        f"Partitions logged in to: {len(found.logged_in)} of {len(found.partitions)}. "
-        f"SAP systems seen there: {systems}. Databases: {databases}."
-    )
-
-
-def system_row(frame: ManagedFrame) -> dict[str, str]:
-    """A managed system as a row of a table."""
-    partner = frame.partner or (f"one of {', '.join(frame.could_be_partners)}" if frame.could_be_partners else "none")
-    servers = [each.name if each.state == "Running" else f"{each.name} ({each.state})" for each in frame.servers]
-    also = f"also under {', '.join(frame.also_under)}" if frame.also_under else ""
-    left_out = "" if frame.is_usable else f"left out: {frame.gap}"
-    address = f"mover address {frame.address}: {frame.address_remark}" if frame.address_remark else ""
-    return {
-        "system": frame.name,
-        "machine": frame.frame.machine,
-        "state": frame.frame.state or "?",
-        "manager": f"{frame.manager.kind.upper()} {frame.manager.host} {frame.level}",
-        "VIOS": ", ".join(servers),
-        "partitions": "?" if frame.partitions is None else str(len(frame.clients)),
-        "partner": partner,
-        "remarks": "; ".join(filter(None, [left_out, address, also])),
-    }
-
-
-def partition_row(inside: Inside) -> dict[str, str]:
-    """A partition as a row of a table; where nobody logged in, the reason is among the remarks."""
-    sap = [f"{system.sid} ({', '.join(system.instances)})" for system in inside.sap]
-    databases = [f"{each.sid} at {each.listener}" if each.listener else each.sid for each in inside.databases]
-    remarks = [inside.why, *inside.remarks]
-    remarks += [f"ssh {each.administrator}: {each.remark}" for each in inside.sap if each.remark]
-    remarks += [f"{each.sid}: {each.remark}" for each in inside.databases if each.remark]
-    nothing = "none" if inside.host and not inside.remarks else "?"  # remarks: SAP and Oracle were not looked for
-    return {
-        "partition": inside.partition.name,
-        "frame": inside.frame,
-        "state": inside.partition.state or "?",
-        "login": f"ssh {inside.host}" if inside.host else "NO",
-        "SAP": ", ".join(sap) or nothing,
-        "Oracle": ", ".join(databases) or nothing,
-        "remarks": "; ".join(filter(None, remarks)),
-    }
-
-
-def check_row(row: Diagnosis) -> dict[str, str]:
-    """A row of ``site check`` as a row of a table."""
-    sign, word, _ = SIGNS[row.verdict]
-    return {"verdict": f"{sign} {word}", "what": row.what, "result": row.found, "next step": row.next_step}
-
-
-def site_tables(path: Path, site: Site) -> HTML:
-    """A site as ``site show`` shows it."""
-    config = site.ssh_config or "~/.ssh/config"
-    return HTML(
-        f"<p>Site file: <b>{escaped(path)}</b>. Runs: {escaped(site.runs.folder)}. "
-        f"OpenSSH configuration: {escaped(config)}.</p>"
-        + table(frame_rows(site), "frames").data
-        + table(partition_rows(site), "partitions").data
-    )
 
 
 def how_found(path: Path) -> str:
