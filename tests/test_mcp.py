@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from click.testing import CliRunner
 
 from lpmkit.cli import all_commands, main
-from lpmkit.commands.mcp_tools import TOOLS, Places, command_words
+from lpmkit.commands.mcp_tools import TOOLS, RunFolders, command_words
 from lpmkit.errors import LpmError, NotFound, UsageError
 from tests.answers import troubles
 
@@ -44,11 +44,11 @@ HOSTILE = [
 ]
 
 
-def folder_of_runs(place: Path, *names: str) -> Places:
+def folder_of_runs(place: Path, *names: str) -> RunFolders:
     for name in names:
         (place / "runs" / name).mkdir(parents=True)
         (place / "runs" / name / "run.json").write_text("{}", encoding="utf-8")
-    return Places(place / "runs", place / "scratch")
+    return RunFolders(place / "runs", place / "scratch")
 
 
 def arguments_of(name: str, text: str) -> Mapping[str, Any]:

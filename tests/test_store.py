@@ -31,7 +31,17 @@ from lpmkit.runs.remarks import add_remark
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.store import database, moves, shared_store
 from lpmkit.store.database import MIGRATIONS, VERSION, Store, metadata
-from lpmkit.store.moves import Claim, Intent, begin, hold_only, open_intents, others, reservations_held, reserve, tell
+from lpmkit.store.moves import (
+    Claim,
+    IntentRow,
+    begin,
+    hold_only,
+    open_intents,
+    others,
+    reservations_held,
+    reserve,
+    tell,
+)
 from lpmkit.timeline import Clock, wait_until
 from tests.postgresql import WHY_NOT, Cable, Cluster, cluster
 from tests.scripted_machines import Machines, planned, stages_of
@@ -69,10 +79,10 @@ def managers(monkeypatch: pytest.MonkeyPatch) -> Managers:
     return install(monkeypatch)
 
 
-def intent(key: str = "1", partition: str = "p", **more: Any) -> Intent:
+def intent(key: str = "1", partition: str = "p", **more: Any) -> IntentRow:
     facts = {"source": "a", "target": "b", "inactive": False, "order": {"mapping": {}}, "run": f"run-{key}",
              "folder": f"/runs/run-{key}", "host": "jump1", "by": "anna"}  # fmt: skip
-    return Intent(**{"key": key, "partition": partition, **facts, **more})
+    return IntentRow(**{"key": key, "partition": partition, **facts, **more})
 
 
 def record(run: Run, settings: StoreSettings) -> None:
@@ -296,6 +306,7 @@ def test_a_move_waits_for_a_store_that_was_cut_off_and_one_under_way_goes_on_wit
     assert managers.sent == []
     cable.mend()
     moving.join(60)
+    monkeypatch.setattr(database, "TRANSACTION_S", 30.0)  # from here on the store has to answer, not to be missed
     assert phases(run) == ["asked", "settled"], "the cut after the command hinders nothing"
     assert managers.sent == ["m"]
     notes = [event.data["text"] for event in run.events() if event.kind == "note"]

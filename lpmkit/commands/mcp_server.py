@@ -22,7 +22,7 @@ from mcp.server.stdio import stdio_server
 
 import lpmkit
 from lpmkit.commands.console import FINE, error_data, json_text
-from lpmkit.commands.mcp_tools import TOOLS, Places, command_words
+from lpmkit.commands.mcp_tools import TOOLS, RunFolders, command_words
 from lpmkit.config import load_site
 from lpmkit.errors import LpmError
 
@@ -95,7 +95,7 @@ async def call(name: str, arguments: Mapping[str, Any], site_file: Path) -> tupl
     """The answer of a tool as a JSON value, and whether it is an error."""
     try:
         with tempfile.TemporaryDirectory(prefix="lpmkit-mcp-") as scratch:
-            places = Places(load_site(site_file).runs.folder, Path(scratch))
+            places = RunFolders(load_site(site_file).runs.folder, Path(scratch))
             words = command_words(name, arguments, places)
             return answer_of(*await run_command([f"--site={site_file}", *words]))
     except LpmError as error:

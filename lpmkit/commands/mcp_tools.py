@@ -66,7 +66,7 @@ class InventoryArguments(_Arguments):
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class RunFolders:
     """The folder of runs, and an empty folder for what a command writes beside its answer."""
 
     runs: Path
@@ -89,7 +89,7 @@ class Tool:
 
     about: str
     arguments: type[_Arguments]
-    words: Callable[[Any, Places], list[str]]
+    words: Callable[[Any, RunFolders], list[str]]
     schema: str
     logs_in: bool = False
 
@@ -108,13 +108,13 @@ class Tool:
         )
 
 
-def _check(wanted: CheckArguments, _: Places) -> list[str]:
+def _check(wanted: CheckArguments, _: RunFolders) -> list[str]:
     source = [] if wanted.source is None else [f"--from={wanted.source}"]
     mapping = ["--keep-mapping"] if wanted.keep_mapping else []
     return ["check", "--json", f"--to={wanted.target}", *source, *mapping, "--", wanted.partition]
 
 
-def _history(wanted: HistoryArguments, _: Places) -> list[str]:
+def _history(wanted: HistoryArguments, _: RunFolders) -> list[str]:
     narrow = {"partition": wanted.partition, "frame": wanted.frame, "last": wanted.last}
     return ["history", "--json", *(f"--{name}={value}" for name, value in narrow.items() if value is not None)]
 
@@ -169,7 +169,7 @@ TOOLS: Mapping[str, Tool] = {
 }
 
 
-def command_words(name: str, arguments: Mapping[str, Any], places: Places) -> list[str]:
+def command_words(name: str, arguments: Mapping[str, Any], places: RunFolders) -> list[str]:
     """The command line of a tool. Raises `UsageError` for another tool, and for arguments that it does not take."""
     tool = TOOLS.get(name)
     if tool is None:

@@ -62,7 +62,7 @@ from lpmkit.plan.schedule import (
 from lpmkit.plan.sharing import (
     Other,
     OwnRoom,
-    Room,
+    PlanRoom,
     reserved_by_others,
     room_of,
     slots_of_others,
@@ -95,7 +95,7 @@ class Conductor:
         book: Runbook,
         report: Callable[[Path], object] = write_report,
         page: Callable[[Run], object] = write_page,
-        room: Room | None = None,
+        room: PlanRoom | None = None,
     ) -> None:
         self.folder, self.writer, self.book = folder, writer, book
         self._write_report, self._write_page = report, page

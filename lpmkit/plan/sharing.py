@@ -38,7 +38,7 @@ class Other:
 Judge = Callable[[Sequence[Other]], str | None]
 
 
-class Room(Protocol):
+class PlanRoom(Protocol):
     """What a conductor asks about the moves of others."""
 
     def others(self) -> list[Other]:
@@ -58,16 +58,16 @@ class OwnRoom:
     """Room without a shared store: nobody else is known."""
 
     def others(self) -> list[Other]:
-        """See `Room.others`."""
+        """See `PlanRoom.others`."""
         return []
 
     def reserve(self, move: UnderWay, mapping: Mapping[str, str], names_slots: bool, judge: Judge) -> str | None:
-        """See `Room.reserve`."""
+        """See `PlanRoom.reserve`."""
         del move, mapping, names_slots
         return judge([])
 
     def hold_only(self, partitions: Collection[str]) -> None:
-        """See `Room.hold_only`."""
+        """See `PlanRoom.hold_only`."""
 
 
 class SharedRoom:
@@ -79,13 +79,13 @@ class SharedRoom:
         self._held: set[str] | None = None
 
     def others(self) -> list[Other]:
-        """See `Room.others`."""
+        """See `PlanRoom.others`."""
         from lpmkit.store.moves import others  # noqa: PLC0415 - an extra
 
         return [_other(claim) for claim in others(self._store, self._plan)]
 
     def reserve(self, move: UnderWay, mapping: Mapping[str, str], names_slots: bool, judge: Judge) -> str | None:
-        """See `Room.reserve`."""
+        """See `PlanRoom.reserve`."""
         from lpmkit.store.moves import Claim, reserve  # noqa: PLC0415 - an extra
 
         claim = Claim(move.partition, move.source, move.target, move.inactive, move.movers, dict(mapping), names_slots)
@@ -100,7 +100,7 @@ class SharedRoom:
         )
 
     def hold_only(self, partitions: Collection[str]) -> None:
-        """See `Room.hold_only`. Asks the store only if there is something to give back."""
+        """See `PlanRoom.hold_only`. Asks the store only if there is something to give back."""
         from lpmkit.store.moves import hold_only  # noqa: PLC0415 - an extra
 
         if self._held is None or self._held - set(partitions):
@@ -108,7 +108,7 @@ class SharedRoom:
             self._held = set(partitions)
 
 
-def room_of(site: Site, secrets: Secrets, folder: Run) -> Room:
+def room_of(site: Site, secrets: Secrets, folder: Run) -> PlanRoom:
     """Where the plan of a folder finds room: in the site's shared store, if it has one."""
     store = shared_store(site, secrets)
     return OwnRoom() if store is None else SharedRoom(store, plan_key(folder))

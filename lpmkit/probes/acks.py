@@ -29,7 +29,7 @@ LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class OpenQuestion:
     """A question of the echo probe: its number, when it was due and sent (monotonic nanoseconds), and the number of
     the bytes of its session up to its end.
     """
@@ -62,15 +62,15 @@ class SentQuestions:
     """
 
     def __init__(self) -> None:
-        self._told: queue.SimpleQueue[Question | Opened | Ended | CannotProbe] = queue.SimpleQueue()
+        self._told: queue.SimpleQueue[OpenQuestion | Opened | Ended | CannotProbe] = queue.SimpleQueue()
         self.wanted = False
 
-    def tell(self, what: Question | Opened | Ended | CannotProbe) -> None:
+    def tell(self, what: OpenQuestion | Opened | Ended | CannotProbe) -> None:
         """Hand something over, if somebody wants it."""
         if self.wanted:
             self._told.put(what)
 
-    def next(self, timeout_s: float) -> Question | Opened | Ended | CannotProbe | None:
+    def next(self, timeout_s: float) -> OpenQuestion | Opened | Ended | CannotProbe | None:
         """The next thing told; ``None`` without one in time."""
         try:
             return self._told.get(timeout=timeout_s)
@@ -109,7 +109,7 @@ class FollowedSession:
     def sent(self, seq: int, due_ns: int, sent_ns: int) -> None:
         """Hand over a question that was sent and is followed."""
         if self._stamps is not None:
-            self._questions.tell(Question(seq, due_ns, sent_ns, self._stamps.sent_bytes))
+            self._questions.tell(OpenQuestion(seq, due_ns, sent_ns, self._stamps.sent_bytes))
 
 
 class AckProbe:
@@ -131,7 +131,7 @@ class AckProbe:
         self._rate = ProbeRate(order, setting)
         self._questions = questions
         self._stamps: AcknowledgementStamps | None = None
-        self._open: deque[Question] = deque()
+        self._open: deque[OpenQuestion] = deque()
         self._requests = SynRequests(name_beside(order.name), order.host, self.clock)
         self._declined = ""
 
@@ -157,8 +157,8 @@ class AckProbe:
         self._give_up(sink, Outcome.SILENT, "not acknowledged when the probe ended")
         self._requests.end(sink)
 
-    def _hear(self, told: Question | Opened | Ended | CannotProbe | None, sink: Sink) -> None:
-        if isinstance(told, Question):
+    def _hear(self, told: OpenQuestion | Opened | Ended | CannotProbe | None, sink: Sink) -> None:
+        if isinstance(told, OpenQuestion):
             if self._rate.follow():
                 self._rate.tell(sink, told.seq, told.due_ns)
             self._open.append(told)

@@ -25,7 +25,7 @@ from lpmkit.store import shared_store
 
 if TYPE_CHECKING:
     from lpmkit.store.database import Store
-    from lpmkit.store.moves import Intent
+    from lpmkit.store.moves import IntentRow
 
 #: Seconds between two notes of a move that goes on, and until a note that failed is tried again.
 TELL_EVERY_S = 10.0
@@ -78,7 +78,7 @@ class SharedIntent:
         self._may_tell = self._may_tell or why is None or isinstance(why, StoreUnavailable)
         return None if why is None else str(why)
 
-    def _begun(self, row: Intent, approvals: Iterable[Approval], *, again: bool) -> LpmError | None:
+    def _begun(self, row: IntentRow, approvals: Iterable[Approval], *, again: bool) -> LpmError | None:
         from lpmkit.store.moves import begin  # noqa: PLC0415 - an extra
 
         try:
@@ -124,7 +124,7 @@ class SharedIntent:
         assert store is not None
         return store
 
-    def _tell_on(self, intent: Intent) -> None:
+    def _tell_on(self, intent: IntentRow) -> None:
         from lpmkit.store.moves import tell  # noqa: PLC0415 - an extra
 
         while not (self.is_told and (self._ends.is_set() or is_over(self._phase or Phase.PREPARED))):
@@ -143,10 +143,10 @@ class SharedIntent:
                 self._changed.wait(TELL_EVERY_S)
 
 
-def _intent(run: Run, order: Order, by: str) -> Intent:
-    from lpmkit.store.moves import Intent  # noqa: PLC0415 - an extra
+def _intent(run: Run, order: Order, by: str) -> IntentRow:
+    from lpmkit.store.moves import IntentRow  # noqa: PLC0415 - an extra
 
-    return Intent(
+    return IntentRow(
         key=run_key(run.manifest),
         partition=order.partition,
         source=order.source,
@@ -160,7 +160,7 @@ def _intent(run: Run, order: Order, by: str) -> Intent:
     )
 
 
-def settled(store: Store, intent: Intent) -> bool:
+def settled(store: Store, intent: IntentRow) -> bool:
     """True if the folder of an intent is on this host and its record shows the end of the move, which is told then.
 
     For the end that a recorder could not tell, because the store did not answer or the recorder was killed.

@@ -43,7 +43,7 @@ class Approved(TypedDict):
     signed: bool
 
 
-class ClockReading(TypedDict):
+class ClockReadingEvent(TypedDict):
     """A paired reading of both clocks."""
 
     uncertainty_ns: int
@@ -139,7 +139,7 @@ class PhaseEntered(TypedDict):
     why: str
 
 
-class Announcement(TypedDict):
+class AnnouncementEvent(TypedDict):
     """An announcement of the watched host on this network."""
 
     probe: str
@@ -171,7 +171,7 @@ class ControlBack(TypedDict):
     where: str
 
 
-class Intent(TypedDict):
+class IntentEvent(TypedDict):
     """A command that is about to be sent."""
 
     what: str
@@ -180,7 +180,7 @@ class Intent(TypedDict):
     force: NotRequired[bool]
 
 
-class Answer(TypedDict):
+class AnswerEvent(TypedDict):
     """What a command ended with; no status without an answer."""
 
     what: str
@@ -203,7 +203,7 @@ class DiskHasRoom(TypedDict):
     lost_bytes: int
 
 
-class Request(TypedDict):
+class RequestEvent(TypedDict):
     """What a front end asked of the recorder."""
 
     what: str
@@ -238,7 +238,7 @@ class AlertLog(TypedDict):
     hostname: NotRequired[str | None]
 
 
-class LogEntry(TypedDict):
+class LogEntryEvent(TypedDict):
     """A new entry of a machine's own log."""
 
     where: str
@@ -360,7 +360,7 @@ EVENTS: dict[str, Any] = {
     "recorder-started": RecorderStarted,
     "recorder-ended": RecorderEnded,
     "approved": Approved,
-    "clock": ClockReading,
+    "clock": ClockReadingEvent,
     "probe-started": ProbeStarted,
     "probe-ended": ProbeEnded,
     "probe-trouble": ProbeTrouble,
@@ -372,18 +372,18 @@ EVENTS: dict[str, Any] = {
     "phase": PhaseEntered,
     "reading": extended(MigrationReading, "Reading", where=str),
     "forecast": Forecast,
-    "arp": Announcement,
+    "arp": AnnouncementEvent,
     "guard": GuardBreach,
     "control-lost": ControlLost,
     "control-back": ControlBack,
-    "intent": Intent,
-    "answer": Answer,
+    "intent": IntentEvent,
+    "answer": AnswerEvent,
     "disk-full": DiskFull,
     "disk-has-room": DiskHasRoom,
-    "request": Request,
+    "request": RequestEvent,
     "db-session": DatabaseSession,
     "alert-log": AlertLog,
-    "log": LogEntry,
+    "log": LogEntryEvent,
     "ni-connection": NiConnection,
     "ni-lost": NiLost,
     "sap-way": SapWay,

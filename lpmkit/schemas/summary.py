@@ -11,7 +11,7 @@ from lpmkit.json_values import JsonObject
 Scalar = str | int | float | bool | None
 
 
-class Figure(TypedDict):
+class FigureRow(TypedDict):
     """A figure with its bounds."""
 
     low: float
@@ -20,7 +20,7 @@ class Figure(TypedDict):
     method: str
 
 
-class LikelyFigure(Figure):
+class LikelyFigure(FigureRow):
     """A figure with its best value and the confidence of its bounds."""
 
     confidence: float
@@ -65,7 +65,7 @@ class SummaryVerdict(TypedDict):
 
 SummaryOutage = TypedDict(
     "SummaryOutage",
-    {"probe": str, "class": str | None, "why": str, "length": Figure, "begin": Span, "end": Span},
+    {"probe": str, "class": str | None, "why": str, "length": FigureRow, "begin": Span, "end": Span},
 )
 
 
@@ -75,15 +75,15 @@ class SummaryClock(TypedDict):
     clock: str
     verdict: str
     text: str
-    missed: Figure
-    counted: Figure
+    missed: FigureRow
+    counted: FigureRow
 
 
 class SummarySuspension(TypedDict):
     """A suspension, with its witnesses."""
 
     host: str
-    length: Figure
+    length: FigureRow
     likely: LikelyFigure
     begin: Span
     end: Span
@@ -96,7 +96,7 @@ class SummarySuspension(TypedDict):
     own_stalls_within_s: float
 
 
-class Waited(Figure):
+class Waited(FigureRow):
     """What somebody waited who typed."""
 
     typed_at_first_unanswered: float
@@ -105,8 +105,8 @@ class Waited(Figure):
 class SessionSplit(TypedDict):
     """A session's silence, parted into the host's and our TCP's."""
 
-    way_closed: Figure
-    own_tcp_waited: Figure
+    way_closed: FigureRow
+    own_tcp_waited: FigureRow
     repeats: int | None
     how: str
 
@@ -118,7 +118,7 @@ class SummarySession(TypedDict):
     waited: Waited
     began: Span
     ended: Point
-    after_resume: Figure | None
+    after_resume: FigureRow | None
     slow_until: Point
     unanswered: int
     split: SessionSplit | None
@@ -131,7 +131,7 @@ class SummaryBrownOut(TypedDict):
     probe: str
     values: Literal["lateness of ticks", "round trips"]
     since: Point
-    lasted: Figure
+    lasted: FigureRow
     looked_s: float
     usual_median_s: float
     usual_p99_s: float
@@ -178,12 +178,12 @@ class SummaryProbe(TypedDict):
     noise: SummaryNoise
 
 
-class ClockStep(TypedDict):
+class ClockStepRow(TypedDict):
     """A step of a guest clock."""
 
     clock: str
     at: Span
-    step: Figure
+    step: FigureRow
     about: str
 
 
@@ -192,7 +192,7 @@ class SummaryClockRate(TypedDict):
 
     clock: str
     over: Span
-    faster: Figure
+    faster: FigureRow
 
 
 class SummaryHost(TypedDict):
@@ -204,9 +204,9 @@ class SummaryHost(TypedDict):
     brown_outs: list[SummaryBrownOut]
     silences: list[SummaryOutage]
     probes: list[SummaryProbe]
-    clock_steps: list[ClockStep]
+    clock_steps: list[ClockStepRow]
     clock_rates: list[SummaryClockRate]
-    clock_offset: Figure | None
+    clock_offset: FigureRow | None
     notes: list[str]
 
 
@@ -220,7 +220,7 @@ class WaitRow(TypedDict):
     method: str
 
 
-class ChangeRow(TypedDict):
+class IdentityChangeRow(TypedDict):
     """A value of a database that is another one after the move."""
 
     what: str
@@ -264,7 +264,7 @@ class SummaryDatabase(TypedDict):
     sessions_before: int | None
     sessions_lost: list[JsonObject] | None
     waits: list[WaitRow]
-    changes: list[ChangeRow]
+    changes: list[IdentityChangeRow]
     not_looked_at: dict[str, str]
     alert_log: AlertLogRow | None
     own_measures: list[OwnMeasureRow]
@@ -309,7 +309,7 @@ class OwnStalls(TypedDict):
     """Stalls of the observer itself."""
 
     count: int
-    total: Figure
+    total: FigureRow
     longest_s: float
     threshold_s: float | None
     list: list[Span]
@@ -342,8 +342,8 @@ class Summary(TypedDict):
     suspension: SummarySuspension | None
     hosts: list[SummaryHost]
     databases: list[SummaryDatabase]
-    move: Figure | None
-    session_outage: Figure | None
+    move: FigureRow | None
+    session_outage: FigureRow | None
     effects: dict[str, Effect]
     window: Span
     record: Span

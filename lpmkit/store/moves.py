@@ -21,7 +21,7 @@ from lpmkit.store.database import ROOM_LOCK, Store, approvals_used, intents, res
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class IntentRow:
     """A command to move, as the store has it. ``key`` is the run's, ``phase`` the last one that its recorder told."""
 
     key: str
@@ -61,7 +61,7 @@ class Claim:
     holder: str = ""
 
 
-def begin(store: Store, intent: Intent, approvals: Mapping[str, str] | None = None, *, again: bool = False) -> None:
+def begin(store: Store, intent: IntentRow, approvals: Mapping[str, str] | None = None, *, again: bool = False) -> None:
     """Write the row of a command that is about to be sent, and note its approvals (marks, and who gave them) as used.
 
     Raises `NotAllowed` where this command, or another one for the partition without a recorded end, is there already,
@@ -104,7 +104,7 @@ _GIVEN = ("key", "partition", "source", "target", "inactive", "order", "run", "f
 _OPEN = intents.c.ended_at.is_(None)
 
 
-def tell(store: Store, intent: Intent, phase: str, *, is_over: bool, adopt: bool = False) -> None:
+def tell(store: Store, intent: IntentRow, phase: str, *, is_over: bool, adopt: bool = False) -> None:
     """Note the phase of a move, and that it is over; nothing where the store has no such intent, or another folder's.
 
     ``adopt``: this folder's recorder looks on in place of the one that asked.
@@ -118,16 +118,18 @@ def tell(store: Store, intent: Intent, phase: str, *, is_over: bool, adopt: bool
         connection.execute(intents.update().where(*where).values(phase=phase, seen_at=sa.func.now(), **mine, **ended))
 
 
-def open_intents(store: Store, partition: str | None = None) -> list[Intent]:
+def open_intents(store: Store, partition: str | None = None) -> list[IntentRow]:
     """The intents without a recorded end, oldest first; optionally of one partition."""
     with store.transaction() as connection:
         return _rows(connection, _OPEN, *(() if partition is None else (intents.c.partition == partition,)))
 
 
-def _rows(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Intent]:
+def _rows(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[IntentRow]:
     silent_s = sa.cast(sa.extract("epoch", sa.func.now() - intents.c.seen_at), sa.Float)
     columns = [*(intents.c[name] for name in (*_GIVEN, "phase", "asked_at")), silent_s]
-    return [Intent(*row) for row in connection.execute(sa.select(*columns).where(*where).order_by(intents.c.asked_at))]
+    return [
+        IntentRow(*row) for row in connection.execute(sa.select(*columns).where(*where).order_by(intents.c.asked_at))
+    ]
 
 
 def others(store: Store, plan: str) -> list[Claim]:

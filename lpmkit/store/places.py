@@ -18,7 +18,7 @@ BEAT_S, GONE_S = 5.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PlaceRow:
     """The worker of a place. ``silent_s`` are the seconds since its last sign of life by the database's clock; ``None``
     once it has ended by itself.
     """
@@ -38,12 +38,12 @@ class Place:
         return "it has ended" if self.silent_s is None else f"its last sign of life was {self.silent_s:.0f} s ago"
 
 
-def all_places(store: Store) -> dict[str, Place]:
+def all_places(store: Store) -> dict[str, PlaceRow]:
     """Every place that a worker has served, by name."""
     silent_s = sa.cast(sa.extract("epoch", sa.func.now() - places.c.seen_at), sa.Float)
     query = sa.select(places.c.place, places.c.host, places.c.pid, silent_s).order_by(places.c.place)
     with store.transaction() as connection:
-        return {row[0]: Place(*row) for row in connection.execute(query)}
+        return {row[0]: PlaceRow(*row) for row in connection.execute(query)}
 
 
 def take_place(store: Store, place: str, token: str, host: str, pid: int) -> None:
