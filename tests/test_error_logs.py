@@ -32,7 +32,8 @@ def asked(new: list[dict[str, str]], old: list[dict[str, str]] | None = None, **
     events = [Event(0, 0, 0, "recorder", "log", entry) for entry in new]
     if read is not None:
         events.append(Event(0, 0, 0, "recorder", "logs-read", {"logs": read}))
-    before = {"lines": old or [], "gaps": more.get("gaps", []), "read": [["aix1", "errpt"]]}
+    known = [["aix1", "errpt"], ["vios1", "errlog"]]
+    before = {"lines": old or [], "gaps": more.get("gaps", []), "read": known}
     return error_log_question("aix1", events, None if more.get("old_run") else before, HOUR)
 
 
@@ -42,6 +43,7 @@ def asked(new: list[dict[str, str]], old: list[dict[str, str]] | None = None, **
         (line("Client Partition Migration Completed", "pmig", "I"), AnswerState.PASSED, False),
         (line("Partition ID changed since last boot.", "sys0", "I"), AnswerState.PASSED, False),
         (line("UNABLE TO ALLOCATE SPACE IN FILE SYSTEM", "SYSJ2", "I"), AnswerState.PASSED, False),
+        (line("Client Partition Migration Aborted", "pmig", "I"), AnswerState.PASSED, True),
         (line("CONNECTION FAILURE", "hdisk4", "P"), AnswerState.PASSED, True),
         (line("A text that nobody knows", "ent0", "T"), AnswerState.PASSED, True),
         (line("SOFTWARE PROGRAM ABNORMALLY TERMINATED"), AnswerState.FAILED, False),
@@ -77,6 +79,18 @@ def test_a_log_that_was_not_read_never_passes() -> None:
         assert question is not None
         assert (question.state, question.counts) == (AnswerState.NOT_EVALUATED, counts)
     assert asked([], old_run=True) is None
+
+
+def test_the_log_of_an_io_server_that_was_not_read_is_named_and_what_failed_stays_failed() -> None:
+    gap = {"what": "errlog", "where": "vios2", "why": "no login"}
+    never, lost = asked([], gaps=[gap]), asked([], read=[["aix1", "errpt"]])
+    for question, counts, name in ((never, False, "vios2"), (lost, True, "vios1")):
+        assert question is not None
+        assert (question.state, question.counts) == (AnswerState.NOT_EVALUATED, counts)
+        assert f"errlog of {name} was not read" in question.answer
+    failed = asked([line("SOFTWARE PROGRAM ABNORMALLY TERMINATED")], gaps=[gap])
+    assert failed is not None
+    assert failed.state is AnswerState.FAILED
 
 
 def test_an_empty_log_that_was_read_passes() -> None:

@@ -71,6 +71,12 @@ def error_log_question(
     warned = [text for meaning, text in graded if meaning is Class.WARN]
     if failed:
         return Question(KEY, TITLE, AnswerState.FAILED, _listed(failed + warned), reply=ReplyWord.NO)
+    unread, lost = _servers_not_read(events, before)
+    if unread or lost:
+        details = f"errlog of {', '.join(sorted({*unread, *lost}))} was not read"
+        if warned:
+            details += f"; with warnings: {_listed(warned)}"
+        return Question(KEY, TITLE, AnswerState.NOT_EVALUATED, details, counts=bool(lost))
     if warned:
         return Question(KEY, TITLE, AnswerState.PASSED, f"with warnings: {_listed(warned)}", warns=True)
     return Question(KEY, TITLE, AnswerState.PASSED, "", reply=ReplyWord.YES)
@@ -89,6 +95,15 @@ def _not_read(partition: str, events: Sequence[Event], before: JsonMapping) -> t
         return "not read after the move", False
     read = {(str(where), str(log)) for where, log in readings[-1].data.get("logs") or ()}
     return ("", False) if own in read else (f"errpt of {partition} was not read after the move", False)
+
+
+def _servers_not_read(events: Sequence[Event], before: JsonMapping) -> tuple[set[str], set[str]]:
+    """The I/O servers whose log could not be read before the move, and those where it could then and not afterwards."""
+    unread = {str(gap.get("where")) for gap in before.get("gaps") or () if gap.get("what") == SERVER_LOG}
+    known = {str(where) for where, log in before.get("read") or () if log == SERVER_LOG}
+    last = [event for event in events if event.kind == "logs-read"][-1]
+    read = {str(where) for where, log in last.data.get("logs") or () if log == SERVER_LOG}
+    return unread, known - unread - read
 
 
 def _graded(
