@@ -137,6 +137,13 @@ HALF = answers(b'HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n{"half":')
 NOTHING = answers(b"")
 
 
+def sends_back(wire: socket.socket, got: list[bytes]) -> None:
+    """Refuses, with everything that it was sent in its answer, well behind the beginning."""
+    got.append(_request(wire))
+    body = b"x" * 200 + got[-1]
+    wire.sendall(b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
 def drips(wire: socket.socket, got: list[bytes]) -> None:
     """Answers a byte now and then, so that no single wait is long."""
     got.append(_request(wire))

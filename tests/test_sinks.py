@@ -414,6 +414,18 @@ def test_the_command_sends_again_and_tells_what_is_left(own_run: Run, tmp_path: 
     assert (only.exit_code, "delivered" in only.stdout) == (0, True)
 
 
+def test_a_server_that_sends_the_token_back_puts_it_in_no_file(own_run: Run, tmp_path: Path) -> None:
+    add_remark(own_run.path, "change", fields={"number": "7"}, by="anna")
+
+    with loopback.receiver(loopback.sends_back) as server:
+        sinks = {"ticket": sink("ticket", url=f"http://127.0.0.1:{server.port}", token="env:T", attach="none")}
+        secrets = Secrets({"env:T": SECRET}, may_ask=False)
+        taken, _, why = send_again(with_sinks(own_run, sinks), sinks, secrets)["ticket"]
+    assert SECRET.encode() in server.got[0]
+    assert (taken, "answered 403" in why) == (0, True)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and SECRET[:8].encode() in path.read_bytes()]
+
+
 def test_records_that_a_killed_courier_never_tried_are_not_delivered(own_run: Run) -> None:
     run = with_sinks(own_run, {"hook": sink("webhook", url="http://127.0.0.1:1/")})
     (missed,) = undelivered(run)

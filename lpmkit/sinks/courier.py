@@ -34,6 +34,8 @@ from lpmkit.timeline import Clock
 
 #: The most records that a thread holds; the others wait in the run folder.
 MOST_WAITING = 1000
+#: The most characters of a reason why something was not delivered.
+LONGEST_REASON = 300
 #: Seconds between two looks at the run.
 LOOK_S = 0.5
 #: The first and the longest pause after a failure, in seconds; each is twice as long as the one before.
@@ -47,8 +49,10 @@ GRACE_S = 30.0
 class SinkQueue:
     """The records of one run that one sink is to get, and what became of them."""
 
-    def __init__(self, folder: Path, name: str, receiving: Receiver, settle: Callable[[Delivery], None]) -> None:
-        self._name, self._receiving, self._settle = name, receiving, settle
+    def __init__(
+        self, folder: Path, name: str, receiving: Receiver, settle: Callable[[Delivery], None], secrets: Secrets
+    ) -> None:
+        self._name, self._receiving, self._settle, self._secrets = name, receiving, settle, secrets
         self._delivered = {
             number for (sink, number), delivery in deliveries(folder).items() if sink == name and delivery.delivered
         }
@@ -82,6 +86,8 @@ class SinkQueue:
             self._receiving.deliver(batch, run)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - libraries and plug-ins of others; the reason is told
             why, is_final = reason(error)
+            # a server may send back what it was sent, and the reason goes into the run folder
+            why = _cut(self._secrets.hidden_in(why))
             for record in batch:
                 if is_final or record.number not in self._told:
                     self._told.add(record.number)
@@ -103,6 +109,10 @@ class SinkQueue:
     def _note(self, record: AuditRecord, clock: Clock, why: str = "") -> None:
         tries = self._tries.get(record.number, 0)
         self._settle(Delivery(clock.wall_ns(), self._name, record.number, not why, tries, why))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
 
 
 class Ledger:
@@ -175,7 +185,7 @@ class Courier:
 
     def _serve(self, name: str, settings: Any) -> None:
         """Deliver to one sink until everything is delivered or given up."""
-        queue = SinkQueue(self._run.path, name, made(name, settings, self._secrets), self._ledger.settle)
+        queue = SinkQueue(self._run.path, name, made(name, settings, self._secrets), self._ledger.settle, self._secrets)
         pause_s, due_ns, why = FIRST_PAUSE_S, 0, ""
         while True:
             over_ns = self._over_ns  # before the reading: what was written until then is read
@@ -237,7 +247,9 @@ def send_again(
     with held_lock(run.path):
         ledger = Ledger(lambda: run.path)
         return {
-            name: _sent_once(run, SinkQueue(run.path, name, made(name, settings, secrets), ledger.settle), clock)
+            name: _sent_once(
+                run, SinkQueue(run.path, name, made(name, settings, secrets), ledger.settle, secrets), clock
+            )
             for name, settings in sinks.items()
         }
 

@@ -301,5 +301,5 @@ def reason(error: BaseException) -> tuple[str, bool]:
         return str(error), error.is_final
     if isinstance(error, ModuleNotFoundError) and (missing := missing_extra(error)) is not None:
         return str(missing), True
-    text = " ".join(str(error).split())[:300]
+    text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}." if text else f"{type(error).__name__}.", False

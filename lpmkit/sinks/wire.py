@@ -19,8 +19,6 @@ from urllib.parse import urlsplit
 
 #: The most that is read of an answer.
 LONGEST_ANSWER = 64 * 1024
-#: The most of an answer that goes into a message.
-_SHOWN = 200
 
 
 class NotDelivered(Exception):
@@ -180,7 +178,7 @@ def post(
     answer = request("POST", url, body, headers, timeout_s, ca_file)
     if answer.is_taken:
         return answer
-    shown = " ".join(answer.body[:_SHOWN].decode("utf-8", "replace").split())
+    shown = " ".join(answer.body.decode("utf-8", "replace").split())
     says = f"{urlsplit(url).hostname} answered {answer.status}{f': {shown}' if shown else ''}."
     # a request that is wrong stays wrong; these two are asked again (RFC 9110, 15.5.9; RFC 6585, 4)
     raise NotDelivered(says, is_final=300 <= answer.status < 500 and answer.status not in (408, 429))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import getpass
+import html
 import json
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import quote, quote_plus
 
 from lpmkit.errors import UsageError
 from lpmkit.ssh.keyring import read_secret
@@ -47,6 +50,18 @@ class Secrets:
                 secrets[name] = secret
         return secrets
 
+    def hidden_in(self, text: str) -> str:
+        """The text with ``…`` in place of every resolved secret, also where one is escaped for an address or in base64.
+
+        >>> Secrets({"env:TOKEN": "a/b"}).hidden_in("401: token a/b, or a%2Fb, is not known")
+        '401: token …, or …, is not known'
+        """
+        with self._lock:
+            forms = {form for secret in self._known.values() for form in _forms(secret)}
+        for form in sorted(forms - {""}, key=len, reverse=True):
+            text = text.replace(form, "…")
+        return text
+
     def known(self) -> dict[str, str]:
         """All resolved secrets, for the recorder's standard input and nothing else."""
         return dict(self._known)
@@ -75,6 +90,16 @@ class Secrets:
             return getpass.getpass(f"Password for {host}: ")
         except (EOFError, NotImplementedError):
             return None  # no prompt: a notebook's button, an unattended notebook, a closed input
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """How a secret may stand in what a server sends back."""
+    yield secret
+    yield quote(secret, safe="")
+    yield quote_plus(secret)
+    yield html.escape(secret)
+    yield json.dumps(secret)[1:-1]
+    yield base64.b64encode(secret.encode()).decode()
 
 
 def _how_to_set(kind: str, name: str) -> str:
