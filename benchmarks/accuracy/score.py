@@ -66,7 +66,14 @@ def _class(host: HostAnalysis, inside: Interval, suspension: Suspension | None) 
     if suspension is not None:
         return "suspension, disputed" if suspension.contradicted else "suspension"
     kinds = {outage.kind for outage in host.outages if outage.outer.overlaps(inside) and outage.kind is not None}
-    order = [OutageKind.MICRO_STOP, OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.OBSERVER]
+    order = [
+        OutageKind.MICRO_STOP,
+        OutageKind.NETWORK,
+        OutageKind.UNDECIDED,
+        OutageKind.APPLICATION,
+        OutageKind.BROWN_OUT,
+        OutageKind.OBSERVER,
+    ]
     return next((kind.value for kind in order if kind in kinds), "nothing")
 
 
