@@ -26,9 +26,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lpmkit.account.person import acting_person
 from lpmkit.config import StoreSettings
 from lpmkit.migration.phases import FINAL
-from lpmkit.person import acting_person
 from lpmkit.plan.engine import hand_over, prepare
 from lpmkit.plan.schedule import OVER
 from lpmkit.plan.status import plan_status

@@ -30,12 +30,12 @@ from typing import Any, cast
 
 import pytest
 
+from lpmkit.account.person import acting_person
 from lpmkit.analysis import analyse, summary
 from lpmkit.config import RunSettings, Site
 from lpmkit.control.base import Control, MigrationReading
 from lpmkit.errors import LpmError
 from lpmkit.migration.status import order_of, refused_ends, state
-from lpmkit.person import acting_person
 from lpmkit.prediction.history import history
 from lpmkit.recorder import process
 from lpmkit.recorder.monitor import MigrationMonitor

@@ -11,7 +11,7 @@ from pathlib import Path
 import lpmkit
 
 #: What plug-ins use beside the public names (docs/plug-ins.md).
-OF_PLUG_INS = ("lpmkit.checks.judging", "lpmkit.plugins", "lpmkit.runs.audit", "lpmkit.survey.model")
+OF_PLUG_INS = ("lpmkit.checks.judging", "lpmkit.installed.plugins", "lpmkit.runs.audit", "lpmkit.survey.model")
 FOLDER = Path(__file__).parent.parent / "reference"
 
 

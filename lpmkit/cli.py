@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 import lpmkit
+from lpmkit.account.log_file import keep_traceback, log_path, redirect_library_logs
 from lpmkit.commands.console import COULD_NOT_TELL, error_data, fit_streams, print_json, print_line, visible
-from lpmkit.log_file import keep_traceback, log_path, redirect_library_logs
 
 #: The modules of `lpmkit.commands` with the names of their commands. A module is loaded when one of its commands is
 #: asked for, and loads the libraries of a command when that runs.

@@ -42,9 +42,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from lpmkit.errors import NotFound, SiteFileError
 from lpmkit.json_values import JsonObject
 from lpmkit.limits import MoveLimits
-from lpmkit.references import checked_reference
-from lpmkit.sink_settings import SinkSettings, absolute_sink
-from lpmkit.site_file import find_site_file  # noqa: F401 - notebooks take both steps from here
+from lpmkit.settings.references import checked_reference
+from lpmkit.settings.sinks import SinkSettings, absolute_sink
+from lpmkit.settings.site_file import find_site_file  # noqa: F401 - notebooks take both steps from here
 
 Settings = TypeVar("Settings", bound=BaseModel)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lpmkit.account.person import Person, acting_person
 from lpmkit.background.requests import put, withdraw
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.checks.limits import KEY as PREDICTED
@@ -39,7 +40,6 @@ from lpmkit.migration.recovery import (
     recorded,
 )
 from lpmkit.migration.status import State, confirmed, order_of, refused_ends, state
-from lpmkit.person import Person, acting_person
 from lpmkit.prediction.exchange import exchange
 from lpmkit.prediction.history import StoredPrediction, history, inputs_of
 from lpmkit.prediction.prior import Prediction, predict

@@ -21,13 +21,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from lpmkit.account.person import Person
 from lpmkit.background.worker import Worker
 from lpmkit.checks import Finding
 from lpmkit.config import Site
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.errors import LpmError
 from lpmkit.inventory import Frame, MoverPair, Partition
-from lpmkit.person import Person
 from lpmkit.plan import conductor as conductor_module
 from lpmkit.plan import driving, engine
 from lpmkit.plan.sharing import room_of

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from lpmkit.account.person import PERSON_HEADER, Person, account_name, acting_person, person_of_request
 from lpmkit.cli import main
 from lpmkit.config import RunSettings, Site, load_site
 from lpmkit.control.base import Order
 from lpmkit.errors import NotAllowed, NotApproved, UsageError
 from lpmkit.notebook.record import ApprovalForm
-from lpmkit.person import PERSON_HEADER, Person, account_name, acting_person, person_of_request
 from lpmkit.recorder import process
 from lpmkit.recorder.monitor import MigrationMonitor
 from lpmkit.runbook import Runbook, Validation
@@ -465,7 +465,7 @@ def test_a_second_account_approves_through_the_sites_group_and_a_stranger_is_kep
     facts = {"order": asdict(ORDER), "by": "root", "probes": [], "lead_in_s": 0.0, "tail_s": 0.0, "poll_s": 0.2}
     run = create(runs, mode="move", title="p-to-b", facts=facts, group="daemon")
     code = (
-        "import sys; from pathlib import Path; from lpmkit.runs.approvals import approve; from lpmkit.person import "
+        "import sys; from pathlib import Path; from lpmkit.runs.approvals import approve; from lpmkit.account.person import "
         "acting_person; "
         "from lpmkit.runs.folder import Run; approve(Run(sys.argv[1]), acting_person(), 'p')"
     )

@@ -9,7 +9,7 @@ import pytest
 
 from lpmkit.config import Site, load_site
 from lpmkit.errors import NotFound, SiteFileError, UsageError
-from lpmkit.site_file import find_site_file
+from lpmkit.settings.site_file import find_site_file
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.survey.connect import other_manager
 

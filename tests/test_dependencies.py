@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from lpmkit.cli import main
-from lpmkit.extras import EXTRAS
+from lpmkit.installed.extras import EXTRAS
 from tests.test_startup import loaded
 
 TOP = Path(__file__).parent.parent

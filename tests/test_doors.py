@@ -30,6 +30,7 @@ from click.testing import CliRunner
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.web import HTTPError
 
+from lpmkit.account.person import Person, account_name
 from lpmkit.background.temporary import remove_left_behind, temporary_folder
 from lpmkit.cli import main
 from lpmkit.commands import setup
@@ -37,7 +38,6 @@ from lpmkit.config import RunSettings, Site
 from lpmkit.errors import NotAllowed, SiteFileError, UsageError
 from lpmkit.notebook.plan import PlanMaker
 from lpmkit.notebook.server import _SESSION, MAX_KERNELS, MAX_KERNELS_OF_SESSION, LimitedKernels
-from lpmkit.person import Person, account_name
 from lpmkit.runbook import Runbook, SiteInventory
 from lpmkit.runs.files import who_else_may_write
 from lpmkit.timeline import Clock, wait_until

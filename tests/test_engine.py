@@ -18,11 +18,11 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from benchmarks.engine import Night, table
+from lpmkit.account.person import acting_person
 from lpmkit.cli import main
 from lpmkit.config import Site, StoreSettings, load_site
 from lpmkit.errors import NotAllowed, NotFound, SiteFileError
 from lpmkit.inventory import Partition
-from lpmkit.person import acting_person
 from lpmkit.plan import engine
 from lpmkit.plan.driving import PlaceWorker, driving_place, hand_to, place_of, require_place, starter, take_over
 from lpmkit.plan.status import plan_status

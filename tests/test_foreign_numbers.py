@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lpmkit.account.person import Person
 from lpmkit.analysis.noise import worst_of_seconds
 from lpmkit.config import RunSettings
 from lpmkit.json_values import parse_json
-from lpmkit.person import Person
 from lpmkit.runs.approvals import approvals
 from lpmkit.runs.folder import Run, create
 from lpmkit.runs.gate import is_event, not_a_document

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from lpmkit import plugins
 from lpmkit.checks import examine, ready
 from lpmkit.checks.judging import Answer, Finding, Verdict
 from lpmkit.checks.plugged import plugged_findings
 from lpmkit.config import PartitionSettings, Site
+from lpmkit.installed import plugins
 from lpmkit.probes.orders import plan
 from lpmkit.probes.process import run as run_probes
 from lpmkit.runs.audit import Action, audit_records

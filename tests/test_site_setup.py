@@ -18,7 +18,7 @@ from lpmkit.control.dialect import Dialect
 from lpmkit.errors import UsageError
 from lpmkit.inventory import Frame, Partition
 from lpmkit.rehearsal import Rehearsal
-from lpmkit.site_file import find_site_file, site_file_places
+from lpmkit.settings.site_file import find_site_file, site_file_places
 from lpmkit.site_setup.check import check_file
 from lpmkit.site_setup.discovery import write_new
 from lpmkit.site_setup.inside import (

@@ -22,6 +22,7 @@ from keyring.errors import NoKeyringError
 from rich.console import Console
 from rich.table import Table
 
+from lpmkit.account.log_file import log_path, redirect_library_logs
 from lpmkit.cli import main
 from lpmkit.commands.console import (
     INTERRUPTED,
@@ -35,7 +36,6 @@ from lpmkit.commands.console import (
 from lpmkit.commands.rich_terminal import Terminal
 from lpmkit.config import load_site
 from lpmkit.errors import RecordError, SiteFileError, UsageError
-from lpmkit.log_file import log_path, redirect_library_logs
 from lpmkit.oracle.rules import LogRules
 from lpmkit.rules.table import RuleTable
 from lpmkit.runbook import Runbook

@@ -14,8 +14,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from lpmkit.account.person import account_name
 from lpmkit.json_values import JsonMapping, parse_json
-from lpmkit.person import account_name
 from lpmkit.runs.files import make_folder, open_plain
 from lpmkit.runs.folder import Run, write_file
 from lpmkit.timeline import Clock

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lpmkit.checks.judging import Finding, NotApplicable, NotKnown, RuleResult, Verdict
-from lpmkit.plugins import CHECKS, PluginFailed, load, named, plugins
+from lpmkit.installed.plugins import CHECKS, PluginFailed, load, named, plugins
 from lpmkit.survey.model import Survey
 
 #: Seconds that a plug-in has for one survey.

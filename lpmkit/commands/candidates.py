@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem
 from lpmkit.errors import LpmError
 from lpmkit.json_values import parse_json
 from lpmkit.runs.files import read_plain
-from lpmkit.site_file import find_site_file
+from lpmkit.settings.site_file import find_site_file
 
 Candidates = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 #: Runs that are offered, the newest ones.

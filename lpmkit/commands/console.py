@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from lpmkit.errors import LpmError, MoveError, NotFound, RecordError, UsageError
-from lpmkit.extras import missing_extra
+from lpmkit.installed.extras import missing_extra
 from lpmkit.json_values import JsonObject
-from lpmkit.site_file import find_site_file, is_named_or_here
+from lpmkit.settings.site_file import find_site_file, is_named_or_here
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ import click
 
 from lpmkit.commands.console import reports_errors
 from lpmkit.errors import UsageError
-from lpmkit.site_file import find_site_file
+from lpmkit.settings.site_file import find_site_file
 
 
 @click.command()

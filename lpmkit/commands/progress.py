@@ -20,7 +20,7 @@ from lpmkit.commands.console import (
     visible,
 )
 from lpmkit.errors import RecordError
-from lpmkit.extras import MissingExtra, missing_extra
+from lpmkit.installed.extras import MissingExtra, missing_extra
 from lpmkit.json_values import JsonObject
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from lpmkit.commands.console import (
 from lpmkit.errors import UsageError
 from lpmkit.json_values import JsonObject
 from lpmkit.runs.remarks import CHANGE_FIELDS, KINDS
-from lpmkit.site_file import find_site_file
+from lpmkit.settings.site_file import find_site_file
 
 if TYPE_CHECKING:
     from lpmkit.config import WriteUpSettings

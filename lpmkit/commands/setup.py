@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 import lpmkit
+from lpmkit.account.person import Person, account_name, acting_person
 from lpmkit.commands.console import (
     COULD_NOT_TELL,
     FINE,
@@ -39,8 +40,7 @@ from lpmkit.commands.console import (
 from lpmkit.commands.progress import follow, report_and_leave
 from lpmkit.commands.survey import print_findings, print_prediction, print_validation
 from lpmkit.errors import LpmError, UsageError
-from lpmkit.person import Person, account_name, acting_person
-from lpmkit.site_file import find_site_file
+from lpmkit.settings.site_file import find_site_file
 
 if TYPE_CHECKING:
     from lpmkit.doctor import Diagnosis
@@ -142,7 +142,7 @@ def lab(
     Listens on this machine only; the printed address has a token. For several users see docs/security.md: JupyterHub.
     """
     from lpmkit.background.temporary import temporary_folder
-    from lpmkit.extras import require_package
+    from lpmkit.installed.extras import require_package
     from lpmkit.notebook.models import copy_models
 
     require_package("jupyterlab")
@@ -258,10 +258,10 @@ def app(
     Listens on this machine only; the printed address has a token. For several users see docs/security.md: JupyterHub,
     or a reverse proxy that authenticates them.
     """
+    from lpmkit.account.person import PERSON_HEADER
     from lpmkit.background.temporary import temporary_folder
-    from lpmkit.extras import require_package
+    from lpmkit.installed.extras import require_package
     from lpmkit.notebook.models import write_application
-    from lpmkit.person import PERSON_HEADER
 
     require_package("voila")
     site = find_site_file(context.obj).resolve()

@@ -22,7 +22,7 @@ from lpmkit.commands.console import (
     reports_errors,
     terminal,
 )
-from lpmkit.site_file import SITE_FILES, find_site_file
+from lpmkit.settings.site_file import SITE_FILES, find_site_file
 
 if TYPE_CHECKING:
     from lpmkit.site_setup.discovery import Discovery

@@ -31,7 +31,7 @@ from lpmkit.notebook.tables import (
 from lpmkit.notebook.verdict import report_link, show_verdict
 from lpmkit.runbook import Runbook, Validation
 from lpmkit.runs.folder import Run
-from lpmkit.site_file import find_site_file
+from lpmkit.settings.site_file import find_site_file
 
 _GO_ON = "then run the cells from here on (menu Run, <i>Run Selected Cell and All Below</i>)"
 

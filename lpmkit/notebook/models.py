@@ -42,8 +42,8 @@ _APPLICATION = """import os
 
 from lpmkit.notebook.application import application_for
 from lpmkit.config import load_site
-from lpmkit.site_file import find_site_file
-from lpmkit.person import person_of_request
+from lpmkit.settings.site_file import find_site_file
+from lpmkit.account.person import person_of_request
 from lpmkit.runbook import Runbook
 
 book = Runbook(load_site(find_site_file(None)), person=person_of_request())

@@ -14,13 +14,13 @@ from typing import Any
 import ipywidgets as w
 from IPython.display import HTML
 
+from lpmkit.account.person import Person
 from lpmkit.analysis import analyse
 from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, UsageError
 from lpmkit.migration.status import refuse_unfinished
 from lpmkit.notebook.acknowledgement import Acknowledgement
 from lpmkit.notebook.tables import escaped, picture, table
-from lpmkit.person import Person
 from lpmkit.plots.run import image
 from lpmkit.report.comparison import figures, overlay, trend
 from lpmkit.report.writeup import FORMS, LANGUAGES, write_up

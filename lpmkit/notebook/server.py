@@ -28,8 +28,8 @@ from traitlets import List, Unicode
 from voila.app import Voila
 from voila.voila_identity_provider import VoilaIdentityProvider
 
+from lpmkit.account.person import is_login
 from lpmkit.json_values import JsonObject
-from lpmkit.person import is_login
 
 #: Kernels of one browser session: a page, a second tab, and one that is being reloaded.
 MAX_KERNELS_OF_SESSION = 3

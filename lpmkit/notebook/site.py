@@ -23,7 +23,7 @@ from lpmkit.notebook.guide import errors_as_boxes, waiting
 from lpmkit.notebook.site_tables import checks_table, discovery_tables, site_tables, summary
 from lpmkit.notebook.tables import escaped
 from lpmkit.runs.files import make_folders
-from lpmkit.site_file import find_site_file, site_file_places
+from lpmkit.settings.site_file import find_site_file, site_file_places
 from lpmkit.site_setup.check import check_file, check_machines
 from lpmkit.site_setup.discovery import (
     Discovery,

@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lpmkit.account.log_file import append
+from lpmkit.account.person import Person
 from lpmkit.background.requests import Inbox
 from lpmkit.background.worker import given
 from lpmkit.checks import Verdict
@@ -27,7 +29,6 @@ from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, NotApproved, RemoteError, StoreUnavailable
 from lpmkit.inventory import Frame
 from lpmkit.json_values import JsonObject
-from lpmkit.log_file import append
 from lpmkit.mapping.movers import (
     MOVERS,
     REDUNDANT_ALWAYS_SINCE,
@@ -40,7 +41,6 @@ from lpmkit.mapping.movers import (
     since_generation,
 )
 from lpmkit.migration.phases import Phase
-from lpmkit.person import Person
 from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
 from lpmkit.plan.expecting import expectations, memberships
 from lpmkit.plan.orders import order_for

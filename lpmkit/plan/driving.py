@@ -14,11 +14,11 @@ import threading
 from collections.abc import Callable
 from secrets import token_hex
 
+from lpmkit.account.person import Person, account_name
 from lpmkit.background.requests import Inbox
 from lpmkit.background.worker import Worker
 from lpmkit.config import Site
 from lpmkit.errors import LpmError, NotAllowed, NotFound, RecordError
-from lpmkit.person import Person, account_name
 from lpmkit.plan import MovePlan
 from lpmkit.plan.sharing import plan_key
 from lpmkit.plan.status import plan_status, plans

@@ -10,7 +10,7 @@ import json
 import threading
 from typing import Any
 
-from lpmkit.plugins import PROBES, load_plugin
+from lpmkit.installed.plugins import PROBES, load_plugin
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.timeline import Clock
 

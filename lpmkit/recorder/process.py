@@ -19,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
+from lpmkit.account.log_file import append
+from lpmkit.account.person import Person, acting_person
 from lpmkit.analysis.time_outs import cluster_time_outs
 from lpmkit.background.requests import Inbox, Request
 from lpmkit.background.worker import Worker, given
@@ -26,11 +28,9 @@ from lpmkit.control.base import Order
 from lpmkit.errors import LpmError, RecordError
 from lpmkit.json_values import JsonMapping
 from lpmkit.limits import PREDICTED_FIGURES
-from lpmkit.log_file import append
 from lpmkit.mapping.changes import changes
 from lpmkit.migration.phases import MoveState, Phase
 from lpmkit.migration.recovery import was_inactive
-from lpmkit.person import Person, acting_person
 from lpmkit.prediction.exchange import exchange
 from lpmkit.prediction.history import Foresight
 from lpmkit.probes.orders import OBSERVER, QUICK

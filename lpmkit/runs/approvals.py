@@ -18,10 +18,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lpmkit.account.person import Person, account_name
 from lpmkit.config import RunSettings
 from lpmkit.errors import NotAllowed, NotApproved, RecordError, UsageError
 from lpmkit.json_values import JsonObject, parse_json
-from lpmkit.person import Person, account_name
 from lpmkit.runs.appender import sync_folder
 from lpmkit.runs.files import cannot_write, make_folder, not_plain, open_plain
 from lpmkit.runs.folder import Run, write_file

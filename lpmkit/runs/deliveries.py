@@ -19,7 +19,7 @@ from lpmkit.runs.audit import Action, audit_records
 from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run
 from lpmkit.runs.locks import holder
-from lpmkit.sink_settings import AT_THE_END
+from lpmkit.settings.sinks import AT_THE_END
 
 NAME = "deliveries.jsonl"
 #: How the name of a hook begins among the sinks.

@@ -32,9 +32,9 @@ import numpy as np
 import numpy.typing as npt
 
 import lpmkit
+from lpmkit.account.person import acting_person
 from lpmkit.errors import NotFound, RecordError
 from lpmkit.json_values import JsonMapping, JsonObject, parse_json
-from lpmkit.person import acting_person
 from lpmkit.runs.appender import Appender, sync_folder
 from lpmkit.runs.files import (
     MAX_LINE_BYTES,

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lpmkit.account.person import acting_person
 from lpmkit.errors import RecordError, UsageError
 from lpmkit.json_values import parse_json
-from lpmkit.person import acting_person
 from lpmkit.runs.files import open_plain, read_plain
 from lpmkit.timeline import Clock
 

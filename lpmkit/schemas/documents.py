@@ -6,11 +6,11 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from lpmkit.account.person import Person
 from lpmkit.checks import Finding
 from lpmkit.config import Site
 from lpmkit.control.base import Order
 from lpmkit.limits import MoveLimits
-from lpmkit.person import Person
 from lpmkit.plan import MovePlan
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.schemas.making import Mode

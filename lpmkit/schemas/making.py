@@ -70,7 +70,7 @@ def _untitled(schema: Any) -> Any:
 def extended(base: type, title: str, **more: Any) -> Any:
     """The type of an object with the fields of a dataclass or the keys of a `TypedDict`, and ``more`` keys.
 
-    >>> from lpmkit.person import Person
+    >>> from lpmkit.account.person import Person
     >>> sorted(schema_of(extended(Person, "Author", at=int))["properties"])
     ['account', 'at', 'known_by', 'login']
     """

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lpmkit.account.log_file import append
 from lpmkit.background.worker import Worker
 from lpmkit.config import Site
-from lpmkit.log_file import append
-from lpmkit.plugins import HOOKS, plugins
+from lpmkit.installed.plugins import HOOKS, plugins
 from lpmkit.runs.deliveries import HOOK_PREFIX
 from lpmkit.runs.folder import Run
-from lpmkit.sink_settings import HookSink, sink_references
+from lpmkit.settings.sinks import HookSink, sink_references
 from lpmkit.ssh.secrets import Secrets
 
 #: The courier as a detached process.

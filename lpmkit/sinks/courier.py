@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lpmkit.account.log_file import append
 from lpmkit.background.worker import given
 from lpmkit.config import Site
 from lpmkit.errors import LpmError, RecordError, UsageError
-from lpmkit.log_file import append
 from lpmkit.runs.audit import AuditRecord, audit_records
 from lpmkit.runs.deliveries import LOCK, Delivery, deliveries, note
 from lpmkit.runs.files import HeldFolder

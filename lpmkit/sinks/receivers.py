@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-from lpmkit.extras import missing_extra
-from lpmkit.plugins import HOOKS, SINKS, load_plugin
+from lpmkit.installed.extras import missing_extra
+from lpmkit.installed.plugins import HOOKS, SINKS, load_plugin
 from lpmkit.runs.audit import Action, AuditRecord
 from lpmkit.runs.files import cannot_write, open_plain
 from lpmkit.runs.folder import Run, write_file
 from lpmkit.runs.remarks import remarks
-from lpmkit.sink_settings import (
+from lpmkit.settings.sinks import (
     FileSink,
     HookSink,
     MessageSink,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lpmkit.config import Site
 from lpmkit.errors import UsageError
-from lpmkit.references import is_reference
+from lpmkit.settings.references import is_reference
 from lpmkit.site_setup.inside import Inside, look_into_all
 from lpmkit.site_setup.managers import ManagedFrame, Managers, NamedManager
 from lpmkit.site_setup.text import site_text

@@ -14,8 +14,8 @@ from typing import Protocol
 
 import paramiko
 
+from lpmkit.account.log_file import redirect_library_logs
 from lpmkit.errors import ConnectionLost, Unreachable, UsageError
-from lpmkit.log_file import redirect_library_logs
 from lpmkit.ssh.logins import login, newest_password
 from lpmkit.ssh.openssh import OpenSshConnection, join_open_session, start_master
 from lpmkit.ssh.paramiko_login import NeedsOpenSsh, Transport, log_in

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lpmkit.errors import UsageError
-from lpmkit.extras import missing_extra
+from lpmkit.installed.extras import missing_extra
 
 #: The package of keyrings that write secrets into files, as text or with a key beside them.
 OF_FILES = "keyrings.alt"

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lpmkit.references import Reference, WebAddress
+from lpmkit.settings.references import Reference, WebAddress
 
 #: The kinds that take the end of a run only.
 AT_THE_END = frozenset({"ticket", "archive", "message"})

@@ -1,0 +1,1 @@
+"""This account: the person who acts, and the log file."""
