@@ -53,8 +53,21 @@ class Frame:
         >>> Frame("s", "8286-42A", "1", proc_compat_modes=("default", "POWER6+", "POWER7", "POWER8")).generation
         8
         """
-        numbers = [re.match(r"POWER(\d+)", mode, re.IGNORECASE) for mode in self.proc_compat_modes]
-        return max((int(match[1]) for match in numbers if match), default=None)
+        return self._newest_mode()[0]
+
+    @property
+    def highest_mode(self) -> str | None:
+        """The processor compatibility mode of the newest generation that the manager lists, the last of several.
+
+        >>> Frame("s", "9105-22A", "1", proc_compat_modes=("default", "POWER10", "POWER9", "POWER9_base")).highest_mode
+        'POWER10'
+        """
+        return self._newest_mode()[1]
+
+    def _newest_mode(self) -> tuple[int | None, str | None]:
+        matches = [re.match(r"POWER(\d+)", mode, re.IGNORECASE) for mode in self.proc_compat_modes]
+        numbered = [(int(match[1]), match.string) for match in matches if match]
+        return max(reversed(numbered), key=lambda mode: mode[0], default=(None, None))
 
 
 class OperatingSystem(StrEnum):
@@ -233,6 +246,7 @@ class SriovLogicalPort:
     """A logical SR-IOV port that a partition owns itself (``lshwres -r sriov --rsubtype logport``).
 
     ``level`` is ``eth`` or ``roce``. A ``migratable`` one has a virtual backup device and moves with ``--migsriov``.
+    ``port`` is the physical port, ``capacity`` its share of that in percent.
     """
 
     partition: str
@@ -241,6 +255,8 @@ class SriovLogicalPort:
     logical_port: str
     level: str = "eth"
     migratable: bool | None = None
+    port: int | None = None
+    capacity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +285,18 @@ class Pool:
     name: str
     max_units: float | None = None
     reserved_units: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AffinityScore:
+    """The affinity of a partition's processors and memory (``lsmemopt -o currscore``): 0 is the worst, 100 perfect.
+
+    ``None`` where the manager gives the partition no score.
+    """
+
+    partition: str
+    lpar_id: int
+    score: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

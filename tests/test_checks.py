@@ -131,7 +131,7 @@ MAPPED = VirtualScsiServer(
     ),
 )
 RECORD = (
-    "name=normal,lpar_name=bxaix85,lpar_id=2,bsr_arrays=0,lhea_logical_ports=none,"
+    "name=normal,lpar_name=bxaix85,lpar_id=2,max_mem=8192,io_slots=none,bsr_arrays=0,lhea_logical_ports=none,"
     '"virtual_serial_adapters=0/server/1/any//any/1,1/server/1/any//any/1"'
 )
 PROFILE = Profile("normal", "bxaix85", 2, RECORD)
@@ -261,6 +261,21 @@ def bridging(which: str, *bridges: tuple[str | None, bool | None]) -> Altered:
     return alter
 
 
+def read_one_by_one(which: str, *servers: Vios) -> Altered:
+    """A side whose I/O servers were read each by itself."""
+    return side(which, servers=servers, asked=tuple(server.name for server in servers))
+
+
+def both(*alters: Altered) -> Altered:
+    def alter(survey: Survey) -> Survey:
+        for one in alters:
+            survey = one(survey)
+        return survey
+
+    return alter
+
+
+NOT_ACTIVATED = moving(state="Not Activated")
 LOGICAL = SriovLogicalPort("bxaix85", 2, 1, "27004003", "eth", migratable=False)
 OPTICAL = VirtualTarget("vtopt0", "0x8300000000000000", "", "Available")
 NEIGHBOUR = VirtualScsiServer("vhost0", "U7998.61X.10072EA-V1-C11", 2, (VirtualTarget("rvg", "0x81", "hdisk1"),))
@@ -280,11 +295,16 @@ FAILS: list[tuple[str, Altered]] = [
     ("dedicated-memory", lambda survey: side("target", memory_pools=())(moving(memory_mode="shared")(survey))),
     ("dedicated-memory", in_a_memory_pool(PagingDevice("hdisk9", 2048, "Inactive"))),
     ("dedicated-memory", in_a_memory_pool(PagingDevice("hdisk9", 8192, "Active"))),
+    ("dedicated-memory", in_a_memory_pool(PagingDevice("hdisk9", 4096, "Inactive"))),
     ("barrier-register", profiled("bsr_arrays=0", "bsr_arrays=2")),
     ("host-ethernet", profiled("ports=none", "ports=23000000/1/1/5/none")),
     ("serial-adapters", profiled("1/server/1", "9/server/1")),
     ("vios-level", vios("target", level="1.3.0.0")),
     ("guest-level", moving(os_version="AIX 5.3 5300-06-01-0000")),
+    *(("guest-level", moving(os_version=text)) for text in ("AIX 5.2 5200-10-06-0000", "AIX 5.2")),
+    ("guest-level", moving(environment="os400", os_version="i5/OS V6R1M0 600 0")),
+    ("guest-level", moving(environment="os400", os_version="IBM i Licensed Internal Code 6.1.1 360 0")),
+    ("vios-level", both(moving(environment="os400"), vios("target", level="2.2.1.3"))),
     ("enterprise", frame("source", capabilities=("shared_proc_capable",))),
     ("enterprise", frame("target", capabilities=("inactive_lpar_mobility_capable",))),
     ("keys", whole(keys=KeyTest(1, "HSCL3653 not set up"))),
@@ -301,11 +321,15 @@ FAILS: list[tuple[str, Altered]] = [
     ("processor-room", frame("target", proc_units_available=0.7)),
     ("processor-room", moving(proc_units=None, virtual_processors=4)),
     ("compat-mode", moving(proc_compat_mode="POWER7")),
+    ("compat-mode", moving(desired_proc_compat_mode="POWER7")),
+    ("compat-mode", profiled("bsr_arrays=0", "bsr_arrays=0,lpar_proc_compat_mode=POWER7")),
+    ("compat-mode", both(NOT_ACTIVATED, moving(proc_compat_mode=None, desired_proc_compat_mode="POWER7"))),
     ("virtual-slots", side("target", partitions=(replace(a_server("10-072EA"), max_virtual_slots=3),))),
     ("huge-pages", moving(huge_pages=1)),
     ("workload-group", moving(work_group="3")),
     ("error-path-reporting", moving(redundant_error_path_reporting=True)),
     ("physical-slots", whole(physical_slots=(PhysicalSlot("U1-P1-C4", "Ethernet", "bxaix85"),))),
+    ("physical-slots", both(NOT_ACTIVATED, profiled("io_slots=none", "io_slots=21010002/none/1"))),
     ("virtual-adapters", guest(adapters=(FC,))),
     ("virtual-adapters", guest(adapters=(HEA,))),
     ("whole-luns", hangs_on(replace(RVG, backing="lv_bxaix85"))),
@@ -407,8 +431,15 @@ NIC = VnicAdapter("bxaix85", 2, 7, backing=(VnicBacking("vios1", 1, 1, 0), VnicB
 UP, DOWN = SriovPort(1, 0, up=True), SriovPort(2, 0, up=False)
 
 
+#: Half of a NIC is more than this port has left.
+NIC = replace(NIC, backing=tuple(replace(one, capacity=2.0) for one in NIC.backing))
+FULL = SriovLogicalPort("vios1", 1, 1, "27004001", "eth", migratable=False, port=0, capacity=99.0)
+#: A mover without the device that it works through.
+NO_VASI = Vios("vios1", "2.2.3.4", devices=())
+
+
 def virtual_nic(*ports: SriovPort) -> Altered:
-    return hmc(side("source", vnics=(NIC,)), side("target", sriov_ports=ports))
+    return hmc(side("source", vnics=(NIC,)), side("target", sriov_ports=ports, logical_ports=()))
 
 
 def clustered(tolerates_s: float | None, expected_s: float | None = 6.0, kind: str = "Oracle Clusterware") -> Altered:
@@ -439,6 +470,8 @@ FAILS += [
     ("fc-ports", fibre(vios("target", fc_ports=(replace(PORT, fabric=False),)))),
     ("fc-zoned", fibre(whole(places=Places()))),
     ("vnic", virtual_nic(DOWN, DOWN)),
+    ("vnic", both(virtual_nic(UP, DOWN), side("target", logical_ports=(FULL,)))),
+    ("vasi", both(hmc(), read_one_by_one("target", NO_VASI, replace(NO_VASI, name="vios2", devices=(VASI,))))),
     ("sriov", hmc(side("source", logical_ports=(LOGICAL,)))),
     ("sriov", hmc(side("source", logical_ports=(replace(LOGICAL, level="roce", migratable=None),)))),
     ("restricted-io", hmc(moving(environment="os400", restricted_io=False))),
@@ -507,6 +540,19 @@ WARNS: list[tuple[str, Altered]] = [
     ("concurrency", frame("source", active_migrations_in_progress=1)),
     ("memory-room", frame("target", memory_available_mb=4100)),
     ("optical", hangs_on(RVG, OPTICAL)),
+    (
+        "optical",
+        both(hangs_on(RVG, replace(OPTICAL, name="cdrom_p1")), vios("source", media=(("cdrom_p1", None),))),
+    ),
+    ("physical-slots", both(NOT_ACTIVATED, profiled("io_slots=none", "io_slots=21010002/none/0"))),
+    (
+        "vasi",
+        both(
+            hmc(),
+            side("target", partitions=(SERVER, replace(SERVER, name="vios2", lpar_id=3))),
+            read_one_by_one("target", NO_VASI, replace(NO_VASI, name="vios2", devices=(VASI,))),
+        ),
+    ),
     ("paths", vios("target", paths=(replace(PATHS[0], status="Failed"), *PATHS[1:]), multipath=None)),
     ("sap-hardware-key", whole()),
     ("sap-hardware-key", guest(identity=Identity(machine_id="00C71DA14C00"))),
@@ -533,6 +579,24 @@ UNKNOWNS: list[tuple[str, Altered]] = [
     ("storage-pool", pooled((CLUSTER,), ())),
     ("bridged", side("source", ethernet_adapters=())),
     ("bridged", hmc(side("target", asked=("vios9",)), bridging("target", ("BACKUP", True)))),
+    ("bridged", hmc(side("target", asked=("vios9",)), vios("target", trunks=(Trunk("ent4", 2),)))),
+    ("same-luns", hmc(side("target", asked=("vios9",)), sees("target", LUN1))),
+    ("luns-free", hmc(side("target", asked=("vios9",)))),
+    *(
+        (key, hmc(side("source", asked=("vios9",), scsi_adapters=(replace(CLIENT, remote_partition="vios1"),))))
+        for key in ("whole-luns", "optical", "same-luns", "reserve-policy", "paths")
+    ),
+    ("fc-ports", fibre(side("target", asked=("vios9",)), vios("target", fc_ports=()))),
+    (
+        "dedicated-memory",
+        both(in_a_memory_pool(PagingDevice("hdisk9", 8192, "Inactive")), profiled("max_mem=8192,", "")),
+    ),
+    ("vasi", both(hmc(), read_one_by_one("target", replace(NO_VASI, name="vios2", devices=(VASI,))))),
+    ("vnic", both(virtual_nic(UP), side("target", logical_ports=(replace(FULL, capacity=None),)))),
+    ("vnic", both(virtual_nic(UP), side("target", logical_ports=None))),
+    ("guest-level", moving(os_version="AIX 5.3")),
+    ("guest-level", moving(os_version="AIX 7")),
+    ("guest-level", moving(environment="os400", os_version="Unknown")),
     ("virtual-adapters", guest(adapters=())),
     ("fc-zoned", fibre(side("source", fc_adapters=()))),
     *(("guest-level", moving(os_version=text)) for text in ("AIX 5.3 5300-00-00-0000", "0.0.0.0.0.0", "Nieznane")),
@@ -826,6 +890,7 @@ FEWER_IS_BETTER = {
     ("source.logical_ports", "sriov"),
     ("source.logical_ports", "virtual-adapters"),
     ("source.fc_adapters", "multipath"),
+    ("target.logical_ports", "vnic"),
     ("target.vios.scsi_servers", "luns-free"),
     ("source.vnics", "vnic"),
     ("source.vnics", "vios-level"),
@@ -931,8 +996,9 @@ def test_no_remedy_removes_what_was_not_recognised() -> None:
 def test_linux_and_ibm_i_are_not_judged_as_aix_that_does_not_answer(system: str) -> None:
     survey = replace(moving(os_version=system)(REFERENCE), guest=None)
     found = {finding.key: finding.verdict for finding in examine(survey)}
-    for key in ("rmc-partition", "virtual-adapters", "sap-hardware-key", "guest-level"):
+    for key in ("rmc-partition", "virtual-adapters", "sap-hardware-key"):
         assert found[key] is Verdict.NOT_APPLICABLE, key
+    assert found["guest-level"] is (Verdict.NOT_APPLICABLE if system.startswith("Linux") else Verdict.PASS)
     remedies = {finding.key: finding.remedy for finding in examine(survey) if finding.verdict is Verdict.UNKNOWN}
     assert "administrator" in remedies["cluster"]
     assert not [key for key, remedy in remedies.items() if "AIX" in remedy or "answers" in remedy], remedies
@@ -960,12 +1026,58 @@ def test_a_partition_that_is_not_activated_needs_what_it_would_get() -> None:
     assert pending.facts["needed MB"] == 2048
 
 
-@pytest.mark.parametrize("state", ["Suspended", "Suspending", "Resuming"])
-def test_a_suspended_partition_is_resumed_and_never_started(state: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "helps"),
+    [
+        ("Suspended", "chlparstate -o resume"),
+        ("Suspending", "Wait until it is Running"),
+        ("Resuming", "Wait until it is Running"),
+        ("Starting", "Wait until it is Running"),
+        ("Shutting Down", "Wait until it is Running"),
+        ("Open Firmware", "boot its operating system"),
+        ("Error", "lsrefcode"),
+        ("Not Available", "System operating"),
+        ("Migrating - Running", "No migration under way"),
+        ("Migrating - Not Activated", "No migration under way"),
+        ("Hibernating at a later level", "lsrefcode"),
+    ],
+)
+def test_a_partition_that_is_not_off_is_never_told_to_be_started(state: str, helps: str) -> None:
     (finding,) = findings_of("partition-running", moving(state=state)(REFERENCE))
     assert finding.verdict is Verdict.FAIL
-    assert "chlparstate -o resume" in finding.remedy
+    assert helps in finding.remedy
     assert "-o on" not in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("state", "helps"),
+    [("Power Off", "-o on"), ("Incomplete", "-o rebuild"), ("Recovery", "-o recover"), ("Error", "lsrefcode -r sys")],
+)
+def test_a_system_is_switched_on_only_where_it_is_off(state: str, helps: str) -> None:
+    found = [one for one in findings_of("operating", frame("target", state=state)(REFERENCE)) if one.remedy]
+    assert [helps in one.remedy for one in found] == [True]
+    assert ("-o on" in found[0].remedy) is (state == "Power Off")
+
+
+def test_a_mode_is_supported_however_it_is_spelled_and_the_default_always() -> None:
+    alike = both(
+        moving(proc_compat_mode="Power9_Base", desired_proc_compat_mode="default"),
+        frame("target", proc_compat_modes=("POWER8", "POWER9_base", "POWER9")),
+    )
+    (finding,) = findings_of("compat-mode", alike(REFERENCE))
+    assert finding.verdict is Verdict.PASS
+
+
+def test_shared_memory_needs_no_free_memory_of_the_system() -> None:
+    alter = both(in_a_memory_pool(PagingDevice("hdisk9", 8192, "Inactive")), frame("target", memory_available_mb=64))
+    found = {one.key: one.verdict for one in examine(alter(REFERENCE))}
+    assert (found["memory-room"], found["dedicated-memory"]) == (Verdict.NOT_APPLICABLE, Verdict.PASS)
+
+
+def test_zeros_behind_the_release_are_a_level_where_the_partition_itself_says_so() -> None:
+    own = guest(identity=Identity(level="6100-00-00-0000"))(REFERENCE)
+    (finding,) = findings_of("guest-level", own)
+    assert finding.verdict is Verdict.PASS
 
 
 def test_a_stale_pvid_is_read_again_and_not_zoned() -> None:

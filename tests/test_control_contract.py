@@ -169,6 +169,14 @@ def test_networks_have_addresses_vlans_and_servers_behind_them(subject: Subject)
         assert sum(one.active is True for one in nic.backing) == 1
 
 
+def test_an_affinity_score_is_a_share_of_100_and_belongs_to_a_partition(subject: Subject) -> None:
+    scores = subject.control.affinity_scores()
+    named = {(one.lpar_id, one.name) for one in subject.control.partitions()}
+    assert {(one.lpar_id, one.partition) for one in scores} <= named
+    assert all(one.score is None or 0 <= one.score <= 100 for one in scores)
+    assert bool(scores) == (subject.control.kind == "hmc")
+
+
 def test_a_partitions_pool_is_one_of_the_systems(subject: Subject) -> None:
     pools = {(pool.number, pool.name) for pool in subject.control.pools()}
     named = {(one.pool_id, one.pool) for one in subject.control.partitions() if one.pool is not None}

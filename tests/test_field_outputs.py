@@ -14,7 +14,7 @@ import pytest
 
 from lpmkit.checks.partition import AdapterKind, adapter_kind
 from lpmkit.checks.systems import numbers_of
-from lpmkit.control import aix, firmware, hmc, vios
+from lpmkit.control import aix, firmware, hmc, linux, vios
 from lpmkit.control import hmc_resources as resources
 from lpmkit.control import managed_system as system
 from lpmkit.control.codes import codes_in
@@ -283,10 +283,36 @@ CASES: dict[str, tuple[Callable[[str], Any], str, Callable[[Any], Any], Any]] = 
     ),
     "lshwres logport: unconfigured ones are nobody's": (
         resources.read_logical_ports,
-        "null,null,1,27004004,null\nvios1,1,1,27004005,0\n",
+        "null,null,1,27004004,null,null,null\nvios1,1,1,27004005,0,2.0,0\n",
         lambda v: [one.partition for one in v],
         ["vios1"],
     ),
+    "lshwres logport: the share of an I/O server's port": (
+        resources.read_logical_ports,
+        "vios-a,100,1,27004003,1,2.0,0\n",
+        lambda v: [(one.partition, one.adapter, one.port, one.capacity) for one in v],
+        [("vios-a", 1, 1, 2.0)],
+    ),
+    "lsmemopt: in values and in records": (
+        lambda text: [resources.read_affinity_scores(part + "\n") for part in text.split("\n") if part],
+        "p9da10v1t,1,100\nlpar_name=dalpar2rrd1t,lpar_id=17,curr_lpar_score=none\n",
+        lambda v: [(rows[0].partition, rows[0].score) for rows in v],
+        [("p9da10v1t", 100), ("dalpar2rrd1t", None)],
+    ),
+    "/proc/device-tree: firmware of a Power10 (was kept whole)": (
+        linux.read_firmware,
+        "FW1060.10 (NL1060_053)\x00",
+        lambda v: v,
+        "NL1060_053",
+    ),
+    "lsdev -Cc adapter: both ends of a host Ethernet adapter": (
+        aix.read_adapters,
+        "lhea0 Available  Logical Host Ethernet Adapter (l-hea)\nent0 Available  Logical Host Ethernet Port (lp-hea)\n",
+        lambda v: {adapter_kind(one) for one in v},
+        {AdapterKind.HOST_ETHERNET},
+    ),
+    "oslevel -s: an early level of AIX 5.3": (aix.read_level, "5300-04-CSP\n", lambda v: v, "5300-04-CSP"),
+    "codes: an exit status": (codes_in, "The command ended with exit status 69.", lambda v: v, ("RC 69",)),
     "lshwres io: nobody's slot, a description with commas": (
         system.read_physical_slots,
         'U78DA.ND0.WZS0A1B-P0-C7,"PCIe4 x16, 2-port 100GbE RoCE",null\nU78DA.ND0.WZS0A1B-P0-C8,Empty slot,null\n',

@@ -286,10 +286,10 @@ def test_what_is_no_hmc_does_not_pass_for_one() -> None:
 
 
 def test_codes_are_found_in_any_language_and_an_unknown_one_is_kept() -> None:
-    text = "HSCL3653 未对远程用户 hscroot 正确设置\nHSCL127D: HSCL1294 x\nHSCLFFFF Something new."
+    text = "HSCL3653 未对远程用户 hscroot 正确设置\nHSCL127D: HSCL12FF x\nHSCLFFFF Something new."
     assert [(one.code, one.known is not None) for one in explain(text)] == [
         ("HSCL3653", True),
         ("HSCL127D", True),
-        ("HSCL1294", False),
+        ("HSCL12FF", False),
         ("HSCLFFFF", False),
     ]

@@ -214,6 +214,12 @@ def test_a_pool_that_was_lost_on_the_way_is_told() -> None:
         before = up.survey(order)
         up.control("p8a").migrate(order)
         assert up.chassis.wait_for(lambda world: world.partition("p8a", "p8aix01") is None, 30)
-        rows = {row.what: row for row in arrived(before, up.survey(order))}
+        after = up.survey(order)
+    rows = {row.what: row for row in arrived(before, after)}
     assert (rows["processor pool"].after, rows["processor pool"].change) == ("DefaultPool", Change.CHANGED)
     assert rows["processor pool"].as_it_should is False
+    for score, well in ((100, True), (60, False), (None, None)):
+        scores = tuple(replace(one, score=score) for one in after.target.affinity_scores or ())
+        there = replace(after, target=replace(after.target, affinity_scores=scores))
+        (row,) = (row for row in arrived(before, there) if row.what == "affinity score")
+        assert (row.before, row.after, row.as_it_should) == ("100", None if score is None else str(score), well)

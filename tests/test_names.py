@@ -49,6 +49,7 @@ COMMANDS = {
     "lshwres",
     "lslparmigr",
     "lshmc",
+    "lsmemopt",
     "viosrvcmd",
     "migrlpar",
     "mkauthkeys",

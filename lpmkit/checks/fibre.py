@@ -18,6 +18,7 @@ from lpmkit.checks.judging import (
     joined,
     moving_of,
     need,
+    not_asked,
     passed,
     vios_of,
 )
@@ -84,6 +85,12 @@ def ports_free(survey: Survey) -> RuleResult:
     adapters = _adapters(survey)
     ports = need(vios_of(survey, survey.target, "fc ports").fc_ports, survey, "fc ports", survey.target.name)
     free = sum(min(port.ports_left, port.wwpns_left // WWPNS_EACH) for port in ports if port.fabric)
+    if free < len(adapters) and not_asked(survey, survey.target):
+        raise NotKnown(
+            survey.target.name,
+            f"the VIOS that were read have room for {free}, and "
+            f"{joined(not_asked(survey, survey.target))} was not read",
+        )
     return passed(
         free >= len(adapters),
         survey.target.name,

@@ -328,6 +328,17 @@ def io_servers_of(survey: Survey, side: SystemFacts) -> tuple[Partition, ...]:
     return side.io_servers
 
 
+def not_asked(survey: Survey, side: SystemFacts) -> list[str]:
+    """VIOS that the manager lists, that may run, and that were not asked: what they have is not known.
+
+    Raises `NotKnown` where it lists none.
+    """
+    if not side.asked:
+        return []
+    listed = [server.name for server in io_servers_of(survey, side) if server.state != NOT_ACTIVATED]
+    return [name for name in listed if name not in side.asked]
+
+
 def passed(good: bool, about: str, facts: Mapping[str, Fact], remedy: str, bad: Verdict = Verdict.FAIL) -> RuleResult:
     """A pass without remedy where ``good``, else ``bad`` with the remedy."""
     return RuleResult(Verdict.PASS, about, facts) if good else RuleResult(bad, about, facts, remedy)

@@ -6,16 +6,18 @@ from lpmkit.checks.judging import (
     Fact,
     NotApplicable,
     NotKnown,
+    OnlyFirmware,
     RuleResult,
     Verdict,
     joined,
     moving_of,
     need,
+    not_asked,
     passed,
     vios_of,
 )
 from lpmkit.checks.profile import current_profile
-from lpmkit.inventory import SharedEthernet, VirtualEthernetAdapter
+from lpmkit.inventory import SharedEthernet, SriovPort, VirtualEthernetAdapter
 from lpmkit.survey.model import WAITING, Survey, SystemFacts, adapters_of, bridges_for, forwards
 
 
@@ -46,6 +48,11 @@ def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
         f"VLAN {vlan}": ", ".join(map(_sea_word, bridges)) or "no SEA" for vlan, bridges in seas.items()
     }
     missing = [vlan for vlan, bridges in seas.items() if not bridges]
+    if missing and not_asked(survey, side):
+        raise NotKnown(
+            side.name,
+            f"no VIOS that was read bridges VLAN {joined(missing)}, and {joined(not_asked(survey, side))} was not read",
+        )
     if missing:
         return RuleResult(
             Verdict.FAIL,
@@ -62,9 +69,10 @@ def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
         "link; check "
         "cable, switch port, control channel and error log (VIOS_SEA_ADAP_FAIL)."
     )
-    if any(_only_waiting(seas[vlan]) for vlan in dead) and _left_out(side):
+    if any(_only_waiting(seas[vlan]) for vlan in dead) and not_asked(survey, side):
         raise NotKnown(
-            side.name, f"only backup SEAs bridge VLAN {joined(dead)}, and {joined(_left_out(side))} was not read"
+            side.name,
+            f"only backup SEAs bridge VLAN {joined(dead)}, and {joined(not_asked(survey, side))} was not read",
         )
     if dead:
         return RuleResult(Verdict.FAIL, side.name, facts, remedy)
@@ -84,13 +92,12 @@ def _only_waiting(bridges: tuple[SharedEthernet, ...]) -> bool:
     return all(bridge.state in WAITING and bridge.link_up is not False for bridge in bridges)
 
 
-def _left_out(side: SystemFacts) -> list[str]:
-    """VIOS that the manager lists and that were not asked, which may hold the primary SEA."""
-    return [server.name for server in side.io_servers if side.asked and server.name not in side.asked]
-
-
 def vnic_ports(survey: Survey) -> RuleResult:
-    """Require a physical SR-IOV port with a link on the target for each backing device, or at least for one."""
+    """Require a physical SR-IOV port of the target, with a link and capacity left, for each backing device, or at
+    least for one.
+
+    A refusal for want of capacity is HSCL1293 (A `HMCMCP`).
+    """
     moving = moving_of(survey)
     listed = need(survey.source.vnics, survey, "vnics", survey.source.name)
     nics = [nic for nic in listed if nic.lpar_id == moving.lpar_id]
@@ -100,19 +107,46 @@ def vnic_ports(survey: Survey) -> RuleResult:
     if any(port.up is None for port in ports):
         raise NotKnown(survey.target.name, f"{survey.target.name} does not list which SR-IOV ports have a link")
     up = [port for port in ports if port.up]
+    left = {port: _capacity_left(survey, port) for port in up}
     wanted = max(len(nic.backing) for nic in nics)
+    smallest = min((backing.capacity or 0.0 for nic in nics for backing in nic.backing), default=0.0)
     facts: dict[str, Fact] = {
         "virtual NICs": len(nics),
         "backing devices": wanted,
-        "ports with a link": joined(f"adapter {port.adapter} port {port.port}" for port in up),
+        "ports with a link": joined(
+            f"adapter {port.adapter} port {port.port} "
+            + ("(capacity not listed)" if percent is None else f"({percent:g} % left)")
+            for port, percent in left.items()
+        ),
     }
     remedy = (
         "Connect an SR-IOV port of the target to the same network (lshwres -r sriov --rsubtype physport -m TARGET "
-        "--level eth), and name it in the order: --map vnic_mappings=SLOT/..."
+        "--level eth, and ethc and roce), and name it in the order: --map vnic_mappings=SLOT/..."
     )
     if not up:
         return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
-    return passed(len(up) >= wanted, survey.target.name, facts, remedy, bad=Verdict.WARN)
+    able = [port for port, percent in left.items() if percent is None or percent >= smallest]
+    if not able:
+        remedy = (
+            f"Each backing device needs at least {smallest:g} % of a port: take capacity from other logical ports of "
+            "the target (lshwres -r sriov --rsubtype logport -m TARGET --level eth lists them)."
+        )
+        return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
+    if all(left[port] is None for port in able):
+        raise OnlyFirmware(
+            survey.target.name,
+            "this level does not list the capacity of logical SR-IOV ports",
+            "lpmkit validate asks it",
+        )
+    return passed(len(able) >= wanted, survey.target.name, facts, remedy, bad=Verdict.WARN)
+
+
+def _capacity_left(survey: Survey, port: SriovPort) -> float | None:
+    """Percent of a physical port of the target that no logical port has; ``None`` where a share is not listed."""
+    listed = need(survey.target.logical_ports, survey, "logical ports", survey.target.name)
+    on_adapter = [each for each in listed if each.adapter == port.adapter and each.port in (port.port, None)]
+    shares = [None if each.port is None else each.capacity for each in on_adapter]
+    return None if None in shares else 100.0 - sum(share or 0.0 for share in shares)
 
 
 #: Fields of a profile that hold logical SR-IOV ports (B `HMC9`).

@@ -38,10 +38,26 @@ VIRTUAL_WORDS = (
 )
 PSEUDO_WORDS = ("EtherChannel", "Link Aggregation", "VLAN")
 #: A logical port of a host Ethernet adapter, and the virtual function of an SR-IOV adapter (A, field captures).
-HOST_ETHERNET_WORD = "lp-hea"
+HOST_ETHERNET_WORDS = ("(lp-hea)", "(l-hea)")
 VIRTUAL_FUNCTION = re.compile(r"\bVF\b|Virtual Function", re.IGNORECASE)
-#: States out of which a partition is not started but resumed (A `ZIU`).
-SUSPENDED = frozenset({"Suspended", "Suspending", "Resuming"})
+#: What helps in a state other than Running and Not Activated (states A `ZIU`; migrating ones C `OPTEST`). Nothing is
+#: started that was not seen to be off.
+STATE_REMEDIES = {
+    "Suspended": "Do not start it: it is suspended and its memory is in storage. Resume it: chlparstate -o resume -r "
+    "lpar{system} -p {partition}",
+    "Open Firmware": "It stands in open firmware: boot its operating system from the console, or, for an inactive "
+    "move, shut it down: chsysstate -r lpar{system} -o shutdown --immed -n {partition}",
+    "Error": "Do not start it before the cause is known: lsrefcode -r lpar{system} --filter lpar_names={partition} -n "
+    "10",
+    "Not Available": "The manager does not reach the system: see 'System operating'.",
+    "not listed": "It may be on another system already, or have another name: lssyscfg -r lpar{system} -F name,state",
+    **dict.fromkeys(
+        ("Starting", "Shutting Down", "Hardware Discovery", "Suspending", "Resuming"),
+        "Wait until it is Running or Not Activated: lssyscfg -r lpar{system} -F name,state",
+    ),
+}
+MIGRATING_REMEDY = "Do not start it: a move is under way or was left half done, see 'No migration under way'."
+OTHER_STATE_REMEDY = "Bring it to Running or, for an inactive move, to Not Activated: lsrefcode -r lpar{system} -n 10"
 
 
 def system_name(survey: Survey, *, target: bool = False) -> str:
@@ -56,17 +72,11 @@ def partition_running(survey: Survey) -> RuleResult:
     state = survey.moving.state if survey.moving else "not listed"
     facts: dict[str, Fact] = {"state": state, "frame": survey.source.name}
     system = f" -m {system_name(survey)}" if survey.source.manager == "hmc" else ""
-    remedy = f"Start it: chsysstate -r lpar{system} -o on -n {survey.partition}"
     if is_inactive(survey):
-        return RuleResult(
-            Verdict.WARN, survey.partition, {**facts, "move": "inactive"}, f"For an active move: {remedy}"
-        )
-    if state in SUSPENDED:
-        remedy = (
-            "Do not start it: it is suspended and its memory is in storage. Resume it: chlparstate -o resume -r "
-            f"lpar{system} "
-            f"-p {survey.partition}"
-        )
+        remedy = f"For an active move start it: chsysstate -r lpar{system} -o on -n {survey.partition}"
+        return RuleResult(Verdict.WARN, survey.partition, {**facts, "move": "inactive"}, remedy)
+    other = MIGRATING_REMEDY if state.startswith("Migrating") else OTHER_STATE_REMEDY
+    remedy = STATE_REMEDIES.get(state, other).format(system=system, partition=survey.partition)
     return passed(state == "Running", survey.partition, facts, remedy)
 
 
@@ -129,12 +139,17 @@ def rmc_manager(survey: Survey) -> RuleResult:
     }
     if moving.operating_system is OperatingSystem.IBM_I and capable:
         return RuleResult(Verdict.PASS, survey.partition, {**facts, "needed": "not for IBM i"})
+    on_linux = (
+        "On the partition as root: rpm -q src rsct.core rsct.basic DynamicRM shows whether IBM's packages are there; "
+        if survey.operating_system is OperatingSystem.LINUX
+        else ""
+    )
     return passed(
         state == "active" and capable,
         survey.partition,
         facts,
-        "On the partition as root: first startsrc -s ctrmc, where AIX shows it inoperative (see 'RMC subsystem in the "
-        "partition'). Only if RMC stays inactive after five minutes: /usr/sbin/rsct/bin/rmcctrl -z; "
+        f"{on_linux}On the partition as root: first startsrc -s ctrmc, where AIX shows it inoperative (see 'RMC "
+        "subsystem in the partition'). Only if RMC stays inactive after five minutes: /usr/sbin/rsct/bin/rmcctrl -z; "
         "/usr/sbin/rsct/bin/rmcctrl -A; /usr/sbin/rsct/bin/rmcctrl -p. Port 657 must be open for TCP and UDP.",
     )
 
@@ -197,27 +212,49 @@ def error_path_reporting(survey: Survey) -> RuleResult:
 
 
 def compat_mode(survey: Survey) -> RuleResult:
-    """Require the partition's processor compatibility mode in the target's list."""
-    mode = field_of(survey, moving_of(survey).proc_compat_mode, "processor mode")
+    """Require the partition's processor compatibility modes in the target's list: the preferred one, and for an
+    active move the current one too (B `IBM-PCM`).
+    """
+    moving = moving_of(survey)
     frame = frame_of(survey, survey.target)
     if not frame.proc_compat_modes:
         raise NotKnown(survey.target.name, f"{survey.target.name} does not list its processor compatibility modes")
+    wanted = {} if is_inactive(survey) else {"mode": field_of(survey, moving.proc_compat_mode, "processor mode")}
+    listed = {"default", *(mode.casefold() for mode in frame.proc_compat_modes)}
+    if all(mode.casefold() in listed for mode in wanted.values()):
+        preferred = moving.desired_proc_compat_mode or current_profile(survey).get("lpar_proc_compat_mode")
+        if preferred or not wanted:
+            wanted["preferred mode"] = field_of(survey, preferred or moving.proc_compat_mode, "processor mode")
+    able = frame.highest_mode or frame.proc_compat_modes[-1]
     return passed(
-        mode in frame.proc_compat_modes,
+        all(mode.casefold() in listed for mode in wanted.values()),
         survey.partition,
-        {"mode": mode, "modes of the target": joined(frame.proc_compat_modes)},
-        _change_profile(survey, f"lpar_proc_compat_mode={frame.proc_compat_modes[-1]}"),
+        {**wanted, "modes of the target": joined(frame.proc_compat_modes)},
+        _change_profile(survey, f"lpar_proc_compat_mode={able}"),
     )
 
 
 def physical_slots(survey: Survey) -> RuleResult:
-    """Require a partition without physical adapters, as the manager lists them."""
+    """Require a partition without physical adapters, as the manager lists them.
+
+    One that is not activated gets those of its profile: a required one keeps it here, another one is lost.
+    """
     moving_of(survey)
     slots = need(survey.physical_slots, survey, "physical slots", survey.source.name)
+    facts: dict[str, Fact] = {
+        "physical slots": len(slots),
+        "which": joined(f"{slot.drc_name} {slot.description}" for slot in slots),
+    }
+    own = names(required_field(survey, "io_slots")) if is_inactive(survey) and not slots else ()
+    if own:
+        facts["io_slots of the profile"] = joined(own)
+        needed = any(slot.rpartition("/")[2] == "1" for slot in own)
+        remedy = _change_profile(survey, "io_slots=none")
+        return RuleResult(Verdict.FAIL if needed else Verdict.WARN, survey.partition, facts, remedy)
     return passed(
         not slots,
         survey.partition,
-        {"physical slots": len(slots), "which": joined(f"{slot.drc_name} {slot.description}" for slot in slots)},
+        facts,
         "Move disks and addresses to virtual adapters first. Then remove the slot from the partition "
         f"(lshwres -r io --rsubtype slot -m {system_name(survey)} -F drc_name,drc_index,lpar_name lists its index) "
         "and from the profile.",
@@ -251,7 +288,7 @@ def adapter_kind(device: Device) -> AdapterKind:
     text = device.description
     if any(word in text for word in VIRTUAL_WORDS):
         return AdapterKind.VIRTUAL
-    if HOST_ETHERNET_WORD in text:
+    if any(word in text for word in HOST_ETHERNET_WORDS):
         return AdapterKind.HOST_ETHERNET
     if VIRTUAL_FUNCTION.search(text):
         return AdapterKind.VIRTUAL_FUNCTION
@@ -389,7 +426,9 @@ def mobility_allowed(survey: Survey) -> RuleResult:
 
 
 def dedicated_memory(survey: Survey) -> RuleResult:
-    """Require dedicated memory, or a shared memory pool on the target with room and a free paging device."""
+    """Require dedicated memory, or a shared memory pool on the target with a free paging device of the size of the
+    partition's maximum memory (B `IBM-PAGING`).
+    """
     moving = moving_of(survey)
     mode = moving.memory_mode
     if (
@@ -409,7 +448,8 @@ def dedicated_memory(survey: Survey) -> RuleResult:
         )
         return RuleResult(Verdict.FAIL, survey.target.name, {**facts, "shared memory pools of the target": 0}, remedy)
     devices = need(pools[0].paging_devices, survey, "memory pools", survey.target.name)
-    needed = required_memory(survey)
+    most = _profile_number(survey, "max_mem")
+    needed = int(field_of(survey, most, "maximum memory (max_mem of its profile)"))
     free = [
         device
         for device in devices

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Concatenate, ParamSpec
 
 from lpmkit.checks.judging import (
     Fact,
@@ -13,6 +15,7 @@ from lpmkit.checks.judging import (
     frame_of,
     joined,
     need,
+    not_asked,
     passed,
     vios_of,
 )
@@ -23,15 +26,48 @@ from lpmkit.survey.model import (
     SystemFacts,
     backing_kind,
     disk_named,
+    is_physical_drive,
     same_disk,
     same_disks,
     servers_of,
 )
 
+Arguments = ParamSpec("Arguments")
+
 #: Paths that carry data, or would (``lspath``).
 GOOD_PATH = "Enabled"
 #: The state of a healthy cluster, node and pool (``cluster -status``).
 HEALTHY = "OK"
+
+
+def _of_every_server(rule: Callable[Concatenate[Survey, Arguments], RuleResult]) -> Callable[..., RuleResult]:
+    """The rule, which neither passes nor does not apply where a VIOS that serves the partition was not read."""
+
+    @wraps(rule)
+    def judged(survey: Survey, *arguments: Arguments.args, **named: Arguments.kwargs) -> RuleResult:
+        lpar_id = survey.moving.lpar_id if survey.moving else None
+        serving = {each.remote_partition for each in survey.source.scsi_adapters or () if each.lpar_id == lpar_id}
+        unread = [name for name in not_asked(survey, survey.source) if name in serving]
+        try:
+            result = rule(survey, *arguments, **named)
+        except NotApplicable:
+            if unread:
+                raise _unread(survey, unread) from None
+            raise
+        if unread and result.verdict is not Verdict.FAIL:
+            raise _unread(survey, unread)
+        return result
+
+    return judged
+
+
+def _unread(survey: Survey, servers: Sequence[str]) -> NotKnown:
+    name = survey.source.name
+    return NotKnown(
+        name,
+        f"{joined(servers)} serves {survey.partition} too, and was not read",
+        f"Add {joined(servers)} to frames.{name}.vios of the site file.",
+    )
 
 
 def _targets(survey: Survey) -> tuple[VirtualTarget, ...]:
@@ -46,9 +82,16 @@ def _targets(survey: Survey) -> tuple[VirtualTarget, ...]:
     return tuple(target for server in servers for target in server.targets)
 
 
+def _kind(survey: Survey, target: VirtualTarget) -> Backing:
+    """The kind of device behind a target; an empty tray of another name than ``vtopt`` shows in ``lsvopt`` only."""
+    media = (survey.source.vios.media if survey.source.vios else None) or ()
+    kind = backing_kind(target)
+    return Backing.OPTICAL if kind is Backing.NOTHING and target.name in dict(media) else kind
+
+
 def _disk_targets(survey: Survey) -> tuple[VirtualTarget, ...]:
     """The targets that are disks for the partition, whatever backs them; raises `NotApplicable` where there is none."""
-    disks = tuple(target for target in _targets(survey) if backing_kind(target) not in (Backing.OPTICAL, Backing.TAPE))
+    disks = tuple(target for target in _targets(survey) if _kind(survey, target) not in (Backing.OPTICAL, Backing.TAPE))
     if not disks:
         raise NotApplicable(survey.partition, "the partition has no virtual SCSI disk")
     return disks
@@ -63,18 +106,16 @@ def _backing_disks(survey: Survey) -> tuple[PhysicalDisk, ...]:
     vios = vios_of(survey, survey.source, "disks")
     need(vios.disks, survey, "disks", survey.source.name)
     listed = {target: disk_named(survey.source, target.backing) for target in targets}
-    unlisted = [target.backing for target, disk in listed.items() if disk is None and _is_disk(target)]
+    unlisted = [
+        target.backing for target, disk in listed.items() if disk is None and _kind(survey, target) is Backing.DISK
+    ]
     if unlisted:
         raise NotKnown(survey.source.name, f"lspv on {survey.source.name} does not list {joined(unlisted)}")
     disks = tuple(disk for disk in listed.values() if disk is not None)
     if not disks:
-        kinds = joined(sorted({backing_kind(target).value for target in targets}))
+        kinds = joined(sorted({_kind(survey, target).value for target in targets}))
         raise NotApplicable(survey.partition, f"no LUN backs a disk of the partition, but: {kinds}")
     return disks
-
-
-def _is_disk(target: VirtualTarget) -> bool:
-    return backing_kind(target) is Backing.DISK
 
 
 def _disks_on(survey: Survey, side: SystemFacts) -> tuple[PhysicalDisk, ...]:
@@ -90,17 +131,18 @@ def _disks_on(survey: Survey, side: SystemFacts) -> tuple[PhysicalDisk, ...]:
     return tuple(same for disk in backing for same in same_disks(side, disk))
 
 
+@_of_every_server
 def whole_luns(survey: Survey) -> RuleResult:
     """Require a whole disk or a unit of a shared storage pool behind each virtual disk, and no virtual tape."""
     disks = need(vios_of(survey, survey.source, "disks").disks, survey, "disks", survey.source.name)
     whole = {disk.name for disk in disks if disk.volume_group is None}
-    targets = [target for target in _targets(survey) if backing_kind(target) is not Backing.OPTICAL]
+    targets = [target for target in _targets(survey) if _kind(survey, target) is not Backing.OPTICAL]
     if not targets:
         raise NotApplicable(survey.partition, "the partition has no virtual SCSI disk")
     other = [
-        target for target in targets if target.backing not in whole and backing_kind(target) is not Backing.POOL_UNIT
+        target for target in targets if target.backing not in whole and _kind(survey, target) is not Backing.POOL_UNIT
     ]
-    kinds = {target: backing_kind(target) for target in other}
+    kinds = {target: _kind(survey, target) for target in other}
     return passed(
         not other,
         survey.partition,
@@ -134,9 +176,10 @@ def _remedy(target: VirtualTarget, kind: Backing) -> str:
     )
 
 
+@_of_every_server
 def storage_pool(survey: Survey) -> RuleResult:
     """Require VIOS of the target in the cluster of the source's storage pool (C `NOVA-PVM`), node and pool OK."""
-    units = [target for target in _targets(survey) if backing_kind(target) is Backing.POOL_UNIT]
+    units = [target for target in _targets(survey) if _kind(survey, target) is Backing.POOL_UNIT]
     if not units:
         raise NotApplicable(survey.partition, "the partition has no disk of a shared storage pool")
     ends = [
@@ -175,9 +218,10 @@ def _all_healthy(clusters: Iterable[StorageCluster]) -> bool:
     return all(cluster.state in (HEALTHY, "DEGRADED") for cluster in clusters)
 
 
+@_of_every_server
 def optical(survey: Survey) -> RuleResult:
     """Require that no virtual optical media are loaded; an empty drive should be removed too."""
-    drives = [target for target in _targets(survey) if backing_kind(target) is Backing.OPTICAL]
+    drives = [target for target in _targets(survey) if _kind(survey, target) is Backing.OPTICAL]
     if not drives:
         raise NotApplicable(survey.partition, "the partition has no virtual optical drive")
     listed = need(vios_of(survey, survey.source, "virtual media").media, survey, "virtual media", survey.source.name)
@@ -185,10 +229,14 @@ def optical(survey: Survey) -> RuleResult:
     media = dict(sorted(listed, key=lambda drive: drive[1] is not None))
     loaded = {drive.name: drive.backing or media.get(drive.name) for drive in drives}
     facts = {name: medium or "empty" for name, medium in loaded.items()}
-    remedy = "On the VIOS: " + "; ".join(f"unloadopt -vtd {name}; rmvdev -vtd {name}" for name in loaded)
+    virtual = {drive.name for drive in drives if not is_physical_drive(drive)}
+    remedy = "On the VIOS: " + "; ".join(
+        f"unloadopt -vtd {name}; rmvdev -vtd {name}" if name in virtual else f"rmvdev -vtd {name}" for name in loaded
+    )
     return RuleResult(Verdict.FAIL if any(loaded.values()) else Verdict.WARN, survey.partition, facts, remedy)
 
 
+@_of_every_server
 def same_luns(survey: Survey) -> RuleResult:
     """Require the same LUNs on both sides: ``unique_id`` decides, the PVID must not contradict it."""
     backing = _backing_disks(survey)
@@ -199,6 +247,11 @@ def same_luns(survey: Survey) -> RuleResult:
     }
     remedies = []
     unseen = [disk.name for disk, (same, _) in matches.items() if same is None]
+    if unseen and not_asked(survey, survey.target):
+        raise NotKnown(
+            survey.target.name,
+            f"no VIOS that was read sees {joined(unseen)}, and {joined(not_asked(survey, survey.target))} was not read",
+        )
     if unseen:
         remedies.append(f"Zone and mask the LUNs of {joined(unseen)} to {survey.target.name} too, then there: cfgdev")
     stale = [
@@ -241,6 +294,7 @@ def _contradicts(source: PhysicalDisk, target: PhysicalDisk) -> bool:
     return source.pvid is not None and target.pvid is not None and source.pvid != target.pvid
 
 
+@_of_every_server
 def luns_free(survey: Survey) -> RuleResult:
     """Require that the LUNs are unused on the target, by clients and by volume groups of the VIOS."""
     disks = _disks_on(survey, survey.target)
@@ -248,6 +302,10 @@ def luns_free(survey: Survey) -> RuleResult:
     used = {target.backing: f"{target.name} of {server.name}" for server in servers for target in server.targets}
     used |= {disk.name: f"volume group {disk.volume_group}" for disk in disks if disk.volume_group}
     taken = {disk.name: used[disk.name] for disk in disks if disk.name in used}
+    if not taken and not_asked(survey, survey.target):
+        raise NotKnown(
+            survey.target.name, f"{joined(not_asked(survey, survey.target))}, which may use the LUNs, was not read"
+        )
     return passed(
         not taken,
         survey.target.name,
@@ -258,6 +316,7 @@ def luns_free(survey: Survey) -> RuleResult:
     )
 
 
+@_of_every_server
 def reserve_policy(survey: Survey, side: SystemFacts) -> RuleResult:
     """Require the reserve policy ``no_reserve`` of every LUN."""
     disks = _disks_on(survey, side)
@@ -275,6 +334,7 @@ def reserve_policy(survey: Survey, side: SystemFacts) -> RuleResult:
     )
 
 
+@_of_every_server
 def paths(survey: Survey, side: SystemFacts) -> RuleResult:
     """Require an enabled path of every disk, and all of them for redundancy, by ``lspath`` or SDDPCM."""
     vios = vios_of(survey, side, "paths")

@@ -57,6 +57,19 @@ PAGE_TABLE_SHARE = 64
 SERIAL_SLOTS = 2
 
 
+#: Releases of AIX of which no level moves (B `DW-LPM`).
+RELEASES_BEFORE = frozenset({"AIX 5.1", "AIX 5.2"})
+#: What helps in a state of a system other than Operating (states A `ZIU`; rebuild and recover `BOND`).
+SYSTEM_REMEDIES = {
+    "Power Off": "chsysstate -r sys -m {system} -o on",
+    "No Connection": "Wait until it is connected again: lssysconn -r all",
+    "Initializing": "Wait until it is Operating: lssyscfg -r sys -m {system} -F name,state",
+    "Incomplete": "chsysstate -r sys -m {system} -o rebuild",
+    "Recovery": "chsysstate -r sys -m {system} -o recover",
+}
+OTHER_SYSTEM_REMEDY = "lsrefcode -r sys -m {system} shows what is wrong, lssysconn -r all how it is connected."
+
+
 def two_systems(survey: Survey) -> RuleResult:
     """Require two systems: a partition cannot move to where it is."""
     source, target = frame_of(survey, survey.source), frame_of(survey, survey.target)
@@ -71,14 +84,9 @@ def two_systems(survey: Survey) -> RuleResult:
 def operating(survey: Survey, side: SystemFacts) -> RuleResult:
     """Require a system that has power and is connected."""
     state = need(frame_of(survey, side).state, survey, "state", side.name)
-    return passed(
-        state == "Operating",
-        side.name,
-        {"state": state},
-        f"chsysstate -r sys -m {side.frame.name if side.frame else side.name} -o on, or wait until it is connected "
-        "again: "
-        "lssysconn -r all",
-    )
+    system = side.frame.name if side.frame else side.name
+    remedy = SYSTEM_REMEDIES.get(state, OTHER_SYSTEM_REMEDY).format(system=system)
+    return passed(state == "Operating", side.name, {"state": state}, remedy)
 
 
 def enterprise(survey: Survey, side: SystemFacts) -> RuleResult:
@@ -146,7 +154,9 @@ def memory_region(survey: Survey) -> RuleResult:
 
 
 def memory_room(survey: Survey) -> RuleResult:
-    """Require free memory for the partition on the target."""
+    """Require free memory for the partition on the target; shared memory comes out of a pool that has its own."""
+    if moving_of(survey).memory_mode == "shared":
+        raise NotApplicable(survey.partition, "its memory comes out of the shared memory pool of the target")
     wanted = required_memory(survey)
     frame = frame_of(survey, survey.target)
     free = need(frame.memory_available_mb, survey, "memory available", survey.target.name)
@@ -264,15 +274,29 @@ def _free_slots(server: Partition, taken: Collection[int]) -> tuple[int, ...]:
 
 
 def vasi(survey: Survey, side: SystemFacts) -> RuleResult:
-    """Require the VASI device, through which the mover works."""
-    devices = need(vios_of(survey, side, "virtual devices").devices, survey, "virtual devices", side.name)
-    vasi_devices = [device for device in devices if device.name.startswith("vasi")]
+    """Require the VASI device of a VIOS that is a mover; a mover without it does not move."""
+    servers = side.servers or (vios_of(survey, side, "virtual devices"),)
+    of_an_hmc = io_servers_of(survey, side) if side.manager == "hmc" else ()
+    movers = [server.name for server in of_an_hmc if server.msp]
+    if side.servers and movers:
+        servers = tuple(server for server in servers if server.name in movers)
+        if not servers:
+            raise NotKnown(side.name, f"{joined(movers)} can be a mover, and was not read")
+    facts: dict[str, Fact] = {}
+    lacking = []
+    for server in servers:
+        devices = need(server.devices, survey, "virtual devices", side.name)
+        own = [device for device in devices if device.name.startswith("vasi")]
+        if not any(device.status == "Available" for device in own):
+            lacking.append(server.name)
+        fact = f"vasi of {server.name}" if len(servers) > 1 else "vasi"
+        facts[fact] = joined(f"{device.name} {device.status}" for device in own)
+    remedy = (
+        f"On {joined(lacking)}: cfgdev. If lsdev -virtual still lists no vasi: enter the PowerVM Enterprise activation "
+        "and restart the VIOS."
+    )
     return passed(
-        any(device.status == "Available" for device in vasi_devices),
-        side.name,
-        {"vasi": joined(f"{device.name} {device.status}" for device in vasi_devices)},
-        "On the VIOS: cfgdev. If lsdev -virtual still lists none: enter the PowerVM Enterprise activation and "
-        "restart the VIOS.",
+        not lacking, side.name, facts, remedy, bad=Verdict.FAIL if len(lacking) == len(servers) else Verdict.WARN
     )
 
 
@@ -511,7 +535,13 @@ def _uses(survey: Survey) -> set[str]:
     lpar_id = moving_of(survey).lpar_id
     fibre = any(adapter.lpar_id == lpar_id for adapter in survey.source.fc_adapters or ())
     virtual = any(nic.lpar_id == lpar_id for nic in survey.source.vnics or ())
-    return {"a move", *(["NPIV"] if fibre else []), *(["vNIC"] if virtual else [])}
+    ibm_i = survey.operating_system is OperatingSystem.IBM_I
+    return {
+        "a move",
+        *(["NPIV"] if fibre else []),
+        *(["vNIC"] if virtual else []),
+        *(["IBM i"] if ibm_i else []),
+    }
 
 
 def _held_against(survey: Survey, about: str, what: str, levels: Mapping[str, str], remedy: str) -> RuleResult:
@@ -543,27 +573,55 @@ def guest_level(survey: Survey) -> RuleResult:
     moving = moving_of(survey)
     listed = moving.os_version
     own = survey.guest.identity.level if survey.guest else None
-    if survey.operating_system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
+    if survey.operating_system is OperatingSystem.LINUX:
         raise NotApplicable(
-            survey.partition, f"levels are known for AIX, and the partition runs {own or listed or 'IBM i'}"
+            survey.partition, f"levels are known for AIX and IBM i, and the partition runs {own or listed}"
         )
+    if survey.operating_system is OperatingSystem.IBM_I:
+        return _ibm_i_level(survey, listed or "")
     version = f"AIX {own}" if own else listed
     level = numbers_of(version) if version else ()
-    if version is None or not level or not version.startswith("AIX") or _is_placeholder(level):
+    if version is None or not _is_told(version, level, own=own is not None):
         raise OnlyFirmware(
             survey.partition,
             "neither the partition nor the manager gives the level of the operating system (listed: "
             f"{listed or 'nothing'})",
             "On AIX: oslevel -s.",
         )
-    release = f"AIX {level[0] // 1000}.{level[0] // 100 % 10}" if level[0] > 999 else f"AIX {level[0]}.{level[1]}"
+    release = (
+        f"AIX {level[0] // 1000}.{level[0] // 100 % 10}" if level[0] > 999 else f"AIX {'.'.join(map(str, level[:2]))}"
+    )
     remedy = "Install the technology level: install_all_updates -d DIRECTORY"
     source = "oslevel -s" if own else "the manager"
     return _held_against(survey, survey.partition, release, {f"level by {source}": version}, remedy)
 
 
+def _is_told(version: str, level: tuple[int, ...], *, own: bool) -> bool:
+    """Whether this is the level of AIX: zeros behind the release are a placeholder of the manager (and the true level
+    in the partition's own words), a release alone tells enough only where the matrix asks for no technology level.
+    """
+    if not version.startswith("AIX") or len(level) < 2 or (_is_placeholder(level) and not own):
+        return False
+    released_only = level[0] < 1000
+    release = f"AIX {'.'.join(map(str, level[:2]))}"
+    return not released_only or release in RELEASES_BEFORE or all(row.what != release for row in level_rows())
+
+
+def _ibm_i_level(survey: Survey, listed: str) -> RuleResult:
+    """The version and release of IBM i, of which a manager lists ``IBM i 7.5.0 310 0`` or ``OS/400 V7R1M0``."""
+    found = re.search(r"\bV(\d+)R(\d+)M\d|\b(\d+)\.(\d+)(?:\.\d+)*\b", listed)
+    if found is None:
+        raise OnlyFirmware(
+            survey.partition,
+            f"the manager does not give the level of IBM i (listed: {listed or 'nothing'})",
+            "DSPSFWRSC",
+        )
+    level = ".".join(number for number in found.groups() if number)
+    return _held_against(survey, survey.partition, "IBM i", {"level by the manager": level}, "Upgrade IBM i.")
+
+
 def _is_placeholder(level: tuple[int, ...]) -> bool:
-    """True for a level of which only the release is there, all else being zeros, or for a release alone.
+    """True for a level of which only the release is there, all else being zeros.
 
     >>> _is_placeholder((5300, 0, 0, 0)), _is_placeholder((6100, 0, 1, 748)), _is_placeholder((7, 2))
     (True, False, False)

@@ -212,14 +212,18 @@ def read_level(text: str) -> str:
 
         5300-07-03-0811
 
-    >>> read_level("5300-07-03-0811\n")
-    '5300-07-03-0811'
+    Early levels of AIX 5.3 have a word for the service pack and may lack the build (D).
+
+    >>> read_level("5300-07-03-0811\n"), read_level("5300-05-CSP-0000\n")
+    ('5300-07-03-0811', '5300-05-CSP-0000')
     """
-    level = one_line(text, r"\d{4}-\d\d-\d\d-\d{4}")
-    groups = level.split("-")
-    if len(groups) != 4 or not all(group.isdigit() for group in groups):
-        raise UnexpectedReply("a level of four groups was expected", line=level)
+    level = one_line(text, _LEVEL.pattern)
+    if not _LEVEL.fullmatch(level):
+        raise UnexpectedReply("a level as 5300-07-03-0811 was expected", line=level)
     return level
+
+
+_LEVEL = re.compile(r"\d{4}-\d\d-(?:\d\d|CSP)(?:-\d{4})?")
 
 
 def read_configuration(text: str) -> Configuration:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lpmkit.inventory import (
+    AffinityScore,
     Frame,
     MemoryPool,
     MoverPair,
@@ -136,6 +137,10 @@ class Control(Protocol):
 
     def pools(self) -> tuple[Pool, ...]:
         """Shared processor pools."""
+        ...
+
+    def affinity_scores(self) -> tuple[AffinityScore, ...]:
+        """The affinity score of each partition; empty where the manager or the system gives none."""
         ...
 
     def profiles(self) -> tuple[Profile, ...]:

@@ -75,7 +75,7 @@ def known_codes() -> Mapping[str, CodeMeaning]:
 _FORMS = re.compile(
     r"\bHSCL[0-9A-F]{4}\b|\bVIOS[EI][0-9A-F]{8}-\d{4}\b"
     r"|\b[Rr][Cc]\s*[=:]?\s*\d+\b"
-    r"|\b[Rr]eturn(?:ed)? (?:code|value)(?: is| was)?\s*[=:]?\s*\d+\b",
+    r"|\b(?:[Rr]eturn(?:ed)?|[Ee]xit) (?:code|value|status)(?: is| was| of)?\s*[=:]?\s*\d+\b",
 )
 #: Printed beside the code of the step that failed; no trouble by itself.
 SUCCESS = "RC 0"

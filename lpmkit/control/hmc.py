@@ -27,6 +27,7 @@ from typing import TypeVar
 
 from lpmkit.control.base import MigrationReading, Order
 from lpmkit.control.hmc_resources import (
+    AFFINITY,
     FC,
     LOGICAL_PORT,
     MEMORY_POOL,
@@ -37,6 +38,7 @@ from lpmkit.control.hmc_resources import (
     POOL,
     SRIOV_PORT,
     VNIC,
+    read_affinity_scores,
     read_fc_adapters,
     read_logical_ports,
     read_memory_pools,
@@ -66,6 +68,7 @@ from lpmkit.control.managed_system import PARTITION as LISTED_PARTITION
 from lpmkit.control.move_options import move_options, option_arguments
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply, UsageError
 from lpmkit.inventory import (
+    AffinityScore,
     Frame,
     MemoryPool,
     MoverPair,
@@ -121,14 +124,18 @@ PARTITION = Listing(LISTED_PARTITION.required, (*LISTED_PARTITION.optional, *(fi
 LISTINGS_SINCE = {
     "fc": (7, 3, 4),
     "vnic": (8, 8, 4),
-    "sriov": (8, 8, 1),
+    "eth": (8, 8, 1),
+    "ethc": (8, 8, 1),
     "roce": (9, 9, 1),
     "procpool": (7, 3, 2),
     "mempool": (7, 3, 4),
+    "affinity": (7, 7, 7),
 }
 #: Flags of ``migrlpar`` that a console does not know before a release (B: its manual pages of POWER7, which lack it,
 #: and of POWER8; that of the two it was V8R8.4.0 is D).
 FLAGS_SINCE = {"--npivval": (8, 8, 4)}
+#: The system gives no affinity scores (C `AFFINITY-SCRIPT`).
+NO_AFFINITY_CODE = "HSCLA012"
 #: The system has no virtual Fibre Channel (A `ZIU`, in Polish).
 NO_VIRTUAL_FC_CODE = "HSCLA4C0"
 
@@ -357,23 +364,30 @@ class Hmc(ManagedSystem):
         return self._ask(["lshwres", "-r", "virtualio", "--rsubtype", "vnic", "--level", "lpar"], VNIC, read_vnics)
 
     def sriov_ports(self) -> tuple[SriovPort, ...]:
-        """The physical SR-IOV ports, of Ethernet and of RoCE adapters; none where the HMC's release has no such
-        listing.
+        """The physical SR-IOV ports of every kind of adapter; none where the HMC's release has no such listing.
 
-        A port of a RoCE adapter is listed at that level only, whatever runs over it (A `HMCMCP`).
+        The ports of a RoCE or of a converged network adapter are listed at the level of that kind only, whatever
+        runs over them (A `HMCMCP`).
         """
-        return self._sriov("physport", SRIOV_PORT, lambda level: read_sriov_ports)
+        ports = self._sriov("physport", ("eth", "ethc", "roce"), SRIOV_PORT, lambda level: read_sriov_ports)
+        return tuple({(port.adapter, port.port): port for port in ports}.values())
 
     def logical_ports(self) -> tuple[SriovLogicalPort, ...]:
         """The logical SR-IOV ports that partitions own, Ethernet and RoCE; none where the system has no SR-IOV port."""
-        return self._sriov("logport", LOGICAL_PORT, lambda level: partial(read_logical_ports, level=level))
+        return self._sriov(
+            "logport", ("eth", "roce"), LOGICAL_PORT, lambda level: partial(read_logical_ports, level=level)
+        )
 
     def _sriov(
-        self, kind: str, listing: Listing, reader_of: Callable[[str], Callable[[str], tuple[Value, ...]]]
+        self,
+        kind: str,
+        levels: Sequence[str],
+        listing: Listing,
+        reader_of: Callable[[str], Callable[[str], tuple[Value, ...]]],
     ) -> tuple[Value, ...]:
         ports: tuple[Value, ...] = ()
-        for level, needs in (("eth", "sriov"), ("roce", "roce")):
-            if self._knows(needs):
+        for level in levels:
+            if self._knows(level):
                 question = ["lshwres", "-r", "sriov", "--rsubtype", kind, "--level", level]
                 ports += self._ask(question, listing, reader_of(level))
         return ports
@@ -393,6 +407,17 @@ class Hmc(ManagedSystem):
         if not self._knows("procpool"):
             return ()
         return self._ask(["lshwres", "-r", "procpool"], POOL, read_pools)
+
+    def affinity_scores(self) -> tuple[AffinityScore, ...]:
+        """The affinity score of each partition; none where the console or the system gives none."""
+        if not self._knows("affinity"):
+            return ()
+        try:
+            return self._ask(["lsmemopt", "-r", "lpar", "-o", "currscore"], AFFINITY, read_affinity_scores)
+        except CommandRefused as refusal:
+            if NO_AFFINITY_CODE in (refusal.answered or ""):
+                return ()
+            raise
 
     def profiles(self) -> tuple[Profile, ...]:
         """Every profile of every partition, word for word."""

@@ -15,6 +15,7 @@ from lpmkit.control.listings import Listing, flag, known, names, needed, needed_
 from lpmkit.control.managed_system import number_or_any, unless_any
 from lpmkit.errors import UnexpectedReply
 from lpmkit.inventory import (
+    AffinityScore,
     MemoryPool,
     MoverPair,
     PagingDevice,
@@ -48,7 +49,10 @@ SRIOV_PORT = Listing(("adapter_id", "phys_port_id"), (("phys_port_label", "phys_
 POOL = Listing(("name", "shared_proc_pool_id"), (("max_pool_proc_units", "curr_reserved_pool_proc_units"),))
 PARTITION_POOL = Listing(("lpar_name", "lpar_id", "curr_shared_proc_pool_id", "curr_shared_proc_pool_name"))
 MOVERS = Listing(("source_msp_name", "source_msp_id", "ipaddr_mappings"))
-LOGICAL_PORT = Listing(("lpar_name", "lpar_id", "adapter_id", "logical_port_id"), (("migratable",),))
+LOGICAL_PORT = Listing(
+    ("lpar_name", "lpar_id", "adapter_id", "logical_port_id"), (("phys_port_id", "capacity"), ("migratable",))
+)
+AFFINITY = Listing(("lpar_name", "lpar_id", "curr_lpar_score"))
 MEMORY_POOL = Listing(("curr_pool_mem", "curr_avail_pool_mem"))
 PAGING_DEVICE = Listing(("device_name", "size"), (("state",),))
 PLACES = Listing(
@@ -145,7 +149,8 @@ def _with_state(backing: VnicBacking, states: Mapping[str, tuple[bool, str]]) ->
 
 
 def read_sriov_ports(text: str) -> tuple[SriovPort, ...]:
-    r"""``lshwres -r sriov --rsubtype physport --level eth`` or ``roce``: fields A `HMCMCP`; ``state`` 1 has a link (D).
+    r"""``lshwres -r sriov --rsubtype physport --level eth``, ``ethc`` or ``roce``: fields A `HMCMCP`; ``state`` 1 has
+    a link (D).
 
     >>> read_sriov_ports("1,0,prod,U78C9.001.WZS0A1B-P1-C6-T1,1\n")[0].label
     'prod'
@@ -165,14 +170,15 @@ def read_sriov_ports(text: str) -> tuple[SriovPort, ...]:
 def read_logical_ports(text: str, level: str = "eth") -> tuple[SriovLogicalPort, ...]:
     r"""``lshwres -r sriov --rsubtype logport --level eth`` or ``roce``::
 
-        p10lnx01,7,1,27004003,1
+        p10lnx01,7,1,27004003,0,2.0,1
 
-    The logical ports that partitions own; unconfigured ones, which no partition owns, are left out. Fields `OPTEST`,
-    `AVOCADO`, C.
+    The logical ports that partitions own, I/O servers among them for virtual NICs, each with its physical port and its
+    share of it in percent (A `HMCMCP`; ``migratable`` `OPTEST`, `AVOCADO`, C). Unconfigured ones, which no partition
+    owns, are left out.
 
-    >>> port, = read_logical_ports("p10lnx01,7,1,27004003,1\nnull,null,1,27004004,null\n")
-    >>> port.logical_port, port.migratable, port.level
-    ('27004003', True, 'eth')
+    >>> port, = read_logical_ports("p10lnx01,7,1,27004003,0,2.0,1\nnull,null,1,27004004,null,null,null\n")
+    >>> port.logical_port, port.port, port.capacity, port.migratable, port.level
+    ('27004003', 0, 2.0, True, 'eth')
     """
     return tuple(
         SriovLogicalPort(
@@ -182,9 +188,30 @@ def read_logical_ports(text: str, level: str = "eth") -> tuple[SriovLogicalPort,
             needed(row, "logical_port_id"),
             level,
             flag(row.get("migratable")),
+            number(row.get("phys_port_id")),
+            units(row.get("capacity")),
         )
         for row in LOGICAL_PORT.read_any(text)
         if known(row.get("lpar_id")) is not None
+    )
+
+
+def read_affinity_scores(text: str) -> tuple[AffinityScore, ...]:
+    r"""``lsmemopt -r lpar -o currscore`` (A `HMCMCP`; 0 to 100 B `HMC-LSMEMOPT`)::
+
+        p9da10v1t,1,100
+        dalpar2rrd1t,17,none
+
+    >>> [one.score for one in read_affinity_scores("p9da10v1t,1,100\ndalpar2rrd1t,17,none\n")]
+    [100, None]
+    """
+    return tuple(
+        AffinityScore(
+            needed(row, "lpar_name"),
+            needed_number(row, "lpar_id"),
+            None if (score := needed(row, "curr_lpar_score")) == "none" else whole(score),
+        )
+        for row in AFFINITY.read_any(text)
     )
 
 

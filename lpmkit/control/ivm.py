@@ -41,6 +41,7 @@ from lpmkit.control.managed_system import (
 from lpmkit.control.move_options import option_arguments
 from lpmkit.errors import CommandRefused, NotFound, UnexpectedReply, UsageError
 from lpmkit.inventory import (
+    AffinityScore,
     MemoryPool,
     MoverPair,
     PhysicalSlot,
@@ -101,6 +102,10 @@ class Ivm(ManagedSystem):
 
     def pools(self) -> tuple[Pool, ...]:
         """None but the one that every system has; an IVM makes no others."""
+        return ()
+
+    def affinity_scores(self) -> tuple[AffinityScore, ...]:
+        """None: an IVM has no such listing (B `IVM-cmds`)."""
         return ()
 
     def profiles(self) -> tuple[Profile, ...]:

@@ -6,12 +6,12 @@ r"""Commands and answers of Linux on Power: the identity that a move changes, re
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from lpmkit.control.aix import Identity
+from lpmkit.control.firmware import FirmwareLevel
 from lpmkit.control.listings import lines, understood
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply
 from lpmkit.ssh.session import Session
@@ -24,7 +24,6 @@ LINUX = "Linux"
 LPARCFG = ("/proc/powerpc/lparcfg", "/proc/ppc64/lparcfg")
 PARTITION_NAME = "/proc/device-tree/ibm,partition-name"
 FIRMWARE = "/proc/device-tree/openprom/ibm,fw-vernum_encoded"
-_RELEASE = re.compile(r"[A-Z]{2}\d{3}_\d{3}")
 
 
 def read_lparcfg(text: str) -> Mapping[str, str]:
@@ -66,12 +65,12 @@ def read_release(text: str) -> str:
 def read_firmware(text: str) -> str:
     r"""The level of the system firmware in the form that the managers use, else as it is printed.
 
-    >>> read_firmware("FW950.30 (VL950_092)\x00")
-    'VL950_092'
+    >>> read_firmware("FW950.30 (VL950_092)\x00"), read_firmware("FW1030.20 (ML1030_058)\x00")
+    ('VL950_092', 'ML1030_058')
     """
-    plain = text.replace("\0", "").strip()
-    found = _RELEASE.search(plain)
-    return found[0] if found else plain
+    plain = _text(text)
+    level = FirmwareLevel.from_text(plain)
+    return str(level) if level else plain
 
 
 def read_disks(text: str) -> tuple[tuple[str, str], ...]:

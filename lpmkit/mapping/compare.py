@@ -572,7 +572,15 @@ def arrived(before: Survey, after: Survey) -> tuple[IdentityRow, ...]:
         old, new = ask(at_source), ask(at_target)
         if old or new:
             rows.append(_row(what, old, new))
-    return tuple(rows)
+    return (*rows, *_affinity_row(at_source.affinity, at_target.affinity))
+
+
+def _affinity_row(old: int | None, new: int | None) -> tuple[IdentityRow, ...]:
+    """The affinity score before and after: a lower one means slower memory, and is not as it should be."""
+    if old is None or new is None:
+        return () if old is new else (_row("affinity score", old, new),)
+    change = Change.SAME if old == new else Change.CHANGED
+    return (IdentityRow("affinity score", str(old), str(new), change, new >= old),)
 
 
 def _row(what: str, old: object | None, new: object | None) -> IdentityRow:
@@ -606,6 +614,12 @@ class _Standing:
     def pool(self) -> str | None:
         """The name of its processor pool."""
         return self._found.pool if self._found else None
+
+    @property
+    def affinity(self) -> int | None:
+        """Its affinity score."""
+        listed = self._side.affinity_scores if self._found else None
+        return next((one.score for one in listed or () if self._found and one.lpar_id == self._found.lpar_id), None)
 
     @property
     def wwpns(self) -> tuple[str, ...] | None:

@@ -603,6 +603,13 @@ class World:
     def free_server_slot(self, frame: Frame, server: str | None = None) -> int:
         return lowest_free(self.server_slots(frame, server or frame.vios.name), FIRST_SERVER_SLOT)
 
+    def sriov_capacity_used(self, frame: Frame, adapter: int, port: int) -> float:
+        """Percent of a physical SR-IOV port that logical ports have, those of virtual NICs among them."""
+        here = self.on(frame.name)
+        shares: list[Backing | LogicalPort] = [one for found in here for nic in found.vnics for one in nic.backing]
+        shares += [one for found in here for one in found.logical_ports]
+        return sum(one.capacity for one in shares if (one.adapter, one.port) == (adapter, port))
+
     def fabric(self, name: str) -> Fabric | None:
         return next((fabric for fabric in self.fabrics if fabric.name == name), None)
 

@@ -266,7 +266,7 @@ def place(world: World, moved: Partition, source: Frame, target: Frame, wishes: 
             )
         )
     fc, homeless = _place_fc(world, moved, target, wishes, slots)
-    vnics, without = _place_vnics(moved, target, wishes)
+    vnics, without = _place_vnics(world, moved, target, wishes)
     ports, portless = _place_ports(moved, target)
     return Placement(tuple(scsi), fc, vnics, (*homeless, *without), ports, portless)
 
@@ -343,14 +343,14 @@ def _worn(place: tuple[Vios, FcPort], made: Sequence[FcPair], used: set[tuple[st
 
 
 def _place_vnics(
-    moved: Partition, target: Frame, wishes: Wishes
+    world: World, moved: Partition, target: Frame, wishes: Wishes
 ) -> tuple[tuple[Vnic, ...], tuple[tuple[str, int], ...]]:
     made: list[Vnic] = []
     homeless: list[tuple[str, int]] = []
     for nic in moved.vnics:
         backing: list[Backing] = []
         for number, old in enumerate(nic.backing):
-            found = _backing(target, nic, old, number, wishes.vnics.get(nic.slot, ()), backing)
+            found = _backing(world, target, nic, old, (number, wishes.vnics.get(nic.slot, ())), backing)
             if found is not None:
                 backing.append(found)
         if not backing or (nic.slot in wishes.vnics and len(backing) < len(wishes.vnics[nic.slot])):
@@ -375,11 +375,17 @@ def _place_ports(moved: Partition, target: Frame) -> tuple[tuple[LogicalPort, ..
 
 
 def _backing(
-    target: Frame, nic: Vnic, old: Backing, number: int, asked: Sequence[VnicWish], before: Sequence[Backing]
+    world: World,
+    target: Frame,
+    nic: Vnic,
+    old: Backing,
+    order: tuple[int, Sequence[VnicWish]],
+    before: Sequence[Backing],
 ) -> Backing | None:
-    """One backing device on the target: the port that was asked for, else the next that has a link and is not used by
-    this NIC.
+    """One backing device on the target: the port that was asked for, else the next that has a link and its capacity
+    left, and is not used by this NIC. ``order`` is the number of the backing device and all that was asked for.
     """
+    number, asked = order
     wish = next((one for one in asked if one.of == (old.adapter, old.port)), None)
     if wish is None and asked:
         wish = next((one for at, one in enumerate(asked) if one.of is None and at == number), None)
@@ -394,9 +400,12 @@ def _backing(
     fresh = [server for server in servers if server.name not in {one.server for one in before}]
     if not free or not servers:
         return None
+    capacity = wish.capacity if wish is not None and wish.capacity is not None else old.capacity
+    free = [port for port in free if world.sriov_capacity_used(target, port.adapter, port.port) + capacity <= 100.0]
+    if not free:
+        return None
     port, server = free[0], (fresh or servers)[0]
     logical = f"2700{port.adapter}{port.port:02d}{nic.slot % 10}"
-    capacity = wish.capacity if wish is not None and wish.capacity is not None else old.capacity
     return Backing(server.name, port.adapter, port.port, logical, capacity, old.priority)
 
 

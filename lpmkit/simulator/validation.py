@@ -145,8 +145,11 @@ def _capability(question: Question) -> Iterator[str]:
         yield message("firmware", source=source.firmware, target=target.firmware)
     if source.memory_region_mb != target.memory_region_mb:
         yield message("region", source=source.memory_region_mb, target=target.memory_region_mb)
-    if question.partition.compat_mode not in target.compat_modes:
-        yield message("compat", mode=question.partition.compat_mode)
+    preferred = question.partition.says("desired_lpar_proc_compat_mode", "default")
+    modes = ((question.partition.compat_mode,) if question.active else ()) + (preferred,)
+    for mode in modes:
+        if mode not in ("default", *target.compat_modes):
+            yield message("compat", mode=mode)
 
 
 #: Releases of firmware that do not move to one another: from (first, last) to (first, last) (`IBM-FW-POWER7`).
@@ -214,7 +217,7 @@ def _limits(question: Question) -> Iterator[str]:
 def _resources(question: Question) -> Iterator[str]:
     world, target, moved = question.world, question.target, question.partition
     memory, processors = world.free_memory_mb(target), world.free_processor_units(target)
-    if memory < moved.memory.mb:
+    if moved.says("mem_mode", "ded") == "ded" and memory < moved.memory.mb:
         yield message("memory", needed=moved.memory.mb, available=memory)
     if processors < moved.processors.units:
         yield message("processors", needed=f"{moved.processors.units:.2f}", available=f"{processors:.2f}")
@@ -255,7 +258,7 @@ def _adapters(question: Question) -> Iterator[str]:
     wanted = question.active and question.ports_required
     for port in question.placed().portless if wanted else ():
         yield message("sriov-room", number=port, partition=moved.name, system=question.target.system_name)
-    free = [one for one in question.target.paging if not one.used and one.size_mb >= moved.memory.mb]
+    free = [one for one in question.target.paging if not one.used and one.size_mb >= moved.memory.max_mb]
     if moved.says("mem_mode", "ded") == "shared" and not (question.target.memory_pool_mb and free):
         yield message("shared-memory", partition=moved.name)
     restarts = moved.says("simplified_remote_restart_capable", "0") == "1"

@@ -243,6 +243,7 @@ def _side(
         memory_pools=asking.ask("memory pools", name, control.memory_pools) if MEMORY_POOLS in wanted else None,
         pools=asking.ask("pools", name, control.pools),
         profiles=asking.ask("profiles", name, control.profiles),
+        affinity_scores=asking.ask("affinity scores", name, control.affinity_scores),
     )
 
 

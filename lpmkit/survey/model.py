@@ -18,6 +18,7 @@ from lpmkit.control.aix_memory import MemoryUse
 from lpmkit.control.base import MigrationReading
 from lpmkit.control.clusters import ClusterMember
 from lpmkit.inventory import (
+    AffinityScore,
     Device,
     DiskPath,
     Frame,
@@ -85,6 +86,7 @@ class SystemFacts:
     pools: tuple[Pool, ...] | None = None
     profiles: tuple[Profile, ...] | None = None
     logical_ports: tuple[SriovLogicalPort, ...] | None = None
+    affinity_scores: tuple[AffinityScore, ...] | None = None
     #: Read only where the partition uses shared memory.
     memory_pools: tuple[MemoryPool, ...] | None = None
 
@@ -213,17 +215,27 @@ _POOL_UNIT = re.compile(r".+\.[0-9a-f]{16,}", re.IGNORECASE)
 _DISK = re.compile(r"(hdisk|hdiskpower|vpath)\d+(@.+)?")
 
 
+#: The repository of virtual optical media, where media have any name (A `NOVA-IVM`).
+MEDIA_LIBRARY = "/var/vio/VMLibrary/"
+
+
+def is_physical_drive(target: VirtualTarget) -> bool:
+    """True for a drive of the I/O server itself that a partition was given."""
+    return re.fullmatch(r"cd\d+(@.+)?", target.backing) is not None
+
+
 def backing_kind(target: VirtualTarget) -> Backing:
     """The kind of device behind a virtual target, by its name and that of the target (`SNAP`, `ZIU`, A; tape D).
 
     >>> backing_kind(VirtualTarget("rvg", "0x81", "rvg_lu.6a9f00c1b2d34e5f60718293a4b5c6d7")).name
     'POOL_UNIT'
-    >>> names = ("hdisk5", "lv02", "/var/vio/x", "rmt0", "cd0", "")
+    >>> names = ("hdisk5", "lv02", "/var/vio/x", "rmt0", "cd0", "/var/vio/VMLibrary/aix72_dvd1", "")
     >>> [backing_kind(VirtualTarget("a", "0x81", name)).name for name in names]
-    ['DISK', 'OTHER', 'FILE', 'TAPE', 'OPTICAL', 'NOTHING']
+    ['DISK', 'OTHER', 'FILE', 'TAPE', 'OPTICAL', 'OPTICAL', 'NOTHING']
     """
     name, backing = target.name, target.backing
-    if name.startswith("vtopt") or backing.endswith(".iso") or re.fullmatch(r"cd\d+(@.+)?", backing):
+    in_a_tray = name.startswith("vtopt") or backing.startswith(MEDIA_LIBRARY) or backing.endswith(".iso")
+    if in_a_tray or is_physical_drive(target):
         return Backing.OPTICAL
     if name.startswith("vttape") or re.fullmatch(r"rmt\d+(@.+)?", backing):
         return Backing.TAPE

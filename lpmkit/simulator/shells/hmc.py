@@ -224,10 +224,33 @@ def lsmigrdbg(world: World, hmc: Hmc, arguments: Sequence[str], context: Context
     return listing(failed, options["-F"], context)
 
 
+def lsmemopt(world: World, hmc: Hmc, arguments: Sequence[str], context: Context) -> Reply:
+    """``lsmemopt -m SYS -r lpar -o currscore``: the affinity scores (`HMCMCP`); a partition that is off has none."""
+    options = read(arguments, "-m -r -o -p --id --filter", "--header", optional="-F")
+    frame = named_system(world, hmc, arguments, context)
+    if isinstance(frame, Reply):
+        return frame
+    if (options["-r"], options["-o"]) != ("lpar", "currscore"):
+        return recalled.refusal("resource", context.german, resource=f"{options['-r']} {options['-o']}")
+    servers: list[Record] = [
+        {"lpar_name": one.name, "lpar_id": str(one.lpar_id), "curr_lpar_score": "100"} for one in frame.servers
+    ]
+    rows: list[Record] = [
+        {
+            "lpar_name": found.name,
+            "lpar_id": str(found.lpar_id),
+            "curr_lpar_score": found.says("curr_lpar_score", "100") if found.holds_memory else "none",
+        }
+        for found in world.on(frame.name)
+    ]
+    return listing([*servers, *rows], options["-F"], context, header="--header" in options)
+
+
 HANDLERS: dict[str, Handler] = {
     "mkauthkeys": mkauthkeys,
     "lshmc": lshmc,
     "lspartition": lspartition,
     "diagrmc": diagrmc,
     "lsmigrdbg": lsmigrdbg,
+    "lsmemopt": lsmemopt,
 }

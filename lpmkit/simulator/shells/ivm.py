@@ -110,6 +110,7 @@ def _resources(world: World, frame: Frame, kind: str, subtype: str | None, level
             ("virtualio", "vnic", None): lambda: ivm_resources.vnics(world, frame),
             ("virtualio", "vswitch", None): lambda: ivm_resources.switches(world, frame),
             ("sriov", "physport", "eth"): lambda: ivm_resources.sriov_ports(world, frame, "eth"),
+            ("sriov", "physport", "ethc"): lambda: ivm_resources.sriov_ports(world, frame, "ethc"),
             ("sriov", "physport", "roce"): lambda: ivm_resources.sriov_ports(world, frame, "roce"),
             ("sriov", "logport", "eth"): lambda: ivm_resources.logical_ports(world, frame),
             ("sriov", "logport", "roce"): list,

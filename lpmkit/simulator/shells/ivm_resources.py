@@ -237,16 +237,10 @@ def vnics(world: World, frame: Frame) -> list[Record]:
 
 
 def sriov_ports(world: World, frame: Frame, level: str) -> list[Record]:
-    """``lshwres -r sriov --rsubtype physport --level eth`` or ``roce`` (fields `HMCMCP`)."""
+    """``lshwres -r sriov --rsubtype physport --level eth``, ``ethc`` or ``roce`` (fields `HMCMCP`)."""
     rows: list[Record] = []
     for port in (each for each in frame.sriov if each.level == level):
-        used = sum(
-            one.capacity
-            for found in world.on(frame.name)
-            for nic in found.vnics
-            for one in nic.backing
-            if (one.adapter, one.port) == (port.adapter, port.port)
-        )
+        used = world.sriov_capacity_used(frame, port.adapter, port.port)
         rows.append(
             {
                 "adapter_id": str(port.adapter),
@@ -264,21 +258,43 @@ def sriov_ports(world: World, frame: Frame, level: str) -> list[Record]:
 
 
 def logical_ports(world: World, frame: Frame) -> list[Record]:
-    """``--rsubtype logport --level eth``: the logical ports that partitions own (fields `OPTEST`, C)."""
-    return [
-        {
-            "config_id": "0",
-            "lpar_name": found.name,
-            "lpar_id": str(found.lpar_id),
-            "adapter_id": str(port.adapter),
-            "logical_port_id": port.number,
-            "phys_port_id": str(port.port),
-            "migratable": str(int(port.migratable)),
-            "capacity": f"{port.capacity:.1f}",
-        }
+    """``--rsubtype logport --level eth``: the logical ports that partitions own, and I/O servers for virtual NICs
+    (fields `HMCMCP`; ``migratable`` `OPTEST`, C).
+    """
+    rows = [
+        _logical_port(
+            (found.name, found.lpar_id), (port.adapter, port.port, port.number), port.capacity, port.migratable
+        )
         for found in world.on(frame.name)
         for port in found.logical_ports
     ]
+    return rows + [
+        _logical_port(
+            (one.server, frame.server(one.server).lpar_id),
+            (one.adapter, one.port, one.logical_port),
+            one.capacity,
+            False,
+        )
+        for found in world.on(frame.name)
+        for nic in found.vnics
+        for one in nic.backing
+    ]
+
+
+def _logical_port(owner: tuple[str, int], place: tuple[int, int, str], capacity: float, migratable: bool) -> Record:
+    """A logical port: its owner's name and id; adapter, physical port and number."""
+    name, lpar_id = owner
+    adapter, port, number = place
+    return {
+        "config_id": "0",
+        "lpar_name": name,
+        "lpar_id": str(lpar_id),
+        "adapter_id": str(adapter),
+        "logical_port_id": number,
+        "phys_port_id": str(port),
+        "migratable": str(int(migratable)),
+        "capacity": f"{capacity:.1f}",
+    }
 
 
 def switches(world: World, frame: Frame) -> list[Record]:
