@@ -14,14 +14,13 @@ from typing import Any, cast
 
 import pytest
 
-from lpmkit import runbook
 from lpmkit.config import Site
 from lpmkit.control.base import Control, MigrationReading
 from lpmkit.errors import LoginRefused, RecordError
 from lpmkit.migration.status import refused_ends, state
 from lpmkit.recorder import credentials
 from lpmkit.recorder.credentials import CredentialsDoor, hand_over
-from lpmkit.runbook import Runbook
+from lpmkit.runbook import Runbook, recording
 from lpmkit.runs.folder import Run
 from lpmkit.ssh import logins
 from lpmkit.timeline import Clock, wait_until
@@ -82,7 +81,7 @@ def test_a_person_logs_in_again_and_the_recorder_sees_the_end(tmp_path: Path, mo
     )
     monkeypatch.setattr(book, "own_order", lambda run: SimpleNamespace(source="a", target="b"))
     typed = iter(["wrong", "new"])
-    monkeypatch.setattr(runbook, "open_session", lambda *_, **__: _Session(changed, next(typed)))
+    monkeypatch.setattr(recording, "open_session", lambda *_, **__: _Session(changed, next(typed)))
     with pytest.raises(LoginRefused):
         book.log_in_again(run)
     assert refused_ends(run) == ("a",), "what was refused here too is not handed over"

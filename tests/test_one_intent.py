@@ -313,7 +313,7 @@ def test_a_request_to_a_run_that_is_over_is_refused_at_once_and_starts_no_record
     book = Runbook(Site())
     book.own_order = lambda run: ORDER  # type: ignore[method-assign]
     managers = Managers(GONE, THERE) if phase == "settled" else Managers()
-    monkeypatch.setattr("lpmkit.runbook.control_of", managers.control)
+    monkeypatch.setattr("lpmkit.runbook.way_out.control_of", managers.control)
     monkeypatch.setattr(process.WORKER.__class__, "start", lambda *_: pytest.fail("a recorder was started"))
     with pytest.raises(NotAllowed, match="the run is over"):
         book.stop(run, "p")
