@@ -19,9 +19,12 @@ from matplotlib.text import Text
 
 from lpmkit.analysis import Analysis, analyse
 from lpmkit.errors import RecordError
-from lpmkit.plots import run
 from lpmkit.plots.colours import COLOURS, colour
 from lpmkit.plots.files import write_charts
+from lpmkit.plots.heartbeats import lanes, zoom
+from lpmkit.plots.ladder import ladder
+from lpmkit.plots.latency import latency
+from lpmkit.plots.wall_chart import bytes_left, wall_chart
 from lpmkit.runs.folder import create
 from tests.made_runs import Made, make
 
@@ -40,7 +43,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
 
 
 def test_a_lane_shows_each_silence_as_a_bar_where_it_was(moved: Analysis) -> None:
-    axes = run.lanes(moved)
+    axes = lanes(moved)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["ssh-ticks", "ssh-echo", "tcp-connect"]
     bars = [one for one in axes.patches if isinstance(one, Rectangle) and abs(one.get_y() + 0.36) < 1e-9]
     widest = max(bars, key=lambda one: one.get_width())
@@ -49,7 +52,7 @@ def test_a_lane_shows_each_silence_as_a_bar_where_it_was(moved: Analysis) -> Non
 
 
 def test_no_line_is_drawn_across_a_silence(moved: Analysis) -> None:
-    axes = run.lanes(moved)
+    axes = lanes(moved)
     still = moved.suspension
     assert still is not None
     for collection in axes.collections:
@@ -60,7 +63,7 @@ def test_no_line_is_drawn_across_a_silence(moved: Analysis) -> None:
 def test_the_close_up_marks_every_tick(moved: Analysis) -> None:
     still = moved.suspension
     assert still is not None
-    axes = run.zoom(moved, still)
+    axes = zoom(moved, still)
     ticks = max((len(one.get_segments()) for one in axes.collections if hasattr(one, "get_segments")), default=0)
     assert ticks == pytest.approx(400, abs=15)
     assert any(text.get_text().startswith("suspended 1.5") for text in axes.texts)
@@ -68,7 +71,7 @@ def test_the_close_up_marks_every_tick(moved: Analysis) -> None:
 
 @pytest.mark.parametrize("which", ["moved", "watched"])
 def test_no_text_lies_on_another_and_none_is_cut_off(which: str, request: pytest.FixtureRequest) -> None:
-    figure = run.wall_chart(request.getfixturevalue(which))
+    figure = wall_chart(request.getfixturevalue(which))
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     figure.draw(renderer)
     boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in _texts(figure)]
@@ -96,9 +99,9 @@ def _texts(figure: Figure) -> list[Text]:
 
 
 def test_a_hole_is_hatched_and_a_stall_is_grey_in_every_panel(moved: Analysis, watched: Analysis) -> None:
-    hatched = [one for one in run.lanes(watched).patches if one.get_hatch() == "////"]
+    hatched = [one for one in lanes(watched).patches if one.get_hatch() == "////"]
     assert len(hatched) == 1
-    for axes in (run.lanes(moved), run.bytes_left(moved), run.latency(moved, moved.hosts[0].traces[1:2])):
+    for axes in (lanes(moved), bytes_left(moved), latency(moved, moved.hosts[0].traces[1:2])):
         grey = [
             one for one in axes.patches if one.get_facecolor()[:3] == pytest.approx((0.604, 0.635, 0.671), abs=0.01)
         ]
@@ -108,7 +111,7 @@ def test_a_hole_is_hatched_and_a_stall_is_grey_in_every_panel(moved: Analysis, w
 def test_the_ladder_ends_with_what_was_agreed(moved: Analysis) -> None:
     still = moved.suspension
     assert still is not None
-    labels = [label.get_text() for label in run.ladder(still).get_yticklabels()]
+    labels = [label.get_text() for label in ladder(still).get_yticklabels()]
     assert labels[-1] == "agreed"
     assert set(labels[:-1]) == {"ssh-ticks", "ssh-echo", "tcp-connect"}
 
@@ -142,7 +145,7 @@ def test_an_empty_run_can_be_drawn(tmp_path: Path) -> None:
 
 
 def test_drawing_touches_no_global_state() -> None:
-    code = "import sys, lpmkit.plots.run; print('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, lpmkit.plots.files; print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

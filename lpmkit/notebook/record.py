@@ -21,7 +21,7 @@ from lpmkit.errors import LpmError, UsageError
 from lpmkit.migration.status import refuse_unfinished
 from lpmkit.notebook.acknowledgement import Acknowledgement
 from lpmkit.notebook.tables import escaped, picture, table
-from lpmkit.plots.run import image
+from lpmkit.plots.figures import image
 from lpmkit.report.comparison import figures, overlay, trend
 from lpmkit.report.writeup import FORMS, LANGUAGES, write_up
 from lpmkit.runbook import Runbook

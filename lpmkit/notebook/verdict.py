@@ -43,7 +43,8 @@ def judged(book: Runbook, run: Run) -> list[HTML]:
     The chart is a PNG: it fits into a cell and is shown in a saved copy that is not trusted yet.
     """
     from lpmkit.analysis import analyse, summary  # noqa: PLC0415
-    from lpmkit.plots.run import image, wall_chart  # noqa: PLC0415
+    from lpmkit.plots.figures import image  # noqa: PLC0415
+    from lpmkit.plots.wall_chart import wall_chart  # noqa: PLC0415
     from lpmkit.report.page import write_analysed  # noqa: PLC0415
 
     why = still_observed(run, book.clock)

@@ -16,7 +16,7 @@ from lpmkit.json_values import JsonObject
 from lpmkit.plan.bars import Bar
 from lpmkit.plan.timetable import Times
 from lpmkit.plots.colours import INK, PAPER
-from lpmkit.plots.run import STYLE
+from lpmkit.plots.figures import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

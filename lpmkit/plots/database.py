@@ -10,17 +10,9 @@ from matplotlib.ticker import MaxNLocator
 from lpmkit.analysis import Analysis
 from lpmkit.analysis.oracle import DatabaseAnalysis, Mark
 from lpmkit.plots.colours import CLASSES, FAINT, PAPER
-from lpmkit.plots.run import (
-    STYLE,
-    Sheet,
-    add_utc_axis,
-    latency,
-    shade_phases,
-    shade_unobserved,
-    time_zero,
-    x_limits,
-    x_span,
-)
+from lpmkit.plots.figures import STYLE, Sheet
+from lpmkit.plots.latency import latency
+from lpmkit.plots.time_axis import add_utc_axis, shade_phases, shade_unobserved, time_zero, x_limits, x_span
 from lpmkit.rules.table import Class
 
 COLOURS = {meaning: CLASSES[meaning.value][1] for meaning in Class if meaning.value in CLASSES}

@@ -13,8 +13,11 @@ from matplotlib.figure import Figure
 
 from lpmkit.analysis import Analysis
 from lpmkit.plots.database import chart_name, database_chart
-from lpmkit.plots.run import image, ladder_chart, latency_chart, wall_chart
+from lpmkit.plots.figures import image
+from lpmkit.plots.ladder import ladder_chart
+from lpmkit.plots.latency import latency_chart
 from lpmkit.plots.sap import sap_chart
+from lpmkit.plots.wall_chart import wall_chart
 from lpmkit.runs.files import make_folder
 from lpmkit.runs.folder import write_file
 

@@ -12,8 +12,10 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from lpmkit.analysis import Analysis
-from lpmkit.plots import run
 from lpmkit.plots.colours import FAINT, INK, PAPER
+from lpmkit.plots.figures import STYLE, Sheet
+from lpmkit.plots.latency import latency
+from lpmkit.plots.time_axis import add_utc_axis, shade_unobserved, time_zero, x_limits, x_span
 from lpmkit.sap.job_history import JobCourse
 from lpmkit.sap.judge import JobLine, SapOutcome
 from lpmkit.sap.model import JobStatus
@@ -38,8 +40,8 @@ def job_bars(analysis: Analysis, lines: Sequence[JobLine], axes: Axes | None = N
     Waiting jobs are outlined.
     """
     axes = axes or Figure(figsize=(11, 4)).add_subplot()
-    zero = run.time_zero(analysis)
-    lo, hi = run.x_limits(analysis, zero)
+    zero = time_zero(analysis)
+    lo, hi = x_limits(analysis, zero)
     axes.set_xlim(lo, hi)
     for lane, line in enumerate(lines):
         _bar(axes, line, lane, zero)
@@ -127,15 +129,15 @@ def _through(axes: Axes, analysis: Analysis, zero: int) -> None:
     """The suspension as a band across the axes, observer stalls, and intervals that were not observed."""
     suspension = analysis.suspension
     if suspension:
-        axes.axvspan(*run.x_span(suspension.outer, zero), color="#8f1d14", alpha=0.55, linewidth=0.8, zorder=4)
-    run.shade_unobserved(axes, analysis, zero)
+        axes.axvspan(*x_span(suspension.outer, zero), color="#8f1d14", alpha=0.55, linewidth=0.8, zorder=4)
+    shade_unobserved(axes, analysis, zero)
 
 
 def work_process_steps(analysis: Analysis, outcome: SapOutcome, axes: Axes | None = None) -> Axes:
     """Plot the busy work processes of each type at each reading, with a mark where some were down."""
     axes = axes or Figure(figsize=(11, 2)).add_subplot()
-    zero = run.time_zero(analysis)
-    axes.set_xlim(*run.x_limits(analysis, zero))
+    zero = time_zero(analysis)
+    axes.set_xlim(*x_limits(analysis, zero))
     kinds = [kind for kind in _TYPES if any(kind in types for _, types in outcome.occupancy)]
     times = [(moment - zero) / _SECOND for moment, _ in outcome.occupancy]
     max_busy = 1
@@ -182,23 +184,23 @@ def sap_chart(analysis: Analysis, outcome: SapOutcome) -> Figure | None:
         *([1.2] if outcome.occupancy else []),
         *([1.4] if lanes else []),
     ]
-    with rc_context(run.STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(11, sum(heights) + 0.18 * len(heights) + 1.4), facecolor=PAPER)
-        sheet = run.Sheet(figure, left=3.1, right=1.0, top=0.5)
+        sheet = Sheet(figure, left=3.1, right=1.0, top=0.5)
         axes: list[Axes] = []
         if lines:
             axes.append(job_bars(analysis, lines, sheet.row(heights[len(axes)])))
         if outcome.occupancy:
             axes.append(work_process_steps(analysis, outcome, sheet.row(heights[len(axes)], gap=0.18 if axes else 0.0)))
         if lanes:
-            axes.append(run.latency(analysis, lanes, sheet.row(heights[len(axes)], gap=0.18 if axes else 0.0)))
+            axes.append(latency(analysis, lanes, sheet.row(heights[len(axes)], gap=0.18 if axes else 0.0)))
             axes[-1].set_ylabel("NI ping", rotation=0, ha="right", va="center")
         for upper in axes[:-1]:
             upper.tick_params(axis="x", labelbottom=False, length=0)
             upper.set_xlabel("")
         start = "start of the suspension" if analysis.suspension else "start"
         axes[-1].set_xlabel(f"seconds from the {start}, time of day in UTC below", labelpad=20)
-        run.add_utc_axis(axes[-1], analysis, run.time_zero(analysis), 0)
+        add_utc_axis(axes[-1], analysis, time_zero(analysis), 0)
         width, height = figure.get_size_inches()
         figure.text(
             0.25 / width,

@@ -1,7 +1,7 @@
 """Several runs side by side: a table of their figures, their suspensions laid over each other, and a site's history as
 a page.
 
-The pictures are `matplotlib.figure.Figure` objects as in `lpmkit.plots.run`; the pages are self-contained HTML.
+The pictures are `matplotlib.figure.Figure` objects as in `lpmkit.plots.figures`; the pages are self-contained HTML.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from lpmkit.analysis import Analysis, Interval, seconds
 from lpmkit.json_values import JsonObject
 from lpmkit.plots.colours import FAINT, INK
-from lpmkit.plots.run import STYLE, data_uri
+from lpmkit.plots.figures import STYLE, data_uri
 from lpmkit.report.templates import page_template
 from lpmkit.runs.history import HEAD, History, Move
 from lpmkit.runs.samples import MISSING
