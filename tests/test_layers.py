@@ -19,6 +19,7 @@ ORDER = [
     "installed",
     "account",
     "timeline",
+    "wording",
     "inventory",
     "limits",
     "settings",

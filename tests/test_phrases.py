@@ -16,8 +16,8 @@ from lpmkit.analysis.looks import in_words
 from lpmkit.analysis.model import SECOND, Interval
 from lpmkit.checks import CHECKS
 from lpmkit.checks.limits import TITLES
-from lpmkit.report.writeup.phrases import PhraseBook, localised, phrase_book
-from lpmkit.report.writeup.words import texts_of
+from lpmkit.wording.phrase_book import PhraseBook, localised, phrase_book
+from lpmkit.wording.words import texts_of
 
 PACKAGE = Path(lpmkit.__file__).parent
 ANSWERING = [

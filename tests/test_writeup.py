@@ -23,9 +23,9 @@ from lpmkit.report.writeup.document import Facts, Text
 from lpmkit.report.writeup.front import deviations, follow_up, header
 from lpmkit.report.writeup.inputs import WriteUpInputs
 from lpmkit.report.writeup.whereabouts import whereabouts
-from lpmkit.report.writeup.words import texts_of
 from lpmkit.runs.folder import Run, create, write_document
 from lpmkit.runs.remarks import NAME, change_of
+from lpmkit.wording.words import texts_of
 from tests.made_runs import Made, make
 from tests.test_report import DOCUMENTS, MOVE
 

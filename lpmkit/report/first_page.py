@@ -12,9 +12,9 @@ from lpmkit.report.facts import span_text
 from lpmkit.report.writeup.document import Facts, Figure, Section, Table, Text
 from lpmkit.report.writeup.front import back_out, deviations, figures_of, follow_up, header
 from lpmkit.report.writeup.inputs import WriteUpInputs
-from lpmkit.report.writeup.words import Words
 from lpmkit.runs.deliveries import undelivered
 from lpmkit.runs.folder import Run
+from lpmkit.wording.words import Words
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,10 @@ from lpmkit.report.writeup.document import Document
 from lpmkit.report.writeup.forms import check_inputs, html, markdown, pdf, word
 from lpmkit.report.writeup.inputs import WriteUpInputs
 from lpmkit.report.writeup.sheets import sheets
-from lpmkit.report.writeup.words import LANGUAGES, Words
 from lpmkit.runs.files import cannot_write, name_text, open_plain, plain_files
 from lpmkit.runs.folder import Run, write_file
 from lpmkit.runs.remarks import KINDS, Remark, add_remark, remarks
+from lpmkit.wording.words import LANGUAGES, Words
 
 #: Every form, and the file that it becomes.
 FORMS = {

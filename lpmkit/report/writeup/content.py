@@ -53,11 +53,11 @@ from lpmkit.report.writeup.inputs import (
     who_text,
 )
 from lpmkit.report.writeup.whereabouts import whereabouts
-from lpmkit.report.writeup.words import Words
 from lpmkit.runs.away import disk_mapping
 from lpmkit.runs.folder import Run
 from lpmkit.sap.judge.values import JobLine
 from lpmkit.sap.model import JobStatus
+from lpmkit.wording.words import Words
 
 
 def written(run: Run, analysis: Analysis, words: Words) -> Document:

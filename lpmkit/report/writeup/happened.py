@@ -5,8 +5,8 @@ from __future__ import annotations
 from lpmkit.report.timeline import TimelineEntry, moments, own_requests, stated_resolution
 from lpmkit.report.writeup.document import Block, Facts, Section, Table, Text
 from lpmkit.report.writeup.inputs import WriteUpInputs, both_times, instants, is_utc_here
-from lpmkit.report.writeup.words import Words
 from lpmkit.timeline import Event
+from lpmkit.wording.words import Words
 
 #: The fields of an event that are told, where they are not the usual ones.
 _DETAILS = {"arp": ("what", "address", "mac")}

@@ -12,10 +12,10 @@ from lpmkit.analysis import Analysis, Interval, Question
 from lpmkit.json_values import JsonObject
 from lpmkit.report.facts import document_of, shown
 from lpmkit.report.writeup.document import Table
-from lpmkit.report.writeup.words import Words
 from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import Remark, remarks
 from lpmkit.timeline import Event, outwards
+from lpmkit.wording.words import Words
 
 #: A space at which no line is broken.
 TOGETHER = "\u00a0"

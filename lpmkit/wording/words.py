@@ -1,5 +1,4 @@
-"""The texts of a write-up in one language: fixed ones from ``texts/LANGUAGE.yaml``, lpmkit's own sentences from its
-phrase book.
+"""The texts of one language: fixed ones from ``texts/LANGUAGE.yaml``, lpmkit's own sentences from its phrase book.
 
 Every language has the same keys with the same places to fill. English is the language of the answers themselves, so it
 has no phrase book; only the other languages have titles and remedies of checks.
@@ -15,7 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from lpmkit.errors import NotFound
-from lpmkit.report.writeup.phrases import phrase_book
+from lpmkit.wording.phrase_book import phrase_book
 
 LANGUAGES = ("en", "de")
 
@@ -61,7 +60,7 @@ class Words:
 @cache
 def texts_of(language: str) -> dict[str, str]:
     """All texts of a language by key, flat: ``section.title``."""
-    source = resources.files("lpmkit.report.writeup").joinpath("texts", f"{language}.yaml").read_text(encoding="utf-8")
+    source = resources.files("lpmkit.wording").joinpath("texts", f"{language}.yaml").read_text(encoding="utf-8")
     return dict(_flat(YAML(typ="safe").load(source), ""))
 
 

@@ -117,6 +117,9 @@ def localised(text: str) -> str:
 
 @cache
 def phrase_book(language: str) -> PhraseBook:
-    """The phrase book of a language, from ``texts/phrases.LANGUAGE.yaml``."""
-    source = resources.files("lpmkit.report.writeup").joinpath("texts", f"phrases.{language}.yaml")
-    return PhraseBook(YAML(typ="safe").load(source.read_text(encoding="utf-8")))
+    """The phrase book of a language, from the files in ``phrases/LANGUAGE/``."""
+    folder = resources.files("lpmkit.wording").joinpath("phrases", language)
+    phrases: dict[str, str] = {}
+    for file in sorted(folder.iterdir(), key=lambda found: found.name):
+        phrases |= YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+    return PhraseBook(phrases)
