@@ -460,9 +460,8 @@ class StoreSettings(_Part):
 
 
 class WriteUpSettings(_Part):
-    """Settings of the write-up for the change record: ``language`` (``en``, ``de``), a Jinja ``template`` and a
-    ``logo``.
-
+    """Settings of the write-up for the change record: ``language`` (``en``, ``de``), which is the board's too, a Jinja
+    ``template`` and a ``logo``.
     """
 
     language: Literal["en", "de"] = "en"
@@ -499,6 +498,11 @@ class Site(_Part):
         if placed and self.store is None:
             raise ValueError(f"{', '.join(placed)} names a place, and that needs a shared store (`store:`)")
         return self
+
+    @property
+    def language(self) -> str:
+        """The language of what people read: board, notebooks, application, write-up."""
+        return self.write_up.language
 
     def frame(self, name: str) -> FrameSettings:
         """The settings of one frame; raises `NotFound` with the nearest name."""

@@ -114,18 +114,18 @@ STATES = ("ready", *CASES)
 
 
 @contextmanager
-def board_in(folder: Path, state: str) -> Iterator[tuple[Run, Board]]:
-    """A run folder in a state, and its board."""
+def board_in(folder: Path, state: str, language: str = "en") -> Iterator[tuple[Run, Board]]:
+    """A run folder in a state, and its board in a language."""
     with ExitStack() as held:
         case = {**CASES, **CASES_ALIKE}.get(state)
-        yield _begun(folder, case, held) if case is not None else _ready(folder)
+        yield _begun(folder, case, held, language) if case is not None else _ready(folder, language)
 
 
 def _documents() -> dict[str, Any]:
     return {name: json.loads((FIXTURE / f"{name}.json").read_text()) for name in _DOCUMENTS}
 
 
-def _ready(folder: Path) -> tuple[Run, Board]:
+def _ready(folder: Path, language: str) -> tuple[Run, Board]:
     from lpmkit.runs.folder import create  # noqa: PLC0415
 
     clock = MadeClock()
@@ -140,10 +140,10 @@ def _ready(folder: Path) -> tuple[Run, Board]:
     run = create(folder, mode="move", title="ready", facts={"order": order, "lead_in_s": 10, "tail_s": 20}, clock=clock)
     for name, value in _documents().items():
         write_document(run.path, name, value)
-    return run, board_of(run, clock)
+    return run, board_of(run, clock, language=language)
 
 
-def _begun(folder: Path, case: Case, held: ExitStack) -> tuple[Run, Board]:
+def _begun(folder: Path, case: Case, held: ExitStack, language: str) -> tuple[Run, Board]:
     made = Made(
         duration_s=case.at_s,
         suspend=case.suspend,
@@ -178,7 +178,7 @@ def _begun(folder: Path, case: Case, held: ExitStack) -> tuple[Run, Board]:
         write_summary(run.path)
     if case.recorded:
         held.enter_context(RunWriter(run.path, clock))
-    return run, board_of(run, clock)
+    return run, board_of(run, clock, language=language)
 
 
 def _session(writer: RunWriter) -> None:

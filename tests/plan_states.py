@@ -217,10 +217,10 @@ PLAN_STATES = (*CHECKED, *BEGUN)
 
 
 @contextmanager
-def plan_in(folder: Path, state: str) -> Iterator[tuple[Run | None, Board]]:
-    """A plan in a state with its folder, ``None`` before it has begun, and its board."""
+def plan_in(folder: Path, state: str, language: str = "en") -> Iterator[tuple[Run | None, Board]]:
+    """A plan in a state with its folder, ``None`` before it has begun, and its board in a language."""
     if state in CHECKED:
-        yield None, checked_board(plan_of_four(), CHECKED[state]())
+        yield None, checked_board(plan_of_four(), CHECKED[state](), language)
         return
     happens, window_end_s, conducted, ended = BEGUN[state]
     with ExitStack() as held:
@@ -235,4 +235,4 @@ def plan_in(folder: Path, state: str) -> Iterator[tuple[Run | None, Board]]:
                 writer.event("conductor", "conductor-ended", why="every move is over")
         if conducted:
             held.enter_context(RunWriter(made.path, clock))
-        yield made, plan_board(made, clock)
+        yield made, plan_board(made, clock, language)

@@ -15,19 +15,22 @@ from lpmkit.prediction.prior import Prediction
 from lpmkit.runs.approvals import Approval
 from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import change_of, remarks
+from lpmkit.wording.titles import check_title
+from lpmkit.wording.words import Words, words_of
 
 #: A row of the summary: name and text.
 Row = tuple[str, str]
 
 
-def move_summary(run: Run, approvals: Sequence[Approval] = ()) -> tuple[Row, ...]:
+def move_summary(run: Run, approvals: Sequence[Approval] = (), words: Words | None = None) -> tuple[Row, ...]:
     """What a move of this run would do: partition, way, validation, warnings that are accepted with it, expectation,
-    back-out, approvals, change.
+    back-out, approvals, change. In English unless there are ``words``.
     """
-    return tuple(_rows(run, approvals))
+    words = words or words_of("en")
+    return tuple((words.said(name), words.said(text)) for name, text in _rows(run, approvals, words))
 
 
-def _rows(run: Run, approvals: Sequence[Approval]) -> Iterator[Row]:
+def _rows(run: Run, approvals: Sequence[Approval], words: Words) -> Iterator[Row]:
     order = run.manifest["order"]
     survey = run.document("survey")
     yield "move", _what(order["partition"], survey)
@@ -37,7 +40,7 @@ def _rows(run: Run, approvals: Sequence[Approval]) -> Iterator[Row]:
     if isinstance(validation, dict):
         word = "passed" if validation.get("passed") else "failed"
         yield "validation", f"{word} at {of_day(int(validation.get('wall_ns') or 0))} UTC"
-    yield from _checks(run, validation)
+    yield from _checks(run, validation, words)
     yield "expected", _expected(run.document("prediction"))
     limits, _ = limits_of(run.manifest)
     yield from ((f"limit of {name}" if "above" in text else name, text) for name, text in limits.rows())
@@ -68,7 +71,7 @@ def _what(partition: str, survey: Any) -> str:
     return f"{partition} ({known})" if known else partition
 
 
-def _checks(run: Run, validation: Any) -> Iterator[Row]:
+def _checks(run: Run, validation: Any, words: Words) -> Iterator[Row]:
     found = run.document("findings")
     rows = found.get("findings") if isinstance(found, dict) else found
     if not isinstance(rows, list):
@@ -76,10 +79,10 @@ def _checks(run: Run, validation: Any) -> Iterator[Row]:
         return
     passed = validation.get("passed") if isinstance(validation, dict) else None
     yield "checks", count_rows(rows).words(passed)
-    warned = [str(row.get("title") or row.get("key")) for row in rows if row.get("verdict") == "warn"]
+    warned = [check_title(words, row) for row in rows if row.get("verdict") == "warn"]
     if warned:
         yield "accepted warnings", "; ".join(dict.fromkeys(warned))
-    failed = [str(row.get("title") or row.get("key")) for row in rows if row.get("verdict") == "fail"]
+    failed = [check_title(words, row) for row in rows if row.get("verdict") == "fail"]
     if failed:
         yield "failed checks", "; ".join(dict.fromkeys(failed))
 

@@ -15,6 +15,7 @@ from lpmkit.json_values import JsonObject
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import RecoveryAction
 from lpmkit.plots.live import WINDOW_S
+from lpmkit.wording.titles import check_title, question_title, remedy_text, who_text
 
 _URGENT = ("fail", "unknown", "warn")
 _TONES: Mapping[str, Tone] = {
@@ -56,21 +57,29 @@ def _questions(view: View) -> Iterator[Fold]:
     )
     counting = [one for one in asked if one.get("counts", True)]
     items = [
-        Item(f"{one['question']} {one['answer']}", _TONES[state], (str(one["why"]),) if one.get("why") else ())
+        Item(_asked(view, one), _TONES[state], (str(one["why"]),) if one.get("why") else ())
         for state in order[:2]
         for one in counting
         if one["state"] == state
     ]
     others = [one for one in asked if one["state"] == order[1] and not one.get("counts", True)]
-    items += [Item(_titles("not evaluated and not counted", others))] if others else []
+    items += [Item(_titles(view, "not evaluated and not counted", others))] if others else []
     passed = [one for one in asked if one["state"] == "passed"]
-    items += [Item(_titles("passed", passed), Tone.GOOD)] if passed else []
+    items += [Item(_titles(view, "passed", passed), Tone.GOOD)] if passed else []
     is_open = any(one["state"] != "passed" for one in counting)
     yield Fold("questions", "Verdict", chips, tuple(items), is_open=is_open)
 
 
-def _titles(what: str, questions: Sequence[JsonObject]) -> str:
-    return f"{len(questions)} {what}: {'; '.join(str(one['question']).rstrip('?') for one in questions)}"
+def _asked(view: View, question: JsonObject) -> str:
+    return f"{_title(view, question)} {view.words.said(str(question['answer']))}"
+
+
+def _title(view: View, question: JsonObject) -> str:
+    return question_title(view.words, str(question.get("key")), str(question["question"]))
+
+
+def _titles(view: View, what: str, questions: Sequence[JsonObject]) -> str:
+    return f"{len(questions)} {what}: {'; '.join(_title(view, one).rstrip('?') for one in questions)}"
 
 
 def _checks(view: View) -> Iterator[Fold]:
@@ -91,19 +100,21 @@ def _checks(view: View) -> Iterator[Fold]:
     urgent = [row for row in rows if row.get("verdict") in _URGENT and not row.get("only_firmware")]
     urgent.sort(key=lambda row: _URGENT.index(row["verdict"]))
     before = not view.now.has_begun
-    yield Fold("checks", "Checks", tuple(chips), tuple(map(_finding, urgent)), is_open=before and bool(urgent))
+    items = tuple(_finding(view, row) for row in urgent)
+    yield Fold("checks", "Checks", tuple(chips), items, is_open=before and bool(urgent))
 
 
 def _worst(count: int, tone: Tone) -> Tone:
     return tone if count else Tone.QUIET
 
 
-def _finding(row: JsonObject) -> Item:
+def _finding(view: View, row: JsonObject) -> Item:
     about = f" ({row['about']})" if row.get("about") else ""
     facts = row.get("facts")
     lines = [facts_text(facts) if isinstance(facts, dict) else str(facts or "")]
-    lines += [f"{row['remedy']} ({row.get('who') or 'not given'})"] if row.get("remedy") else []
-    title = f"{row['verdict']}: {row.get('title') or row.get('key')}{about}"
+    remedy = remedy_text(view.words, row, view.run.manifest.get("order") or {})
+    lines += [f"{remedy} ({who_text(view.words, row) or view.words('not_given')})"] if remedy else []
+    title = f"{row['verdict']}: {check_title(view.words, row)}{about}"
     return Item(title, _TONES[str(row["verdict"])], tuple(filter(None, lines)))
 
 
@@ -215,7 +226,11 @@ def _words(view: View) -> Iterator[Item]:
     told = [event.data for event in view.events if event.kind == "answer" and event.data.get("status") not in (0, None)]
     for data in told[-2:]:
         text = str(data.get("text") or "no message").strip()
-        meaning = tuple(f"{code.code}: {code.known.meaning} {code.known.mend}" for code in explain(text) if code.known)
+        meaning = tuple(
+            view.words("checks.explained", text=f"{code.code}: {code.known.meaning} {code.known.mend}", code=code.code)
+            for code in explain(text)
+            if code.known
+        )
         yield Item(f"The manager answered with status {data['status']}: {text}", Tone.BAD, meaning)
     if not told:
         yield Item(_without_words(view), Tone.BAD)

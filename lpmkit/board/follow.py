@@ -13,6 +13,7 @@ import numpy as np
 from lpmkit.board.banner import banner, bounds_of
 from lpmkit.board.folds import failure, folds
 from lpmkit.board.happened import happened
+from lpmkit.board.language import in_language
 from lpmkit.board.model import Board, Fold
 from lpmkit.board.provisional import (
     AWAITED_NS,
@@ -47,6 +48,7 @@ from lpmkit.plots.live import WINDOW_S, Band, Lanes, LanesPicture, Window, lanes
 from lpmkit.runs.folder import Run
 from lpmkit.runs.samples import Columns, Int64Array, Piece, columns, pieces
 from lpmkit.timeline import Clock
+from lpmkit.wording.words import Words, words_of
 
 #: Documents of a run that the board shows.
 _DOCUMENTS = ("validation", "findings", "prediction", "summary", "survey")
@@ -58,9 +60,11 @@ _AROUND_S = 20.0
 LANES_TEXT = "Signs of life, a lane for each probe; the lanes in words have the same data"
 
 
-def board_of(run: Run, clock: Clock | None = None, summary: Mapping[str, Any] | None = None) -> Board:
+def board_of(
+    run: Run, clock: Clock | None = None, summary: Mapping[str, Any] | None = None, language: str = "en"
+) -> Board:
     """The board of a run folder at this moment. ``summary`` is its analysis where that is not in the folder."""
-    return FollowedRun(run, clock, summary=summary).board()
+    return FollowedRun(run, clock, summary=summary, language=language).board()
 
 
 class FollowedRun:
@@ -72,7 +76,9 @@ class FollowedRun:
         clock: Clock | None = None,
         status: RunStatus | None = None,
         summary: Mapping[str, Any] | None = None,
+        language: str = "en",
     ) -> None:
+        self.words: Words = words_of(language)
         self.run, self._clock = run, clock or Clock()
         self.status = status or RunStatus(run, self._clock)
         self._order = _order_shown(run)
@@ -104,7 +110,7 @@ class FollowedRun:
         if full or not self._folds:
             self._folds = folds(view)
         order = f"{view.order.source} → {view.order.target}" if view.order else "watch"
-        return Board(
+        board = Board(
             self.run.name,
             str(self.run.path),
             f"{view.partition}  {order}",
@@ -116,6 +122,7 @@ class FollowedRun:
             self._folds,
             view.is_live,
         )
+        return in_language(board, self.words)
 
     def _view(self, now: State, looked: tuple[BothEnds, int] | None) -> View:
         proposal = self.status.proposal(looked) if self._order is not None and _is_readable(self.run) else None
@@ -142,6 +149,7 @@ class FollowedRun:
             self._sap,
             {sid: since_the_run_began(self.run, sid, rows, events) for sid, rows in self._alerts.items()},
             self.status.broken_state,
+            self.words,
         )
 
     def _document(self, name: str) -> Any:
@@ -251,7 +259,7 @@ class FollowedRun:
         end = self._lanes.end_ns
         window = Window(end - int(WINDOW_S * 1e9), end, 0, unit, view.to_wall_ns)
         marks = [alert_marks(sid, entries) for sid, entries in view.alerts.items() if view.now.has_begun]
-        svg = lanes_svg(self._lanes.answered, window, marks, self._bands(view), LANES_TEXT)
+        svg = lanes_svg(self._lanes.answered, window, marks, self._bands(view), LANES_TEXT, self.words.said)
         return LanesPicture(f"Signs of life, last {WINDOW_S:.0f} s", svg, words)
 
     def _freeze(self, view: View, gap: SharedSilence) -> LanesPicture:
@@ -263,7 +271,8 @@ class FollowedRun:
         bounds = bounds_of(view.summary) if view.summary else None
         name = f"{bounds[0]:.3f} … {bounds[1]:.3f} s" if bounds else f"≤ {at_most(gap.length_s)} s"
         band = Band(gap.begin_ns, gap.end_ns, name, is_gap=True)
-        svg = lanes_svg(self._read(begin, end), window, marks, [*self._bands(view), band], LANES_TEXT)
+        bands = [*self._bands(view), band]
+        svg = lanes_svg(self._read(begin, end), window, marks, bands, LANES_TEXT, self.words.said)
         return LanesPicture("The suspension, by its probes", svg)
 
     def _bands(self, view: View) -> list[Band]:

@@ -123,3 +123,4 @@ class Board:
     folds: tuple[Fold, ...] = field(default=())
     #: True while it changes by itself: the run is observed.
     is_live: bool = False
+    language: str = "en"

@@ -12,6 +12,7 @@ from html import escape
 from importlib.resources import files
 
 from lpmkit.board.model import SIGNS, Board, Fold, Item, Tile
+from lpmkit.wording.words import Words, words_of
 
 #: Values of tiles that are longer are written smaller.
 LONG_VALUE = 9
@@ -21,26 +22,28 @@ PARTS = ("head", "lanes", "happened", "folds")
 
 def board_html(board: Board) -> str:
     """The whole board as one self-contained piece of HTML."""
-    return assembled(parts(board))
+    return assembled(parts(board), board.language)
 
 
-def assembled(made: Mapping[str, str]) -> str:
-    """The parts of a board, put together as `board_html` does."""
+def assembled(made: Mapping[str, str], language: str = "en") -> str:
+    """The parts of a board in a language, put together as `board_html` does."""
     wanted = [name for name in PARTS if name in made]
     sections = "".join(
         f'<div class="lpm-part lpm-part-{name}" data-part="{name}">{made[name]}</div>' for name in wanted
     )
-    board = f'<section class="lpm-board" aria-label="Board">{sections}</section>'
+    label = words_of(language).said("Board")
+    board = f'<section class="lpm-board" lang="{language}" aria-label="{label}">{sections}</section>'
     return f'<style>{style()}</style><div class="lpm-room">{board}</div>'
 
 
 def parts(board: Board) -> dict[str, str]:
     """The parts of a board by name."""
+    words = words_of(board.language)
     return {
         "head": _head(board),
         "lanes": f"<h3>{escape(board.lanes.title)}</h3>{board.lanes.svg}",
-        "happened": _happened(board),
-        "folds": "".join(_fold(fold) for fold in board.folds),
+        "happened": _happened(board, words),
+        "folds": "".join(_fold(fold, words) for fold in board.folds),
     }
 
 
@@ -72,17 +75,18 @@ def _tile(tile: Tile) -> str:
     )
 
 
-def _happened(board: Board) -> str:
-    wrong = _fold(board.failure) if board.failure else ""
+def _happened(board: Board, words: Words) -> str:
+    wrong = _fold(board.failure, words) if board.failure else ""
     lines = "".join(
         f"<li class='lpm-{'bad' if one.bad else 'quiet'}'><time>{one.at}</time> {'✗ ' if one.bad else ''}"
         f"{escape(one.text)}</li>"
         for one in board.happened
     )
-    return f"{wrong}<h3>What happened (UTC)</h3><ol>{lines or '<li>Nothing yet.</li>'}</ol>"
+    heading, nothing = words.said("What happened (UTC)"), words.said("Nothing yet")
+    return f"{wrong}<h3>{heading}</h3><ol>{lines or f'<li>{nothing}</li>'}</ol>"
 
 
-def _fold(fold: Fold) -> str:
+def _fold(fold: Fold, words: Words) -> str:
     chips = "".join(
         f" <span class='lpm-chip lpm-{chip.tone.value}'>{SIGNS[chip.tone] if chip.tone != 'quiet' else ''} "
         f"{escape(chip.text)}</span>"
@@ -91,10 +95,11 @@ def _fold(fold: Fold) -> str:
     items = "".join(map(_item, fold.items))
     body = f"<ul>{items}</ul>" if items else ""
     body += _table(fold.rows) if fold.rows else ""
+    body = body or f"<p>{words.said('Nothing more')}</p>"
     opened = " open" if fold.is_open else ""
     return (
         f"<details data-key='{escape(fold.key)}'{opened}><summary>{escape(fold.title)}{chips}</summary>"
-        f"<div class='lpm-body'>{body or '<p>Nothing more.</p>'}</div></details>"
+        f"<div class='lpm-body'>{body}</div></details>"
     )
 
 
@@ -106,10 +111,15 @@ def _item(item: Item) -> str:
     return f"<li class='lpm-{item.tone.value}'>{text}{command}{lines}</li>"
 
 
+def _cell(name: str, text: str) -> str:
+    """A cell with the name of its column, which a narrow page shows beside it; an empty one is left out there."""
+    return f"<td data-name='{escape(name)}'>{escape(text)}</td>"
+
+
 def _table(rows: Sequence[Mapping[str, object]]) -> str:
     head = "".join(f"<th scope='col'>{escape(str(name))}</th>" for name in rows[0])
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape('' if value is None else str(value))}</td>" for value in row.values()) + "</tr>"
+        "<tr>" + "".join(_cell(str(name), "" if value is None else str(value)) for name, value in row.items()) + "</tr>"
         for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

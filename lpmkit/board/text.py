@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lpmkit.board.model import SIGNS, Board, Fold, Tone
+from lpmkit.wording.words import words_of
 
 
 def live_line(board: Board) -> str:
     """State and tiles in one line, for a terminal that is drawn again and again."""
-    tiles = [f"{tile.name} {tile.value}" for tile in board.tiles if tile.value not in {"–", "not watched"}]
+    unwatched = words_of(board.language).said("not watched")
+    tiles = [f"{tile.name} {tile.value}" for tile in board.tiles if tile.value not in {"–", unwatched}]
     return " · ".join([board.banner.title, *tiles])
 
 
@@ -26,7 +28,7 @@ def _lines(board: Board) -> Iterator[str]:
         yield f"  {tile.name}: {tile.value}" + (f" ({tile.note})" if tile.note else "")
     if board.failure is not None:
         yield from _fold(board.failure)
-    yield "What happened (UTC)"
+    yield words_of(board.language).said("What happened (UTC)")
     for one in board.happened:
         yield f"  {one.at}  {'✗ ' if one.bad else ''}{one.text}"
     for fold in board.folds:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lpmkit.analysis.limits import limits_of
@@ -18,6 +18,7 @@ from lpmkit.oracle.rules import Classified
 from lpmkit.plots.live import Lane
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Event
+from lpmkit.wording.words import Words, words_of
 
 #: A silence while the copy has longer than this to go, in seconds, may be the network's.
 EARLY_S = 10.0
@@ -32,7 +33,8 @@ class View:
     ``gap`` is the suspension as the lanes show it, ``breaks`` the silences in which the partition ran on, ``still`` the
     silence of all probes that lasts now. ``sap`` has each
     system's newest answers by question, ``alerts`` each database's newest entries of the alert
-    log since the run began. ``broken_state`` is a failed migration's state as its manager named it.
+    log since the run began. ``broken_state`` is a failed migration's state as its manager named it. ``words``
+    are for what has a key in each language; the rest is translated afterwards.
     """
 
     run: Run
@@ -52,6 +54,7 @@ class View:
     sap: Mapping[str, Mapping[str, JsonObject]]
     alerts: Mapping[str, Sequence[tuple[JsonObject, Classified]]]
     broken_state: str = ""
+    words: Words = field(default_factory=lambda: words_of("en"))
 
     @property
     def partition(self) -> str:

@@ -176,7 +176,7 @@ def sap_updates(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
     return passed(
         not failed,
         snapshot.system,
-        {"waiting or failed": len(snapshot.updates or ()), "failed": len(failed)},
+        {"waiting or terminated": len(snapshot.updates or ()), "terminated": len(failed)},
         "Clear them in SM13 first.",
         bad=Verdict.WARN,
     )

@@ -110,15 +110,17 @@ def confirmed(book: Runbook, run: Run) -> str:
     """Show what the move does and rests on, and ask for the partition's name; raises what stands against it first."""
     from lpmkit.board.confirm import move_summary
     from lpmkit.commands.rich_terminal import Terminal
+    from lpmkit.wording.words import words_of
 
     book.may_begin(run)
     book.refuse_second_move(run)
     approvals = book.require_approvals(run)
     if run.document("findings") is None:
         book.check(run)
-    for name, text in move_summary(run, approvals):
+    words = words_of(book.site.language)
+    for name, text in move_summary(run, approvals, words):
         print_item(name, text, console=Terminal(stderr=True))
-    return ask_person(f"Type {book.order_of(run).partition} to move it")
+    return ask_person(words.said(f"Type {book.order_of(run).partition} to move it"))
 
 
 @click.command()
@@ -325,7 +327,7 @@ def _request(
         book.own_order(run)
         if what == "stop":
             book.may_stop(run)
-        typed = _name_for(run, what)
+        typed = _name_for(run, what, book.site.language)
     request = ask(book, run, typed)
     out.print(
         f"Waiting for the recorder's answer, at most {ANSWER_TIMEOUT_S / 60:g} minutes. "
@@ -349,15 +351,16 @@ def _request(
     return FINE if status == 0 else NOT_FINE if status is not None else COULD_NOT_TELL, facts
 
 
-def _name_for(run: Run, what: str) -> str:
+def _name_for(run: Run, what: str, language: str) -> str:
     """Show where the run stands and what the request does, and ask for the partition's name."""
     from lpmkit.board.confirm import REQUESTS
     from lpmkit.board.follow import board_of
+    from lpmkit.wording.words import words_of
 
-    banner = board_of(run).banner
-    for line in (f"{banner.title}. {banner.sentence}", REQUESTS[what]):
+    banner, words = board_of(run, language=language).banner, words_of(language)
+    for line in (f"{banner.title}. {banner.sentence}", words.said(REQUESTS[what])):
         print_line(line, err=True)
-    return ask_person(f"Type the partition's name to {what} the migration")
+    return ask_person(words.said(f"Type the partition's name to {what} the migration"))
 
 
 @click.command()

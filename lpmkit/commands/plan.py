@@ -353,7 +353,7 @@ def _follow(book: Runbook, folder: Run, as_json: bool) -> NoReturn:
     from lpmkit.plan.board import FollowedPlan
     from lpmkit.plan.book import follow
 
-    console, followed = Terminal(stderr=as_json), FollowedPlan(folder, book.clock)
+    console, followed = Terminal(stderr=as_json), FollowedPlan(folder, book.clock, book.site.language)
     try:
         if console.is_terminal:
             with Live(console=console, auto_refresh=False) as live:

@@ -38,14 +38,17 @@ def follow(book: Runbook, run: Run, console: Console) -> None:
 
     from lpmkit.board.follow import FollowedRun
     from lpmkit.board.text import live_line
+    from lpmkit.wording.words import words_of
 
-    followed, told_of, last = FollowedRun(run, book.clock), set[str](), ""
+    words = words_of(book.site.language)
+    followed = FollowedRun(run, book.clock, language=words.language)
+    told_of, last = set[str](), ""
     with Live(console=console, auto_refresh=False, transient=False) as live:
         for turn, now in enumerate(book.follow(run)):
             for trouble in now.trouble:
                 if trouble not in told_of:
                     told_of.add(trouble)
-                    live.console.print(trouble, style="yellow")
+                    live.console.print(words.said(trouble), style="yellow")
             board = followed.board(full=turn % TILES_EVERY == 0)
             if console.is_terminal:
                 live.update(Text(visible(f"{live_line(board)}\n{board.banner.sentence}")), refresh=True)
@@ -75,10 +78,12 @@ def follow_and_report(book: Runbook, run: Run, as_json: bool) -> NoReturn:
             style="red",
             soft_wrap=True,
         )
-    report_and_leave(run, as_json, after_move=True)
+    report_and_leave(run, as_json, after_move=True, language=book.site.language)
 
 
-def report_and_leave(run: Run, as_json: bool, output: Path | None = None, *, after_move: bool = False) -> NoReturn:
+def report_and_leave(
+    run: Run, as_json: bool, output: Path | None = None, *, after_move: bool = False, language: str = "en"
+) -> NoReturn:
     """Write the report, print the verdict and exit with its status; the verdict is printed also if the report cannot be
     written, which leaves a question open ``after_move`` and makes any other command inconclusive.
     """
@@ -94,7 +99,7 @@ def report_and_leave(run: Run, as_json: bool, output: Path | None = None, *, aft
         path = _written(run, analysis, output)
     except (RecordError, MissingExtra) as error:
         print_line(f"lpmkit: report not written: {error}", err=True)
-    print_summary(found, console)
+    print_summary(found, console, language)
     if path is not None:
         console.print(f"Report: {path}", soft_wrap=True)
         if path.stem != "report":
@@ -146,21 +151,25 @@ def _is_recorded(run: Run) -> bool:
 
 
 #: States of a question in the order in which they are printed, never by colour alone.
-_SIGNS = {
-    "failed": "[red]✗ failed[/red]       ",
-    "not evaluated": "[magenta]? not evaluated[/magenta]",
-    "passed": "[green]✓ passed[/green]       ",
-}
+#: Colour and sign of each state of a question, the most urgent first.
+_SIGNS = {"failed": ("red", "✗"), "not evaluated": ("magenta", "?"), "passed": ("green", "✓")}
 
 
-def print_summary(found: JsonObject, console: Console | None = None) -> None:
+def print_summary(found: JsonObject, console: Console | None = None, language: str = "en") -> None:
     """Print the verdict, then the questions: failed, not evaluated, passed."""
-    out = console or terminal()
+    from lpmkit.wording.titles import question_title
+    from lpmkit.wording.words import words_of
+
+    out, words = console or terminal(), words_of(language)
     verdict = found["verdict"]
-    out.print(verdict["line"], style="bold")
+    out.print(words.said(verdict["line"]), style="bold")
     rows = sorted(verdict["questions"], key=lambda row: list(_SIGNS).index(row["state"]))
+    width = max(len(words(f"state.{state}")) for state in _SIGNS)
     for row in rows:
-        print_item(_SIGNS[row["state"]], f"{row['question']} {row['answer']}", console=console)
+        colour, sign = _SIGNS[row["state"]]
+        state = words(f"state.{row['state']}").ljust(width)
+        title = question_title(words, row["key"], row["question"])
+        print_item(f"[{colour}]{sign} {state}[/{colour}]", f"{title} {words.said(row['answer'])}", console=console)
 
 
 def status_of_verdict(found: JsonObject) -> int:

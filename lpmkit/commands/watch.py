@@ -85,7 +85,7 @@ def watch(
         book.end(run)
         for _ in book.follow(run):
             pass
-    report_and_leave(run, as_json)
+    report_and_leave(run, as_json, language=book.site.language)
 
 
 @click.command()
@@ -113,7 +113,7 @@ def analyse(context: click.Context, run_name: str, output: Path | None, as_json:
     if as_json:
         print_json({**figures, "complete": is_complete(figures)})
     else:
-        print_summary(figures)
+        print_summary(figures, language=site_or_none(context).language)
     sys.exit(status_of_verdict(figures))
 
 
@@ -128,7 +128,7 @@ def report(context: click.Context, run_name: str | None, output: Path | None, as
 
     Without RUN: the run that is recorded now, else the newest.
     """
-    report_and_leave(named_run(context, run_name), as_json, output)
+    report_and_leave(named_run(context, run_name), as_json, output, language=site_or_none(context).language)
 
 
 @click.command()

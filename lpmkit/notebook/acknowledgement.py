@@ -10,6 +10,7 @@ import threading
 import ipywidgets as w
 
 from lpmkit.notebook.tables import escaped
+from lpmkit.wording.words import ENGLISH, Words
 
 #: An acknowledgement is gone after this time; trouble stays until the next click.
 STAYS_S = 5.0
@@ -18,24 +19,28 @@ STAYS_S = 5.0
 class Acknowledgement(w.HTML):  # type: ignore[misc] # ipywidgets has no types
     """A line for the answer to a click."""
 
+    def __init__(self, words: Words = ENGLISH) -> None:
+        self._said = words.said
+        super().__init__()
+
     def done(self, text: str) -> None:
         """Acknowledge, for `STAYS_S`."""
-        self.value = f"<p role='status'>✓ {escaped(text)}</p>"
+        self.value = f"<p role='status'>✓ {escaped(self._said(text))}</p>"
         timer = threading.Timer(STAYS_S, self._let_go, (self.value,))
         timer.daemon = True
         timer.start()
 
     def busy(self, text: str) -> None:
         """Say what is being done."""
-        self.value = f"<p role='status'>{escaped(text)} …</p>"
+        self.value = f"<p role='status'>{escaped(self._said(text))} …</p>"
 
     def result(self, text: str) -> None:
         """Say what came of it; stays until the next click."""
-        self.value = f"<p role='status'>{escaped(text)}</p>"
+        self.value = f"<p role='status'>{escaped(self._said(text))}</p>"
 
     def trouble(self, error: Exception | str) -> None:
         """Say what is wrong and what to do; stays until the next click."""
-        self.value = f"<p role='alert'>✗ {escaped(error)}</p>"
+        self.value = f"<p role='alert'>✗ {escaped(self._said(str(error)))}</p>"
 
     def _let_go(self, text: str) -> None:
         if self.value == text:

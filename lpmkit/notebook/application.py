@@ -41,6 +41,7 @@ from lpmkit.plan.book import CheckedPlan, checked_plan
 from lpmkit.plan.status import plan_of, plans
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
+from lpmkit.wording.words import ENGLISH, Words, words_of
 
 #: The steps in their order, and the pages beside them.
 STEPS = ("Choose", "Check", "Approve", "Move", "Verify", "Write up")
@@ -52,10 +53,17 @@ _WRAPS = w.Layout(flex_flow="row wrap", align_items="center")
 class _Page(w.VBox):  # type: ignore[misc] # ipywidgets has no types
     """A page: content, action buttons and the last action's result."""
 
-    def __init__(self, top: Callable[[], Any], deeds: Mapping[str, Callable[[], list[Any]]], about: str) -> None:
-        self.about = w.HTML(f"<p>{html.escape(about)}</p>")
+    def __init__(
+        self,
+        top: Callable[[], Any],
+        deeds: Mapping[str, Callable[[], list[Any]]],
+        about: str,
+        words: Words = ENGLISH,
+    ) -> None:
+        self._said = words.said
+        self.about = w.HTML(f"<p>{html.escape(self._said(about))}</p>")
         self.below = w.VBox()
-        self.buttons = {name: w.Button(description=name, layout=_FITS) for name in deeds}
+        self.buttons = {name: w.Button(description=self._said(name), layout=_FITS) for name in deeds}
         for name, button in self.buttons.items():
             button.on_click(lambda _, name=name: self.do(name))
         self.children: Any
@@ -70,7 +78,7 @@ class _Page(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         try:
             self.top = self._make()
         except LpmError as error:
-            self.top = _trouble(error)
+            self.top = _trouble(error, self._said)
         self._content.children = (self.top,)
 
     def show(self, results: list[Any]) -> None:
@@ -80,24 +88,24 @@ class _Page(w.VBox):  # type: ignore[misc] # ipywidgets has no types
     def fold(self, title: str) -> None:
         """Put the results first, and content and buttons behind one line below them."""
         if self.head in self.children:
-            self.children = (self.below, w.Accordion([self.head], titles=(title,), selected_index=None))
+            self.children = (self.below, w.Accordion([self.head], titles=(self._said(title),), selected_index=None))
 
     def do(self, name: str) -> None:
         """Perform the action of a button and show its result."""
         for button in self.buttons.values():
             button.disabled = True
-        self.below.children = (w.HTML(f"<p role='status'>{html.escape(name)} …</p>"),)
+        self.below.children = (w.HTML(f"<p role='status'>{html.escape(self._said(name))} …</p>"),)
         try:
             self.show(self._deeds[name]())
         except LpmError as error:
-            self.below.children = (_trouble(error),)
+            self.below.children = (_trouble(error, self._said),)
         finally:
             for button in self.buttons.values():
                 button.disabled = False
 
 
-def _trouble(error: LpmError) -> Any:
-    return w.HTML(f"<p role='alert'>✗ {html.escape(str(error))}</p>")
+def _trouble(error: LpmError, said: Callable[[str], str]) -> Any:
+    return w.HTML(f"<p role='alert'>✗ {html.escape(said(str(error)))}</p>")
 
 
 def _shown(value: Any) -> Any:
@@ -114,6 +122,7 @@ class Application(w.VBox):  # type: ignore[misc] # as above
 
     def __init__(self, book: Runbook, *, run: str | None = None, wall: bool = False) -> None:
         self._book = book
+        self._words = words_of(book.site.language)
         self.run: Run | None = None
         self.board: LiveBoard | None = None
         self._plan: PlanPanel | None = None
@@ -122,11 +131,11 @@ class Application(w.VBox):  # type: ignore[misc] # as above
             super().__init__([self._wall(run)])
             return
         self._make_pages()
-        self.steps = {name: w.Button(description=name, layout=_FITS) for name in (*STEPS, *OTHERS)}
+        self.steps = {name: w.Button(description=self._words.said(name), layout=_FITS) for name in (*STEPS, *OTHERS)}
         for name, button in self.steps.items():
             button.on_click(lambda _, name=name: self.go_to(name))
         more = w.HBox([self.steps[name] for name in OTHERS], layout=_WRAPS)
-        self.more = w.Accordion([more], titles=("More",))
+        self.more = w.Accordion([more], titles=(self._words.said("More"),))
         self.more.selected_index = None
         bar = w.HBox([self.steps[name] for name in STEPS], layout=_WRAPS)
         self.page = w.VBox()
@@ -140,41 +149,53 @@ class Application(w.VBox):  # type: ignore[misc] # as above
             lambda: Chooser(book),
             {"Next: check ▸": lambda: self._next("Check", self._chosen)},
             "Choose partition and target. Nothing is changed on any machine.",
+            self._words,
         )
         self.check = _Page(
             w.VBox,
             {"Check again": self._do_check, "Next: move ▸": lambda: self._next("Move", self._begun)},
             "Survey, checks and the manager's validation. Nothing is changed on any machine.",
+            self._words,
         )
         self.approve = _Page(
             lambda: w.VBox([] if self.run is None else [ApprovalForm(book, self.run)]),
             {"Next: move ▸": lambda: self._next("Move", self._begun)},
             "The approval of another person, bound to this order.",
+            self._words,
         )
         moves = lambda: RunChooser(book, wanted=lambda run: run.manifest["mode"] == "move")  # noqa: E731 - as the others
-        self.move = _Page(moves, {"Open": self._do_open}, "Choose a prepared run or a running move; newest first.")
+        self.move = _Page(
+            moves, {"Open": self._do_open}, "Choose a prepared run or a running move; newest first.", self._words
+        )
         self.verify = _Page(
             lambda: RunChooser(book, self._name()),
             {"Verdict": self._do_verdict, "Add to the record": self._do_record},
             "Verdict and remarks of a run.",
+            self._words,
         )
         self.write = _Page(
-            lambda: RunChooser(book, self._name()), {"Write up": self._do_write}, "The files for the change record."
+            lambda: RunChooser(book, self._name()),
+            {"Write up": self._do_write},
+            "The files for the change record.",
+            self._words,
         )
         self.compare = _Page(
             lambda: RunChooser(book, several=True),
             {"Side by side": self._do_compare, "History": self._do_history},
             "Several runs side by side, and the history of the site.",
+            self._words,
         )
         self.home = _Page(
             lambda: w.VBox([_shown(ledger_table(book)), HomeChooser(book)]),
             {"Next: check ▸": lambda: self._next("Check", self._chosen_home)},
             "Partitions that are not on their home frame.",
+            self._words,
         )
         self.several = _Page(
             lambda: PlanMaker(book, book.site.runs.folder / "plan.yaml"),
             {"Check the plan": self._do_look, "Run the plan": self._do_plan},
             "A plan of several moves: save it, check it, run it.",
+            self._words,
         )
         pages = (self.choose, self.check, self.approve, self.move, self.verify, self.write)
         self.pages = dict(zip((*STEPS, *OTHERS), (*pages, self.compare, self.home, self.several), strict=True))
@@ -187,7 +208,7 @@ class Application(w.VBox):  # type: ignore[misc] # as above
                 self.run = _named(self._book, name)
                 self.move.show(self._board_of(self.run))
             except LpmError as error:
-                self.move.below.children = (_trouble(error),)
+                self.move.below.children = (_trouble(error, self._words.said),)
             return
         if any(plan.is_recorded() for plan in plans(self._book.site.runs.folder)):
             self.go_to("Move several")
@@ -218,7 +239,7 @@ class Application(w.VBox):  # type: ignore[misc] # as above
         done = self._done()
         for number, name in enumerate(STEPS, start=1):
             sign = "✓ " if name in done else ""
-            self.steps[name].description = f"{sign}{number} {name}"
+            self.steps[name].description = f"{sign}{number} {self._words.said(name)}"
             self.steps[name].button_style = "primary" if name == self.at else ""
         for name in OTHERS:
             self.steps[name].button_style = "primary" if name == self.at else ""
@@ -274,15 +295,15 @@ class Application(w.VBox):  # type: ignore[misc] # as above
         findings = self._book.check(self.run)
         validation = self._book.validate(self.run)
         below = (
-            causes_table(self._book.causes(self.run))
+            causes_table(self._book.causes(self.run), self._words, self.run.manifest["order"])
             if validation.is_refused
             else expectation_text(self._book, self.run)
         )
         return [
-            validation_text(validation),
+            validation_text(validation, self._words),
             below,
-            findings_table(findings, validation.passed),
-            mapping_table(self.run),
+            findings_table(findings, validation.passed, self._words, self.run.manifest["order"]),
+            mapping_table(self.run, self._words),
         ]
 
     def _begun(self) -> list[Any]:
@@ -303,7 +324,9 @@ class Application(w.VBox):  # type: ignore[misc] # as above
             self.board.close_board()
         pages = {"write-up": lambda: self.go_to("Write up"), "report": lambda: self._verify(run)}
         panel = MovePanel(self._book, run, pages) if run.manifest["mode"] == "move" else None
-        self.board = LiveBoard(run, panel, names_page=True, over=lambda: self._verify(run))
+        self.board = LiveBoard(
+            run, panel, names_page=True, over=lambda: self._verify(run), language=self._words.language
+        )
         self.move.fold("Another run")
         self._mark()
         return [self.board]
@@ -323,7 +346,7 @@ class Application(w.VBox):  # type: ignore[misc] # as above
         board, *chart = judged(self._book, run)
         self._relabel()
         self.verify.fold("Another run, remarks")
-        return [board, unusual(self._book, run), *chart, report_link(run)]
+        return [board, unusual(self._book, run), *chart, report_link(run, self._words)]
 
     def _relabel(self) -> None:
         """Update the lists after a run was analysed."""
@@ -333,7 +356,7 @@ class Application(w.VBox):  # type: ignore[misc] # as above
         self._mark()
 
     def _do_record(self) -> list[Any]:
-        return [RecordForm(self.verify.top.run())]
+        return [RecordForm(self.verify.top.run(), words=self._words)]
 
     def _do_write(self) -> list[Any]:
         self.run = self.write.top.run()
@@ -345,14 +368,14 @@ class Application(w.VBox):  # type: ignore[misc] # as above
 
     def _do_compare(self) -> list[Any]:
         runs = self.compare.top.runs()
-        return [side_by_side(runs), overlaid(runs)]
+        return [side_by_side(runs, self._words), overlaid(runs)]
 
     def _do_history(self) -> list[Any]:
         return [history_table(self._book), history_chart(self._book)]
 
     def _do_look(self) -> list[Any]:
         self._checked_plan = checked_plan(self._book, self.several.top.plan())
-        return [checked_table(self._checked_plan)]
+        return [checked_table(self._checked_plan, self._words)]
 
     def _do_plan(self) -> list[Any]:
         if self._plan is not None:
@@ -371,10 +394,11 @@ class Application(w.VBox):  # type: ignore[misc] # as above
         try:
             self.run = _named(self._book, name) if name is not None else next(reversed(moving or runs), None)
         except LpmError as error:
-            return _trouble(error)
+            return _trouble(error, self._words.said)
         if self.run is None:
-            return w.HTML("<p>No run has begun yet. Load this page again when one has.</p>")
-        self.board = LiveBoard(self.run, names_page=True)
+            text = self._words.said("No run has begun yet. Load this page again when one has.")
+            return w.HTML(f"<p>{text}</p>")
+        self.board = LiveBoard(self.run, names_page=True, language=self._words.language)
         self.board.add_class("lpm-wall")
         return self.board
 

@@ -18,6 +18,7 @@ import traitlets
 from lpmkit.board.follow import title_of
 from lpmkit.board.model import Board, Tone
 from lpmkit.board.page import PARTS, assembled, parts, style
+from lpmkit.wording.words import words_of
 
 #: An installation from before may lack it; the board is the same.
 HAS_SCRIPT = find_spec("anywidget") is not None
@@ -44,7 +45,7 @@ class PlainView(w.HTML):  # type: ignore[misc] # ipywidgets has no types
     def show(self, board: Board) -> None:
         """Show a board."""
         made = parts(board)
-        self.value = assembled({name: made[name] for name in self._shown})
+        self.value = assembled({name: made[name] for name in self._shown}, board.language)
 
 
 @cache
@@ -93,7 +94,7 @@ if HAS_SCRIPT:
 def alarm_of(board: Board) -> str:
     """What whoever asked to be notified is told now; empty while there is nothing."""
     too_long = board.banner.key == "suspended" and any(
-        tile.name == "suspension" and tile.tone is Tone.BAD for tile in board.tiles
+        tile.name == words_of(board.language).said("suspension") and tile.tone is Tone.BAD for tile in board.tiles
     )
     return title_of(board) if too_long or board.banner.key in TOLD else ""
 

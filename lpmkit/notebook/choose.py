@@ -19,6 +19,7 @@ from lpmkit.notebook.tables import escaped
 from lpmkit.runbook import PartitionLocation, Runbook, SiteInventory
 from lpmkit.runs.away import ledger
 from lpmkit.runs.history import History, Move
+from lpmkit.wording.words import words_of
 
 #: The columns of the table, with their widths in characters.
 COLUMNS: Mapping[str, int] = {
@@ -66,38 +67,43 @@ class Row:
         memory = "?" if self.memory_mb is None else f"{self.memory_mb / 1024:.4g}"
         return self.name, self.frame, self.state, memory, self.system, self.away, self.moved or _NEVER
 
-    def line(self) -> str:
-        """The row as text of fixed columns."""
-        cells = zip(self.cells(), COLUMNS.values(), strict=True)
-        return " ".join(cell[:width].ljust(width) for cell, width in cells).rstrip()
+    def line(self, said: Callable[[str], str] = str) -> str:
+        """The row as text of fixed columns; ``said`` puts lpmkit's own words into a language."""
+        cells = self.name, *(said(cell) for cell in self.cells()[1:])
+        return " ".join(cell[:width].ljust(width) for cell, width in zip(cells, COLUMNS.values(), strict=True)).rstrip()
 
 
 class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
     """A chooser for the partition and its target frame. ``order()`` has the choice."""
 
     def __init__(self, book: Runbook, partition: str | None = None, target: str | None = None) -> None:
-        self._book = book
+        self._book, words = book, words_of(book.site.language)
+        self._said = said = words.said
         self.there: SiteInventory = book.landscape()
         self._rows = _rows(book, self.there)
         self._now_ns = book.clock.wall_ns()
-        self.search = w.Text(placeholder="words of any column", description="search", continuous_update=True)
+        self.search = w.Text(
+            placeholder=said("words of any column"), description=said("search"), continuous_update=True
+        )
         self.filters = {
-            name: w.Dropdown(options=[_ALL, *self._values(name)], description=name)
+            name: w.Dropdown(
+                options=[(said(value), value) for value in (_ALL, *self._values(name))], description=said(name)
+            )
             for name in COLUMNS
             if name != "name"
         }
-        self.order_by = w.Dropdown(options=list(SORTED_BY), description="sort by")
+        self.order_by = w.Dropdown(options=[(said(name), name) for name in SORTED_BY], description=said("sort by"))
         for one in (*self.filters.values(), self.order_by):
             one.layout = w.Layout(width="15em")
         self.count = w.HTML()
-        head = " ".join(name.ljust(width) for name, width in COLUMNS.items())
+        head = " ".join(said(name)[:width].ljust(width) for name, width in COLUMNS.items())
         self.head = w.HTML(f"{_STYLE}<pre>{escaped(head)}</pre>")
         rows = min(MOST_ROWS, max(3, len(self._rows)))
-        self.partition = w.Select(options=[], rows=rows, description="partition", layout=_WIDE)
-        self.target = w.Select(options=[], rows=3, description="target", layout=_WIDE)
+        self.partition = w.Select(options=[], rows=rows, description=said("partition"), layout=_WIDE)
+        self.target = w.Select(options=[], rows=3, description=said("target"), layout=_WIDE)
         self.silent = w.HTML(
             "".join(
-                f"<p>? <b>{escaped(name)}</b> did not answer: {escaped(why)}</p>"
+                f"<p>? <b>{escaped(name)}</b> {escaped(said(f'did not answer: {why}'))}</p>"
                 for name, why in self.there.silent.items()
             )
         )
@@ -158,10 +164,10 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         ]
         found.sort(key=SORTED_BY[self.order_by.value])
         chosen = self.partition.value
-        self.partition.options = [(row.line(), (row.frame, row.name)) for row in found]
+        self.partition.options = [(row.line(self._said), (row.frame, row.name)) for row in found]
         if chosen in [(row.frame, row.name) for row in found]:
             self.partition.value = chosen  # a filter does not drop what was chosen
-        self.count.value = f"<span role='status'>{len(found)} of {len(self._rows)}</span>"
+        self.count.value = f"<span role='status'>{len(found)} {self._said('of')} {len(self._rows)}</span>"
 
     def _fill_targets(self) -> None:
         source, name = self.partition.value or (None, None)
@@ -169,7 +175,7 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         partner = self._book.site.frames[source].partner if source else ""
         frames = [(name, frame) for name, frame in self.there.frames.items() if name != source]
         frames.sort(key=lambda pair: _fitness(pair[0], pair[1], row, partner))
-        self.target.options = [(_target_line(name, frame, row, partner), name) for name, frame in frames]
+        self.target.options = [(_target_line(name, frame, row, partner, self._said), name) for name, frame in frames]
 
 
 def _rows(book: Runbook, there: SiteInventory) -> list[Row]:
@@ -212,13 +218,13 @@ def _fitness(name: str, frame: Frame, row: Row | None, partner: str) -> tuple[bo
     return missing != 0, name != partner, -(frame.memory_available_mb or 0), name
 
 
-def _target_line(name: str, frame: Frame, row: Row | None, partner: str) -> str:
+def _target_line(name: str, frame: Frame, row: Row | None, partner: str, said: Callable[[str], str]) -> str:
     missing = _missing_mb(frame, row)
     fits = "memory not known" if missing is None else "fits" if not missing else f"too small by {missing / 1024:.3g} GB"
     free = "?" if frame.memory_available_mb is None else f"{frame.memory_available_mb / 1024:.4g}"
     star = "★ partner" if name == partner else ""
     room = f"{free} GB, {frame.proc_units_available} processing units free"
-    return f"{name:<18} {fits:<22} {room:<40} {star:<10} {frame.machine}".rstrip()
+    return f"{name:<18} {said(fits):<22} {said(room):<40} {said(star):<10} {frame.machine}".rstrip()
 
 
 def _preset(choice: w.Select, wanted: str | None, name_of: Callable[[Any], object]) -> None:

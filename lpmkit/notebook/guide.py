@@ -32,13 +32,15 @@ from lpmkit.notebook.verdict import report_link, show_verdict
 from lpmkit.runbook import Runbook, Validation
 from lpmkit.runs.folder import Run
 from lpmkit.settings.site_file import find_site_file
+from lpmkit.wording.words import ENGLISH, Words, words_of
 
-_GO_ON = "then run the cells from here on (menu Run, <i>Run Selected Cell and All Below</i>)"
+_GO_ON = "then run the cells from here on (menu Run, Run Selected Cell and All Below)"
 
 
-def waiting(what: str) -> HTML:
+def waiting(what: str, words: Words = ENGLISH) -> HTML:
     """What a section waits for, and how to go on."""
-    return HTML(f"<p style='border-left:6px solid #f5b025;padding:2px 10px'>Waiting: {escaped(what)}, {_GO_ON}.</p>")
+    text = escaped(words.said(f"Waiting: {what}, {_GO_ON}"))
+    return HTML(f"<p style='border-left:6px solid #f5b025;padding:2px 10px'>{text}.</p>")
 
 
 def errors_as_boxes() -> None:
@@ -60,7 +62,7 @@ class Guide:
 
     def __init__(self, book: Runbook) -> None:
         errors_as_boxes()
-        self.book = book
+        self.book, self.words = book, words_of(book.site.language)
         self.run: Run | None = None
         self.live: LiveBoard | None = None
         self._chooser: Chooser | HomeChooser | RunChooser | None = None
@@ -83,7 +85,7 @@ class Guide:
             {"machine": name, "answers": "yes" if name not in silent else f"NO: {silent[name]}"}
             for name in self.book.hosts()
         ]
-        return table(rows, "machines")
+        return table(rows, "machines", self.words)
 
     # -- the choice ----------------------------------------------------------------------------------------------------
 
@@ -106,42 +108,46 @@ class Guide:
         """The chosen order, prepared as a run; or what is to be chosen."""
         chooser = self._chooser
         if chooser is None or not chooser.is_chosen:
-            return waiting("choose above")
+            return waiting("choose above", self.words)
         if isinstance(chooser, RunChooser):
             chosen = chooser.run()
             self.run = chosen if chosen.events() else self.book.prepare(self.book.order_of(chosen))
         else:
             self.run = self.book.prepare(chooser.order())
-        return order_text(self.book.order_of(self.run), self.run.path)
+        return order_text(self.book.order_of(self.run), self.run.path, self.words)
 
     # -- before --------------------------------------------------------------------------------------------------------
 
     def check(self) -> HTML:
         """Survey and check; what needs somebody first."""
         if self.run is None:
-            return waiting("choose above")
+            return waiting("choose above", self.words)
         self.book.ask_for_secrets(self.run)  # what the site file says to prompt for: a button could not ask
-        return findings_table(self.book.check(self.run), self._validation.passed if self._validation else None)
+        passed = self._validation.passed if self._validation else None
+        return findings_table(self.book.check(self.run), passed, self.words, self.run.manifest["order"])
 
     def mapping(self) -> HTML:
         """The mapping of adapters and disks on both frames."""
-        return waiting("choose above") if self.run is None else mapping_table(self.run)
+        return waiting("choose above", self.words) if self.run is None else mapping_table(self.run, self.words)
 
     def validate(self) -> HTML:
         """The manager's validation, and what to expect of the move; under a refusal what the checks find."""
         if self.run is None:
-            return waiting("choose above")
+            return waiting("choose above", self.words)
         self._validation = self.book.validate(self.run)
         if self._validation.is_refused:
-            return HTML(validation_text(self._validation).data + causes_table(self.book.causes(self.run)).data)
-        return HTML(validation_text(self._validation).data + expectation_text(self.book, self.run).data)
+            return HTML(
+                validation_text(self._validation, self.words).data
+                + causes_table(self.book.causes(self.run), self.words).data
+            )
+        return HTML(validation_text(self._validation, self.words).data + expectation_text(self.book, self.run).data)
 
     # -- the move ------------------------------------------------------------------------------------------------------
 
     def board(self, confirm: str = "") -> Any:
         """The live board with its actions. ``confirm`` is the name of the partition, where no person is to type it."""
         if self.run is None:
-            return waiting("choose above")
+            return waiting("choose above", self.words)
         if self.live is not None:
             self.live.close_board()
         panel = MovePanel(self.book, self.run)
@@ -153,7 +159,7 @@ class Guide:
     def verdict(self, *, wait: bool = False) -> Any:
         """The verdict of the finished run. ``wait`` keeps the cell busy until it is over."""
         if self.run is None:
-            return waiting("choose above")
+            return waiting("choose above", self.words)
         found = show_verdict(self.book, self.run, wait=wait)
         if isinstance(self._chooser, RunChooser):
             self._chooser.refresh()
@@ -161,15 +167,16 @@ class Guide:
 
     def picture(self) -> HTML:
         """The board as it stays in the saved copy."""
-        return waiting("choose above") if self.run is None else plain_board(self.run)
+        return waiting("choose above", self.words) if self.run is None else plain_board(self.run, self.words.language)
 
     def report(self) -> HTML:
         """A link to the report."""
-        return waiting("choose above") if self.run is None else report_link(self.run)
+        return waiting("choose above", self.words) if self.run is None else report_link(self.run, self.words)
 
 
-def order_text(order: Order, path: Path) -> HTML:
+def order_text(order: Order, path: Path, words: Words = ENGLISH) -> HTML:
     """An order to read aloud: this partition, from this frame, to that one."""
     rows = [("partition", order.partition), ("from", order.source), ("to", f"{order.target} ({order.target_machine})")]
     rows += [(name, value) for name, value in order.mapping.items()]
-    return summary_table([*rows, ("run folder", str(path))])
+    rows = [*rows, ("run folder", str(path))]
+    return summary_table([(words.said(name), text) for name, text in rows])

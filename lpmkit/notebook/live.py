@@ -25,6 +25,7 @@ from lpmkit.notebook.move import MovePanel
 from lpmkit.notebook.tables import escaped
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
+from lpmkit.wording.words import words_of
 
 REDRAW_S = 0.4
 
@@ -43,7 +44,8 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
     ``close_board`` ends its thread, which also ends when the run is over. After the death of the recorder it waits for
     a new one at a slower pace. With the `MovePanel` of the same run it has the actions below its banner.
 
-    ``names_page``: the state is the title and the icon of the page. ``over`` is called once when the run is over.
+    ``names_page``: the state is the title and the icon of the page. ``over`` is called once when the run is over. The
+    language is that of the panel, else ``language``.
     """
 
     def __init__(
@@ -53,9 +55,10 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
         *,
         names_page: bool = False,
         over: Callable[[], None] | None = None,
+        language: str = "en",
     ) -> None:
         self._run, self._panel, self._over = run, panel, over
-        self._followed = panel.followed if panel else FollowedRun(run)
+        self._followed = panel.followed if panel else FollowedRun(run, language=language)
         self._guard = threading.Lock()
         self.head = board_view(("head",), names_page=names_page, tells=names_page)
         self.body = board_view(("lanes", "happened", "folds"))
@@ -107,12 +110,12 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
 
     def picture(self) -> HTML:
         """The board as plain output, which stays in the saved notebook."""
-        return plain_board(self._run)
+        return plain_board(self._run, self._followed.words.language)
 
 
-def plain_board(run: Run) -> HTML:
+def plain_board(run: Run, language: str = "en") -> HTML:
     """The board of a run as plain output."""
-    return HTML(board_html(board_of(run)))
+    return HTML(board_html(board_of(run, language=language)))
 
 
 def watch(book: Runbook) -> Any:
@@ -121,5 +124,5 @@ def watch(book: Runbook) -> Any:
     """
     running = [run for run in book.runs() if run.manifest["mode"] == "move" and run.is_recorded() and run.events()]
     if not running:
-        return HTML("<p>No move is running now.</p>")
+        return HTML(f"<p>{words_of(book.site.language).said('No move is running now')}</p>")
     return LiveBoard(running[-1], MovePanel(book, running[-1]))

@@ -26,6 +26,7 @@ from lpmkit.notebook.tables import escaped
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import add_remark
+from lpmkit.wording.words import ENGLISH, Words, words_of
 
 #: Layouts: a wide text, a control as wide as its text, a row that wraps in a narrow window.
 _FORM = w.Layout(width="30em", max_width="98%")
@@ -47,32 +48,34 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
 
     def __init__(self, book: Runbook, run: Run, open_page: Mapping[str, Callable[[], object]] | None = None) -> None:
         self._book, self._run, self._open_page = book, run, dict(open_page or {})
+        self.words = words_of(book.site.language)
+        said = self.words.said
         self._name = str(run.manifest["order"]["partition"])
         self.course = RunStatus(run, book.clock)
-        self.followed = FollowedRun(run, book.clock, self.course)
+        self.followed = FollowedRun(run, book.clock, self.course, language=self.words.language)
         #: The answers of both managers to "Check both frames", and their time (monotonic nanoseconds).
         self._looked: tuple[BothEnds, int] | None = None
         self._asked = ""
-        self.buttons = {key: w.Button(description=words, layout=_FITS) for key, words in _WORDS.items()}
+        self.buttons = {key: w.Button(description=said(text), layout=_FITS) for key, text in _WORDS.items()}
         for key, button in self.buttons.items():
             button.on_click(lambda _, key=key: self.press(key))
         self.row = w.HBox(layout=_WRAPS)
         self.summary = w.HTML()
-        self.typed = w.Text(placeholder=f"type {self._name}", description="name", continuous_update=True)
+        self.typed = w.Text(placeholder=said(f"type {self._name}"), description=said("name"), continuous_update=True)
         self.go = w.Button(disabled=True, layout=_FITS)
-        self.cancel = w.Button(description="Cancel", layout=_FITS)
+        self.cancel = w.Button(description=said("Cancel"), layout=_FITS)
         self.confirm = w.VBox([self.summary, w.HBox([self.typed, self.go, self.cancel], layout=_WRAPS)])
         self.confirm.layout.display = "none"
-        self.says = Acknowledgement()
+        self.says = Acknowledgement(self.words)
         self.below = w.VBox()
         self.approver = w.Text(
-            placeholder="second person, if the site requires one", description="approval", layout=_FORM
+            placeholder=said("second person, if the site requires one"), description=said("approval"), layout=_FORM
         )
-        self.approve = w.Button(description="Record approval", icon="check", layout=_FITS)
+        self.approve = w.Button(description=said("Record approval"), icon="check", layout=_FITS)
         self.others = w.HBox(layout=_WRAPS)
         self.why_not = w.HTML()
         approval = w.HBox([self.approver, self.approve], layout=_WRAPS)
-        self.more = w.Accordion([w.VBox([self.others, self.why_not, approval])], titles=("More actions",))
+        self.more = w.Accordion([w.VBox([self.others, self.why_not, approval])], titles=(said("More actions"),))
         self.more.selected_index = None
         self.approve.on_click(lambda _: self._do("approval recorded", self._approved))
         self.go.on_click(lambda _: self._confirmed())
@@ -93,13 +96,15 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         reasons = self.reasons()
         for key, button in self.buttons.items():
             button.disabled = bool(reasons.get(key))
-            button.tooltip = reasons.get(key) or button.description
+            button.tooltip = self.words.said(reasons.get(key) or "") or button.description
             button.button_style = _STYLES.get(key, "") if board.banner.actions[:1] == (key,) else ""
         if tuple(offered) != self.row.children:
             self.row.children = tuple(offered)
             rest = [button for key, button in self.buttons.items() if button not in offered and key in _FOLDED]
             self.others.children = tuple(rest)
-        self.why_not.value = _reasons({_WORDS[key].rstrip(" …"): why for key, why in reasons.items() if why})
+        self.why_not.value = _reasons(
+            {_WORDS[key].rstrip(" …"): why for key, why in reasons.items() if why}, self.words
+        )
         if self._asked and reasons.get(self._asked):
             self._close()  # it does not apply any more
         return board
@@ -137,7 +142,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         elif key == "attach":
             self._do("recorder restarted; the gap is marked 'not observed'", lambda: self._book.attach(self._run))
         elif key == "report":
-            self.below.children = (w.HTML(report_written(self._run).data),)
+            self.below.children = (w.HTML(report_written(self._run, self.words).data),)
         elif key == "write-up":
             self.below.children = (WriteUpPanel(self._book, self._run),)
         else:
@@ -152,7 +157,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
             return
         self._asked = key
         self.summary.value = summary_table(rows).data
-        self.go.description = _WORDS[key].rstrip(" …")
+        self.go.description = self.words.said(_WORDS[key]).rstrip(" …")
         self.go.button_style = _STYLES.get(key, "")
         self.typed.value = ""
         self.confirm.layout.display = ""
@@ -161,10 +166,11 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
     def _summary_of(self, key: str) -> Sequence[tuple[str, str]]:
         if key != "move":
             order = self._book.own_order(self._run)
-            return ((_WORDS[key].rstrip(" …").lower(), f"{order.partition}: {REQUESTS[key]}"),)
+            said = self.words.said
+            return ((said(_WORDS[key]).rstrip(" …"), f"{order.partition}: {said(REQUESTS[key])}"),)
         self._book.may_begin(self._run)
         self._book.refuse_second_move(self._run)
-        return move_summary(self._run, self._book.require_approvals(self._run))
+        return move_summary(self._run, self._book.require_approvals(self._run), self.words)
 
     def _compare_name(self) -> None:
         self.go.disabled = not self._asked or self.typed.value != self._name
@@ -227,14 +233,14 @@ _STYLES: Mapping[str, str] = {"move": "warning", "recover": "danger", "attach": 
 _FOLDED = ("stop", "recover", "force", "attach", "look")
 
 
-def report_written(run: Run) -> HTML:
+def report_written(run: Run, words: Words = ENGLISH) -> HTML:
     """Write the report of a run and link it."""
     from lpmkit.notebook.verdict import report_link  # noqa: PLC0415 - matplotlib takes a while
     from lpmkit.report.page import write_report  # noqa: PLC0415
 
     if not still_observed(run):
         write_report(run.path)
-    return report_link(run)
+    return report_link(run, words)
 
 
 def summary_table(rows: Sequence[tuple[str, str]]) -> HTML:
@@ -247,10 +253,10 @@ def summary_table(rows: Sequence[tuple[str, str]]) -> HTML:
     return HTML(f"<table style='line-height:1.4' class='lpm-summary'>{body}</table>")
 
 
-def _reasons(why_not: Mapping[str, str]) -> str:
+def _reasons(why_not: Mapping[str, str], words: Words) -> str:
     """The actions that do not apply, grouped by reason, behind one line."""
     together: dict[str, list[str]] = {}
     for button, why in why_not.items():
-        together.setdefault(why, []).append(button)
+        together.setdefault(words.said(why), []).append(words.said(button))
     lines = [f"<li><b>{escaped(', '.join(names))}</b>: {escaped(why)}</li>" for why, names in together.items()]
-    return f"<p>Not available now:</p><ul>{''.join(lines)}</ul>" if lines else ""
+    return f"<p>{words.said('Not available now')}:</p><ul>{''.join(lines)}</ul>" if lines else ""

@@ -16,6 +16,7 @@ from lpmkit.notebook.tables import escaped, table
 from lpmkit.plan import LINK_TAKES, Limits, MovePlan, PlannedMove, in_site_order, load_plan, save_plan
 from lpmkit.plan.book import CheckedPlan, MoveCheck
 from lpmkit.runbook import Runbook
+from lpmkit.wording.words import ENGLISH, Words, words_of
 
 _CHECKED = {"ready": "✓ ready", "not ready": "✗ NOT READY", "could not tell": "? could not tell"}
 
@@ -24,30 +25,35 @@ class _Row(w.HBox):  # type: ignore[misc] # ipywidgets has no types
     """One planned move as fields. Its other values in the file are kept."""
 
     def __init__(
-        self, names: list[str], frames: list[str], move: PlannedMove | None, act: Callable[[_Row, str], None]
+        self,
+        names: list[str],
+        frames: list[str],
+        move: PlannedMove | None,
+        act: Callable[[_Row, str], None],
+        words: Words,
     ) -> None:
-        self._was = move
+        self._was, said = move, words.said
         partition = move.partition if move else (names[0] if names else "")
         target = move.target if move else (frames[0] if frames else "")
         self.partition = w.Combobox(
-            value=partition, options=names, placeholder="partition", layout=w.Layout(width="15em")
+            value=partition, options=names, placeholder=said("partition"), layout=w.Layout(width="15em")
         )
         self.target = w.Combobox(
-            value=target, options=frames, placeholder="target frame", layout=w.Layout(width="11em")
+            value=target, options=frames, placeholder=said("target frame"), layout=w.Layout(width="11em")
         )
         self.after = w.Text(
             value=", ".join(move.after) if move else "",
-            placeholder="after: none, or names with commas",
+            placeholder=said("after: none, or names with commas"),
             layout=w.Layout(width="18em"),
         )
         self.keep = w.Checkbox(
             value=bool(move and move.keep_mapping),
-            description="keep mapping",
+            description=said("keep mapping"),
             indent=False,
             layout=w.Layout(width="10em"),
         )
         self.buttons = {
-            name: w.Button(description=sign, tooltip=f"{name} this move", layout=w.Layout(width="2.6em"))
+            name: w.Button(description=sign, tooltip=said(f"{name} this move"), layout=w.Layout(width="2.6em"))
             for name, sign in (("earlier", "▲"), ("later", "▼"), ("remove", "✕"))
         }
         for name, button in self.buttons.items():
@@ -73,41 +79,45 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
     """
 
     def __init__(self, book: Runbook, file: str | Path | None = None) -> None:
-        self._book = book
+        self._book, self._words = book, words_of(book.site.language)
+        said = self._words.said
         there = book.landscape()
         self._names = sorted(one.partition.name for one in there.placed if not one.partition.is_vios)
         self._frames = list(there.frames)
         given = load_plan(Path(file)) if file is not None and Path(file).exists() else None
         self._given = given
         self._named = None if file is None else Path(file).expanduser().resolve()
-        self.title = w.Text(value=given.title if given else "", description="title", layout=w.Layout(width="36em"))
+        self.title = w.Text(
+            value=given.title if given else "", description=said("title"), layout=w.Layout(width="36em")
+        )
         self.on_failure = w.Dropdown(
-            options=[("start no further move", "stop"), ("continue with independent moves", "go-on")],
+            options=[(said("start no further move"), "stop"), (said("continue with independent moves"), "go-on")],
             value=given.on_failure if given else "stop",
-            description="if one fails",
+            description=said("if one fails"),
             layout=w.Layout(width="36em"),
         )
         self.link = w.BoundedIntText(
             value=given.limits.link if given else LINK_TAKES,
             min=1,
             max=64,
-            description="at once",
+            description=said("at once"),
             layout=w.Layout(width="12em"),
         )
-        self.file = w.Text(value=str(file or "plan.yaml"), description="file", layout=w.Layout(width="36em"))
-        self.add = w.Button(description="Add a move", icon="plus")
-        self.save = w.Button(description="Save", icon="save")
-        self.says = Acknowledgement()
+        self.file = w.Text(value=str(file or "plan.yaml"), description=said("file"), layout=w.Layout(width="36em"))
+        self.add = w.Button(description=said("Add a move"), icon="plus")
+        self.save = w.Button(description=said("Save"), icon="save")
+        self.says = Acknowledgement(self._words)
         self.rows = w.VBox()
         self.rows.children = tuple(
-            _Row(self._names, self._frames, move, self._act) for move in (given.moves if given else ())
+            _Row(self._names, self._frames, move, self._act, self._words) for move in (given.moves if given else ())
         )
         self.add.on_click(lambda _: self._append())
         self.save.on_click(lambda _: self.write())
         silent = "".join(
-            f"<p>? <b>{escaped(name)}</b> did not answer: {escaped(why)}</p>" for name, why in there.silent.items()
+            f"<p>? <b>{escaped(name)}</b> {escaped(said(f'did not answer: {why}'))}</p>"
+            for name, why in there.silent.items()
         )
-        limits = w.HBox([self.link, w.HTML("<span>moves at once between two frames</span>")])
+        limits = w.HBox([self.link, w.HTML(f"<span>{said('moves at once between two frames')}</span>")])
         super().__init__(
             [
                 self.title,
@@ -172,7 +182,7 @@ class PlanMaker(w.VBox):  # type: ignore[misc] # as above
     def _append(self) -> None:
         taken = {row.partition.value for row in self.rows.children}
         free = [name for name in self._names if name not in taken]
-        row = _Row(self._names, self._frames, None, self._act)
+        row = _Row(self._names, self._frames, None, self._act, self._words)
         row.partition.value = free[0] if free else ""
         self.rows.children = (*self.rows.children, row)
 
@@ -192,13 +202,14 @@ def _in_a_run(path: Path, runs: Path) -> bool:
     )
 
 
-def checked_table(checked: CheckedPlan) -> HTML:
+def checked_table(checked: CheckedPlan, words: Words = ENGLISH) -> HTML:
     """The check of each planned move, with the forecast; plain output."""
     rows = [{**one.as_row(), "checks": _marked(one), **_times(checked, one.partition)} for one in checked.moves]
     return HTML(
-        f"<p><b>{escaped(_CHECKED[checked.answer.value])}</b>. {escaped(checked.outlook.sentence())}</p>"
-        + table(rows, "check of the plan").data
-        + table([one.predicted_row() for one in checked.moves], "predicted (P90; in brackets the limits)").data
+        f"<p><b>{escaped(words.said(_CHECKED[checked.answer.value]))}</b>. "
+        f"{escaped(words.said(checked.outlook.sentence()))}</p>"
+        + table(rows, "check of the plan", words).data
+        + table([one.predicted_row() for one in checked.moves], "predicted (P90; in brackets the limits)", words).data
     )
 
 

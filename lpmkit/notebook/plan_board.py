@@ -28,6 +28,7 @@ from lpmkit.plan.schedule import Stage
 from lpmkit.plan.status import plans
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
+from lpmkit.wording.words import ENGLISH, Words, words_of
 
 #: Seconds between two redraws: stages of a plan change slowly.
 REDRAW_S = 1.0
@@ -36,6 +37,9 @@ CHECK_HOLDS_S = 900.0
 _FITS = w.Layout(width="auto", min_width="7em")
 _WRAPS = w.Layout(flex_flow="row wrap")
 _STYLES: Mapping[str, str] = {"start": "warning", "again": "danger", "attach": "danger", "go-on": "warning"}
+
+
+NOT_STARTED = "The plan is not started yet."
 
 
 class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
@@ -57,7 +61,8 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         *,
         names_page: bool = False,
     ) -> None:
-        self._book, self._plan = book, plan
+        self._book, self._plan, self._words = book, plan, words_of(book.site.language)
+        said = self._words.said
         self.checked = checked if checked is not None and checked.plan == plan else None
         running = [
             one for one in plans(book.site.runs.folder) if one.manifest.get("title") == plan.title and one.is_recorded()
@@ -65,24 +70,26 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.folder = folder or (running[-1] if running else None)
         self._followed: FollowedPlan | None = None
         self._guard = threading.Lock()
-        self.buttons = {key: w.Button(description=words, layout=_FITS) for key, words in ACTIONS.items()}
+        self.buttons = {key: w.Button(description=said(text), layout=_FITS) for key, text in ACTIONS.items()}
         for key, button in self.buttons.items():
             button.on_click(lambda _, key=key: self.press(key))
         self.head = board_view(("head",), names_page=names_page, tells=names_page)
         self.body = board_view(("lanes", "happened", "folds"))
         self.row = w.HBox(layout=_WRAPS)
         self.summary = w.HTML()
-        self.typed = w.Text(placeholder=f"type {plan.title}", description="title", layout=w.Layout(width="28em"))
-        self.go = w.Button(description="Start", button_style="warning", disabled=True, layout=_FITS)
-        self.cancel = w.Button(description="Cancel", layout=_FITS)
+        self.typed = w.Text(
+            placeholder=said(f"type {plan.title}"), description=said("title"), layout=w.Layout(width="28em")
+        )
+        self.go = w.Button(description=said("Start"), button_style="warning", disabled=True, layout=_FITS)
+        self.cancel = w.Button(description=said("Cancel"), layout=_FITS)
         self.confirm = w.VBox([self.summary, w.HBox([self.typed, self.go, self.cancel], layout=_WRAPS)])
         self.confirm.layout.display = "none"
-        self.says = Acknowledgement()
+        self.says = Acknowledgement(self._words)
         self.below = w.VBox()
-        self.which = w.Dropdown(options=[], description="which", layout=w.Layout(width="20em"))
+        self.which = w.Dropdown(options=[], description=said("which"), layout=w.Layout(width="20em"))
         self.others = w.HBox(layout=_WRAPS)
         self.why_not = w.HTML()
-        self.more = w.Accordion([w.VBox([self.which, self.others, self.why_not])], titles=("More actions",))
+        self.more = w.Accordion([w.VBox([self.which, self.others, self.why_not])], titles=(said("More actions"),))
         self.more.selected_index = None
         self.go.on_click(lambda _: self._confirmed())
         self.cancel.on_click(lambda _: self._close())
@@ -105,7 +112,7 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             offered = [self.buttons[key] for key in board.banner.actions if not reasons.get(key)]
             for key, button in self.buttons.items():
                 button.disabled = bool(reasons.get(key))
-                button.tooltip = reasons.get(key) or button.description
+                button.tooltip = self._words.said(reasons.get(key) or "") or button.description
                 button.button_style = _STYLES.get(key, "") if offered[:1] == [button] else ""
             lost = self._lost()
             if tuple(lost) != tuple(self.which.options):
@@ -114,8 +121,9 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             if tuple(offered) != self.row.children:
                 self.row.children = tuple(offered)
                 self.others.children = tuple(button for button in self.buttons.values() if button not in offered)
+            said = self._words.said
             self.why_not.value = "".join(
-                f"<p><b>{escaped(ACTIONS[key].rstrip(' …'))}</b>: {escaped(why)}</p>"
+                f"<p><b>{escaped(said(ACTIONS[key]).rstrip(' …'))}</b>: {escaped(said(why))}</p>"
                 for key, why in reasons.items()
                 if why
             )
@@ -125,9 +133,9 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     def _board(self) -> Board:
         if self.folder is None:
-            return checked_board(self._plan, self.checked)
+            return checked_board(self._plan, self.checked, self._words.language)
         if self._followed is None or self._followed.folder.path != self.folder.path:
-            self._followed = FollowedPlan(self.folder, self._book.clock)
+            self._followed = FollowedPlan(self.folder, self._book.clock, self._words.language)
         return self._followed.board()
 
     def _lost(self) -> list[str]:
@@ -170,7 +178,7 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             self._ask_title()
         elif key == "report":
             write_page(self._known())
-            self.below.children = (w.HTML(plan_page_link(self.folder).data),)
+            self.below.children = (w.HTML(plan_page_link(self.folder, self._words).data),)
         else:
             self._do(*deeds[key])
 
@@ -212,7 +220,9 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             self._close()
             self.says.trouble(error)
             return
-        self.summary.value = summary_table(rows).data
+        self.summary.value = summary_table(
+            [(self._words.said(name), self._words.said(text)) for name, text in rows]
+        ).data
         self.typed.value = ""
         self.confirm.layout.display = ""
         self._compare_title()
@@ -290,16 +300,17 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
                 return
 
 
-def plan_picture(folder: Run | None) -> HTML:
+def plan_picture(folder: Run | None, words: Words = ENGLISH) -> HTML:
     """The board of a plan as plain output, which stays in the saved notebook."""
-    return HTML(board_html(plan_board(folder)) if folder is not None else "<p>The plan is not started yet.</p>")
+    if folder is None:
+        return HTML(f"<p>{words.said(NOT_STARTED)}</p>")
+    return HTML(board_html(plan_board(folder, language=words.language)))
 
 
-def plan_page_link(folder: Run | None) -> HTML:
+def plan_page_link(folder: Run | None, words: Words = ENGLISH) -> HTML:
     """The path of a plan's report."""
     if folder is None:
-        return HTML("<p>The plan is not started yet.</p>")
+        return HTML(f"<p>{words.said(NOT_STARTED)}</p>")
     path: Path = folder.path / "plan.html"
-    return HTML(
-        f"<p>Report of the plan: <code>{escaped(path)}</code></p>" if path.exists() else "<p>No report yet.</p>"
-    )
+    text = f"{words.said('Report of the plan')}: <code>{escaped(path)}</code>"
+    return HTML(f"<p>{text if path.exists() else words.said('No report yet.')}</p>")

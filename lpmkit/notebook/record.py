@@ -30,6 +30,7 @@ from lpmkit.runs.away import Away, ledger
 from lpmkit.runs.folder import Run
 from lpmkit.runs.history import HEAD, History, Move
 from lpmkit.runs.remarks import CHANGE_FIELDS, KINDS, add_remark, remarks
+from lpmkit.wording.words import ENGLISH, Words, words_of
 
 _WIDE = w.Layout(width="48em")
 
@@ -50,6 +51,7 @@ class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         wanted: Callable[[Run], bool] | None = None,
     ) -> None:
         self._book, self._wanted = book, wanted
+        self._words = words_of(book.site.language)
         self._folder = book.site.runs.folder
         options = self._options()
         kind = w.SelectMultiple if several else w.Select
@@ -64,7 +66,11 @@ class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         chosen = asked or list(self._runs)[: 2 if several else 1]
         value: Any = tuple(chosen) if several else (chosen[0] if chosen else None)
         self.list = kind(
-            options=options, value=value, rows=min(10, max(3, len(options))), description="run", layout=_WIDE
+            options=options,
+            value=value,
+            rows=min(10, max(3, len(options))),
+            description=self._words.said("run"),
+            layout=_WIDE,
         )
         self.note = w.HTML()
         self._tell()
@@ -72,14 +78,15 @@ class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     def _tell(self) -> None:
         """Say so while there is no run to choose."""
-        self.note.value = "" if self.list.options else f"<p>No run in {escaped(self._folder)} yet.</p>"
+        text = escaped(self._words.said(f"No run in {self._folder} yet"))
+        self.note.value = "" if self.list.options else f"<p>{text}.</p>"
 
     def _options(self) -> list[tuple[str, str]]:
         """The runs, newest first, with outcome and suspension."""
         wanted, folder = self._wanted, self._folder
         self._runs = {run.name: run for run in reversed(self._book.runs()) if wanted is None or wanted(run)}
         past = {move.run: move for move in History(folder).moves()} if folder.is_dir() else {}
-        return [(_label(name, past.get(name)), name) for name in self._runs]
+        return [(_label(name, past.get(name), self._words), name) for name in self._runs]
 
     def refresh(self) -> None:
         """Update the list; the choice is kept."""
@@ -111,12 +118,12 @@ class RunChooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         return runs
 
 
-def _label(name: str, move: Move | None) -> str:
+def _label(name: str, move: Move | None, words: Words) -> str:
     if move is None:
         return name
-    felt = "" if move.suspended_s is None else f", suspended {move.suspended_s:.3f} s"
+    felt = "" if move.suspended_s is None else f", {words.said(f'suspended {move.suspended_s:.3f} s')}"
     became = dict.fromkeys((OUTCOMES.get(move.outcome, move.outcome) or move.mode, move.state))
-    return f"{name}   {', '.join(became)}{felt}"
+    return f"{name}   {', '.join(map(words.said, filter(None, became)))}{felt}"
 
 
 #: The last phase of a move as its outcome.
@@ -129,11 +136,11 @@ class ApprovalForm(w.VBox):  # type: ignore[misc] # as above
     """
 
     def __init__(self, book: Runbook, run: Run) -> None:
-        self._book, self._run = book, run
+        self._book, self._run, said = book, run, words_of(book.site.language).said
         order = book.own_order(run)
-        self.typed = w.Text(placeholder=f"type {order.partition}", description="name", layout=_WIDE)
-        self.button = w.Button(description="Approve", icon="check")
-        self.says = Acknowledgement()
+        self.typed = w.Text(placeholder=said(f"type {order.partition}"), description=said("name"), layout=_WIDE)
+        self.button = w.Button(description=said("Approve"), icon="check")
+        self.says = Acknowledgement(words_of(book.site.language))
         self.button.on_click(lambda _: self._approve())
         what = (
             f"{order.partition} from {order.source} to {order.target}, prepared by {run.manifest.get('by', '?')}; "
@@ -141,7 +148,7 @@ class ApprovalForm(w.VBox):  # type: ignore[misc] # as above
         )
         super().__init__(
             [
-                w.HTML(f"<p>As {escaped(book.person.login)}: {escaped(what)}</p>"),
+                w.HTML(f"<p>{escaped(said(f'As {book.person.login}: {what}'))}</p>"),
                 w.HBox([self.typed, self.button]),
                 self.says,
             ]
@@ -161,8 +168,8 @@ class RecordForm(w.VBox):  # type: ignore[misc] # as above
     below and never changed. ``person`` is the author, by default the person behind this process.
     """
 
-    def __init__(self, run: Run, person: Person | None = None) -> None:
-        self._run = run
+    def __init__(self, run: Run, person: Person | None = None, words: Words = ENGLISH) -> None:
+        self._run, self._words, said = run, words, words.said
         self._by = person.login if person is not None else None
         labels = {
             "number": "change no.",
@@ -171,13 +178,14 @@ class RecordForm(w.VBox):  # type: ignore[misc] # as above
             "approver": "approver",
             "system": "system",
         }
-        self.fields = {name: w.Text(description=labels[name], layout=_WIDE) for name in CHANGE_FIELDS}
-        self.keep_change = w.Button(description="Save change data", icon="save")
-        self.kind = w.Dropdown(options=[kind for kind in KINDS if kind != "change"], value="remark", description="kind")
-        self.text = w.Textarea(description="text", layout=_WIDE)
-        self.owner = w.Text(description="owner", placeholder="of a deviation or follow-up", layout=_WIDE)
-        self.keep = w.Button(description="Save", icon="save")
-        self.says = Acknowledgement()
+        self.fields = {name: w.Text(description=said(labels[name]), layout=_WIDE) for name in CHANGE_FIELDS}
+        self.keep_change = w.Button(description=said("Save change data"), icon="save")
+        kinds = [(said(kind), kind) for kind in KINDS if kind != "change"]
+        self.kind = w.Dropdown(options=kinds, value="remark", description=said("kind"))
+        self.text = w.Textarea(description=said("text"), layout=_WIDE)
+        self.owner = w.Text(description=said("owner"), placeholder=said("of a deviation or follow-up"), layout=_WIDE)
+        self.keep = w.Button(description=said("Save"), icon="save")
+        self.says = Acknowledgement(words)
         self.said = w.HTML()
         self.keep_change.on_click(lambda _: self._keep(self._change))
         self.keep.on_click(lambda _: self._keep(self._remark))
@@ -204,10 +212,10 @@ class RecordForm(w.VBox):  # type: ignore[misc] # as above
         self._show()
 
     def _show(self) -> None:
-        self.said.value = remarks_table(self._run).data
+        self.said.value = remarks_table(self._run, self._words).data
 
 
-def remarks_table(run: Run) -> HTML:
+def remarks_table(run: Run, words: Words = ENGLISH) -> HTML:
     """The remarks of a run; plain output."""
     entries, unreadable = remarks(run.path)
     rows = [
@@ -220,19 +228,19 @@ def remarks_table(run: Run) -> HTML:
         }
         for entry in entries
     ]
-    note = f"<p>{unreadable} unreadable line(s).</p>" if unreadable else ""
-    return HTML((table(rows, "remarks").data if rows else "<p>No remarks yet.</p>") + note)
+    note = f"<p>{words('remarks.unreadable', count=unreadable)}.</p>" if unreadable else ""
+    return HTML((table(rows, "remarks", words).data if rows else f"<p>{words.said('No remarks yet')}.</p>") + note)
 
 
 class WriteUpPanel(w.VBox):  # type: ignore[misc] # as above
     """A form to write the verification in the chosen formats and language; lists the files."""
 
     def __init__(self, book: Runbook, run: Run) -> None:
-        self._book, self._run = book, run
+        self._book, self._run, said = book, run, words_of(book.site.language).said
         self.forms = {form: w.Checkbox(value=True, description=form, indent=False) for form in FORMS}
-        self.language = w.Dropdown(options=list(LANGUAGES), value=book.site.write_up.language, description="language")
-        self.write = w.Button(description="Write it up", icon="file-text-o", button_style="primary")
-        self.says = Acknowledgement()
+        self.language = w.Dropdown(options=list(LANGUAGES), value=book.site.language, description=said("language"))
+        self.write = w.Button(description=said("Write it up"), icon="file-text-o", button_style="primary")
+        self.says = Acknowledgement(words_of(book.site.language))
         self.write.on_click(lambda _: self.do())
         super().__init__([w.HBox([self.language, *self.forms.values()]), self.write, self.says])
 
@@ -257,7 +265,12 @@ def written_up(book: Runbook, run: Run, forms: Sequence[str] = tuple(FORMS), lan
     site = book.site.write_up
     files = write_up(run, forms, language=language or site.language, template=site.template, logo=site.logo)
     rows = [{"form": form, "file": str(path), "bytes": path.stat().st_size} for form, path in files.items()]
-    return table(rows, "write-up") if rows else HTML("<p>No format is selected.</p>")
+    words = words_of(book.site.language)
+    return table(rows, "write-up", words) if rows else HTML(f"<p>{words.said('No format is selected')}.</p>")
+
+
+#: In place of the usual figures while there are none.
+NOTHING_USUAL = "No usual figures yet: they need three earlier moves of this partition, or between these two frames"
 
 
 def unusual(book: Runbook, run: Run) -> HTML:
@@ -265,13 +278,14 @@ def unusual(book: Runbook, run: Run) -> HTML:
     past = History(book.site.runs.folder)
     move = past.move(run.name)
     figures = past.beside_the_usual(move) if move else []
+    words = words_of(book.site.language)
     if not figures:
-        return HTML(
-            "<p>No usual figures yet: they need three earlier moves of this partition, or between these two frames.</p>"
-        )
+        return HTML(f"<p>{words.said(NOTHING_USUAL)}.</p>")
     return HTML(
         "<ul>"
-        + "".join(f"<li>{'! ' if figure.stands_out else ''}{escaped(figure)}</li>" for figure in figures)
+        + "".join(
+            f"<li>{'! ' if figure.stands_out else ''}{escaped(words.said(str(figure)))}</li>" for figure in figures
+        )
         + "</ul>"
     )
 
@@ -279,9 +293,9 @@ def unusual(book: Runbook, run: Run) -> HTML:
 # --- several runs ---------------------------------------------------------------------------------------------------
 
 
-def side_by_side(runs: Sequence[Run]) -> HTML:
+def side_by_side(runs: Sequence[Run], words: Words = ENGLISH) -> HTML:
     """The figures of several runs as a table."""
-    return table(figures([analyse(run) for run in runs]), "side by side")
+    return table(figures([analyse(run) for run in runs]), "side by side", words)
 
 
 def overlaid(runs: Sequence[Run]) -> HTML:
@@ -295,26 +309,34 @@ def history_table(book: Runbook, *, partition: str | None = None, frame: str | N
     past = History(book.site.runs.folder)
     moves = past.moves(partition=partition, frame=frame)[-last:][::-1]
     rows = [dict(zip(HEAD, row, strict=True)) for row in past.rows(moves)]
-    notes = "".join(f"<p>{escaped(name)} cannot be read: {escaped(why)}</p>" for name, why in past.unreadable.items())
-    return HTML((table(rows, "history").data if rows else "<p>No runs yet.</p>") + notes)
+    words = words_of(book.site.language)
+    notes = "".join(
+        f"<p>{escaped(words.said(f'{name} cannot be read: {why}'))}</p>" for name, why in past.unreadable.items()
+    )
+    return HTML((table(rows, "history", words).data if rows else f"<p>{words.said('No runs yet')}.</p>") + notes)
 
 
 def history_chart(book: Runbook, *, partition: str | None = None, frame: str | None = None) -> HTML:
     """The suspensions of a site over time."""
     drawn = trend(History(book.site.runs.folder).moves(partition=partition, frame=frame))
-    description = "The suspensions of the moves over time; the history table has the same figures"
-    return picture(image(drawn), description) if drawn else HTML("<p>No suspension recorded yet.</p>")
+    said = words_of(book.site.language).said
+    description = said("The suspensions of the moves over time; the history table has the same figures")
+    return picture(image(drawn), description) if drawn else HTML(f"<p>{said('No suspension recorded yet')}.</p>")
 
 
 # --- home -----------------------------------------------------------------------------------------------------------
 
 
+ALL_AT_HOME = "All partitions moved by lpmkit are on their home frames"
+
+
 def ledger_table(book: Runbook) -> HTML:
     """The partitions that are not on their home frame: since when, under which change, with what mapping."""
     rows = [stay.as_row() for stay in _ledger(book)]
+    words = words_of(book.site.language)
     if not rows:
-        return HTML("<p>All partitions moved by lpmkit are on their home frames.</p>")
-    return table(rows, "not on their home frame")
+        return HTML(f"<p>{words.said(ALL_AT_HOME)}.</p>")
+    return table(rows, "not on their home frame", words)
 
 
 def _ledger(book: Runbook) -> list[Away]:
@@ -332,15 +354,16 @@ class HomeChooser(w.VBox):  # type: ignore[misc] # as above
                 f"{partition} is on its home frame, by the runs of this site",
                 next_step="Leave PARTITION as None and choose from the list.",
             )
+        said = words_of(book.site.language).said
         options = [
-            (f"{stay.partition}   from {stay.now_on} home to {stay.home}", stay.partition)
+            (f"{stay.partition}   {said(f'from {stay.now_on} home to {stay.home}')}", stay.partition)
             for stay in self._away.values()
         ]
         self.list = w.Select(
             options=options,
             value=partition or (options[0][1] if options else None),
             rows=min(8, max(3, len(options))),
-            description="partition",
+            description=said("partition"),
             layout=_WIDE,
         )
         super().__init__([self.list])
@@ -353,6 +376,6 @@ class HomeChooser(w.VBox):  # type: ignore[misc] # as above
     def order(self) -> Order:
         """The order to move it home. Raises `UsageError` without a choice."""
         if self.list.value is None:
-            raise UsageError("all partitions moved by lpmkit are on their home frames", next_step="Nothing to do here.")
+            raise UsageError(ALL_AT_HOME, next_step="Nothing to do here.")
         chosen = self._away[self.list.value]
         return self._book.order(chosen.partition, chosen.home, source=chosen.now_on)

@@ -14,11 +14,13 @@ from lpmkit.notebook.live import LiveBoard
 from lpmkit.notebook.tables import escaped, picture
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
+from lpmkit.wording.words import ENGLISH, Words, words_of
 
 if TYPE_CHECKING:
     from lpmkit.rehearsal import Rehearsal
 
 #: Description of a run's chart for screen readers.
+NOT_BEGUN = "The move has not begun."
 CHART_TEXT = "The lane of each probe around the suspension; the verdict has the same as text"
 
 
@@ -47,13 +49,13 @@ def judged(book: Runbook, run: Run) -> list[HTML]:
     from lpmkit.plots.wall_chart import wall_chart  # noqa: PLC0415
     from lpmkit.report.page import write_analysed  # noqa: PLC0415
 
-    why = still_observed(run, book.clock)
+    words, why = words_of(book.site.language), still_observed(run, book.clock)
     if why or not run.events():
-        return [HTML(f"<p>Not finished yet. {escaped(why or 'The move has not begun.')}</p>")]
+        return [HTML(f"<p>{escaped(words.said(f'Not finished yet. {why or NOT_BEGUN}'))}</p>")]
     analysis = analyse(run)
     write_analysed(run, analysis)
-    board = board_html(board_of(run, summary=summary(analysis)))
-    return [HTML(board), picture(image(wall_chart(analysis)), CHART_TEXT)]
+    board = board_html(board_of(run, summary=summary(analysis), language=words.language))
+    return [HTML(board), picture(image(wall_chart(analysis)), words.said(CHART_TEXT))]
 
 
 def clean_up(rehearsal: Rehearsal, board: LiveBoard, run: Run) -> HTML:
@@ -65,14 +67,14 @@ def clean_up(rehearsal: Rehearsal, board: LiveBoard, run: Run) -> HTML:
     return HTML(f"<p>Simulated machines stopped. The record stays in <code>{escaped(run.path)}</code></p>")
 
 
-def report_link(run: Run) -> HTML:
+def report_link(run: Run, words: Words = ENGLISH) -> HTML:
     """A link to the report of a run."""
-    path = run.path / "report.html"
+    path, name = run.path / "report.html", words.said("Report")
     if not path.exists():
-        return HTML("<p>No report yet. It is written with the verdict, after the run.</p>")
+        return HTML(f"<p>{words.said('No report yet. It is written with the verdict, after the run.')}</p>")
     here = Path.cwd()
     # A notebook page may only open files beside it.
     if not path.resolve().is_relative_to(here):
-        return HTML(f"<p>Report: <code>{escaped(path)}</code></p>")
+        return HTML(f"<p>{name}: <code>{escaped(path)}</code></p>")
     relative = path.resolve().relative_to(here)
-    return HTML(f"<p>Report: <a href='{escaped(relative)}' target='_blank'>{escaped(relative)}</a></p>")
+    return HTML(f"<p>{name}: <a href='{escaped(relative)}' target='_blank'>{escaped(relative)}</a></p>")

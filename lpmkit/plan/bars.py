@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -113,29 +113,36 @@ class _Axis:
         return round(_LEFT + _WIDTH * min(1.0, max(0.0, share)), 1)
 
 
-def bars_svg(bars: Sequence[Bar], window_ends_ns: Iterable[int] = (), now_ns: int | None = None) -> str:
+def bars_svg(
+    bars: Sequence[Bar],
+    window_ends_ns: Iterable[int] = (),
+    now_ns: int | None = None,
+    said: Callable[[str], str] = str,
+) -> str:
     """The bars as SVG. What is expected is a dashed box from the P50 of its begin to that of its end, and a line from
-    P10 to P90 of its end. Upright lines are now and the end of the change window.
+    P10 to P90 of its end. Upright lines are now and the end of the change window. ``said`` puts a text into the
+    language of the reader.
     """
     axis = _axis_of(bars, window_ends_ns, now_ns)
     height = _TOP + _ROW * max(1, len(bars))
     drawn = [_HATCH]
     for number, bar in enumerate(bars):
-        drawn += _row(bar, axis, _TOP + _ROW * number)
+        drawn += _row(bar, axis, _TOP + _ROW * number, said)
     if axis is None:
-        drawn.append(_text(_LEFT + 8, _TOP + 20, "No times yet.", "start"))
+        drawn.append(_text(_LEFT + 8, _TOP + 20, said("No times yet."), "start"))
     else:
         drawn += _marks(axis, height)
         for end_ns in sorted(set(window_ends_ns)):
             if axis.begin_ns <= end_ns <= axis.end_ns:
-                drawn.append(_upright(axis.x(end_ns), height, "#c5281c", "end of window", width=2))
+                drawn.append(_upright(axis.x(end_ns), height, "#c5281c", said("end of window"), width=2))
         if now_ns is not None:
-            drawn.append(_upright(axis.x(now_ns), height, "currentColor", "now"))
+            drawn.append(_upright(axis.x(now_ns), height, "currentColor", said("now")))
     width = _LEFT + _WIDTH + _RIGHT
-    words = "; ".join(f"{bar.partition} {bar.way}: {_word(bar) or 'waiting'}" for bar in bars)
+    words = "; ".join(f"{bar.partition} {bar.way}: {said(_word(bar) or 'waiting')}" for bar in bars)
+    label = escape(f"{said('Moves of the plan over the time of day')}. {words}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + 34}" style="width:100%" role="img" '
-        f'aria-label="Moves of the plan over the time of day. {escape(words)}" font-family="DejaVu Sans, sans-serif" '
+        f'aria-label="{label}" font-family="DejaVu Sans, sans-serif" '
         f'font-size="12" fill="currentColor"><path stroke="currentColor" opacity=".5" d="M{_LEFT} {height}h{_WIDTH}"/>'
         f"{''.join(drawn)}</svg>"
     )
@@ -158,7 +165,7 @@ def _axis_of(bars: Sequence[Bar], window_ends_ns: Iterable[int], now_ns: int | N
     return _Axis(begin, max([end, *near]) + (end - begin) // 50 + 1)
 
 
-def _row(bar: Bar, axis: _Axis | None, top: int) -> Iterator[str]:
+def _row(bar: Bar, axis: _Axis | None, top: int, said: Callable[[str], str]) -> Iterator[str]:
     yield _text(_LEFT - 8, top + 13, bar.partition, "end", weight=600)
     yield _text(_LEFT - 8, top + 26, bar.way, "end", size=".83em")
     if axis is None:
@@ -167,13 +174,13 @@ def _row(bar: Bar, axis: _Axis | None, top: int) -> Iterator[str]:
     for part, since, until in bar.parts:
         left, right = axis.x(since), axis.x(until)
         tip = f"{bar.partition}: {part} {_clock(since)} … {_clock(until)} UTC"
-        yield _box(left, right, top, _FILLS[part], tip)
+        yield _box(left, right, top, _FILLS[part], said(tip))
     if bar.expected is not None:
         begin, end = bar.expected.begin_s, bar.expected.end_s
         left = max(right, axis.x(begin.p50)) if bar.parts else axis.x(begin.p50)
         tip = f"{bar.partition}: expected end {_clock(end.p10)} … {_clock(end.p90)} UTC (P10 … P90)"
         fill = 'fill="#0072b2" fill-opacity=".12" stroke="#2f8fd0" stroke-width="1.3" stroke-dasharray="4 3"'
-        yield _box(left, max(left, axis.x(end.p50)), top, fill, tip)
+        yield _box(left, max(left, axis.x(end.p50)), top, fill, said(tip))
         low, high = axis.x(end.p10), axis.x(end.p90)
         yield (
             f'<path stroke="currentColor" stroke-width="1.5" fill="none" '
@@ -184,7 +191,7 @@ def _row(bar: Bar, axis: _Axis | None, top: int) -> Iterator[str]:
         yield _text(axis.x(at), top + 11, "▼", "middle", hue="#d55e00")
     word = _word(bar)
     if word:
-        yield _text(right + 5 if bar.parts or bar.expected else _LEFT + 6, top + 20, word, "start")
+        yield _text(right + 5 if bar.parts or bar.expected else _LEFT + 6, top + 20, said(word), "start")
 
 
 def _word(bar: Bar) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from lpmkit.board.language import in_language
 from lpmkit.board.model import Board, Happening, Tile, Tone
 from lpmkit.board.wording import clock_time, cut, of_day, plural
 from lpmkit.checks import Answer
@@ -25,6 +26,7 @@ from lpmkit.prediction.distributions import Quantiles
 from lpmkit.runs.folder import Run
 from lpmkit.runs.history import Move, bounds, read_move
 from lpmkit.timeline import Clock, Event
+from lpmkit.wording.words import words_of
 
 #: Seconds between two forecasts of a plan that runs: one takes longer than a look.
 FORECAST_EVERY_S = 10.0
@@ -79,9 +81,9 @@ def _is_bad(event: Event) -> bool:
 # --- a plan that has begun ------------------------------------------------------------------------------------------
 
 
-def plan_board(folder: Run, clock: Clock | None = None) -> Board:
+def plan_board(folder: Run, clock: Clock | None = None, language: str = "en") -> Board:
     """The board of a plan's folder at this moment. Raises `RecordError` for a folder without a plan."""
-    return FollowedPlan(folder, clock).board()
+    return FollowedPlan(folder, clock, language).board()
 
 
 class FollowedPlan:
@@ -89,7 +91,8 @@ class FollowedPlan:
     forecast is made every `FORECAST_EVERY_S`.
     """
 
-    def __init__(self, folder: Run, clock: Clock | None = None) -> None:
+    def __init__(self, folder: Run, clock: Clock | None = None, language: str = "en") -> None:
+        self.words = words_of(language)
         self.folder, self._clock = folder, clock or Clock()
         self._measured: dict[str, tuple[int, Move | None]] = {}
         self._bars: dict[str, tuple[str, Bar]] = {}
@@ -104,8 +107,8 @@ class FollowedPlan:
         measured = {move.partition: self.measured(move) for move in status.moves}
         bars = [self._bar(move, ahead) for move in status.moves]
         windows = () if ahead is None else ahead.windows.values()
-        picture = bars_svg(bars, windows, now_ns if going(status) else None)
-        return Board(
+        picture = bars_svg(bars, windows, now_ns if going(status) else None, self.words.said)
+        board = Board(
             run=self.folder.name,
             path=str(self.folder.path),
             order=f"{status.plan.title}  plan of {plural(len(status.moves), 'move')}",
@@ -120,6 +123,7 @@ class FollowedPlan:
             folds=(moves_fold(status, ahead, measured),),
             is_live=going(status),
         )
+        return in_language(board, self.words)
 
     def outlook(self) -> Outlook | None:
         """The forecast of what is to come; made again after `FORECAST_EVERY_S`, and when a move changes its stage."""
@@ -240,23 +244,26 @@ def _longest(measured: Mapping[str, Move | None]) -> Tile:
 # --- a plan that has not begun --------------------------------------------------------------------------------------
 
 
-def checked_board(plan: MovePlan, checked: CheckedPlan | None = None) -> Board:
+def checked_board(plan: MovePlan, checked: CheckedPlan | None = None, language: str = "en") -> Board:
     """The board of a plan that has not begun, by its newest check."""
+    words = words_of(language)
     ahead = None if checked is None else checked.outlook
     count = len(plan.moves)
-    return Board(
+    board = Board(
         run="not started",
         path="",
         order=f"{plan.title}  plan of {plural(count, 'move')}",
         banner=checked_banner(plan, checked),
         tiles=tuple(_tiles_ahead(plan, checked)),
         lanes=LanesPicture(
-            "Moves of the plan", bars_svg(bars_ahead(plan, checked), ahead.windows.values() if ahead else ())
+            "Moves of the plan",
+            bars_svg(bars_ahead(plan, checked), ahead.windows.values() if ahead else (), said=words.said),
         ),
         happened=(),
         failure=None if checked is None or not checked.against() else against_fold(checked),
         folds=(),
     )
+    return in_language(board, words)
 
 
 def bars_ahead(plan: MovePlan, checked: CheckedPlan | None) -> list[Bar]:

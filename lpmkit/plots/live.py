@@ -7,8 +7,8 @@ PNGs a second took half a gigabyte in two minutes (docs/decisions/0011).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 
@@ -170,31 +170,35 @@ def lanes_svg(
     extra_lanes: Sequence[Marks] = (),
     bands: Sequence[Band] = (),
     label: str = "",
+    said: Callable[[str], str] = str,
 ) -> str:
-    """Lanes as SVG: bands behind them, a mark in every column with a heartbeat, and silences that can be pointed at."""
+    """Lanes as SVG: bands behind them, a mark in every column with a heartbeat, and silences that can be pointed at.
+
+    ``said`` puts a text into the language of the reader.
+    """
     names = (*answered, *(marks.name for marks in extra_lanes))
     height = _TOP + _LANE * max(1, len(names))
-    drawn = [_band(band, window, height) for band in bands]
-    drawn += [_text(_LEFT - 8, _top(lane) + 15, name, "end") for lane, name in enumerate(names)]
+    drawn = [_band(replace(band, name=said(band.name)), window, height) for band in bands]
+    drawn += [_text(_LEFT - 8, _top(lane) + 15, said(name), "end") for lane, name in enumerate(names)]
     for lane, (name, times) in enumerate(answered.items()):
         within = times[(times >= window.begin_ns) & (times <= window.end_ns)]
         path = _runs(_columns_of(within, window), _top(lane) + 3)
         drawn.append(f'<path fill="{colour(kind_of(name))}" data-probe="{escape(name)}" d="{path}"/>')
-        drawn += _silences(name, np.sort(within), window, _top(lane))
+        drawn += _silences(name, np.sort(within), window, _top(lane), said)
     for lane, marks in enumerate(extra_lanes, start=len(answered)):
         drawn += [
             _text(_LEFT + window.column(at), _top(lane) + 16, shape, "middle", hue)
             for at, shape, hue in marks.at
             if window.begin_ns <= at <= window.end_ns
         ]
-    drawn += [_text(_LEFT + COLUMNS // 2, _TOP + 16, "No probe has reported yet.", "middle")] if not names else []
-    drawn += _axis(window, height)
+    drawn += [_text(_LEFT + COLUMNS // 2, _TOP + 16, said("No probe has reported yet"), "middle")] if not names else []
+    drawn += _axis(replace(window, unit=said(window.unit)), height)
     width = _LEFT + COLUMNS + 16
     edges = f'data-left="{_LEFT}" data-columns="{COLUMNS}" data-begin="{window.begin_ns + window.to_wall_ns}"'
     edges += f' data-length="{window.end_ns - window.begin_ns}" data-top="{_TOP}" data-lane="{_LANE}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + 34}" {edges} '
-        f'style="width:100%;max-width:{2 * width}px" role="img" aria-label="{escape(label)}" '
+        f'style="width:100%;max-width:{2 * width}px" role="img" aria-label="{escape(said(label))}" '
         'font-family="DejaVu Sans, sans-serif" font-size="12" fill="currentColor">'
         f'<path stroke="currentColor" opacity=".5" d="M{_LEFT} {height}h{COLUMNS}"/>{"".join(drawn)}</svg>'
     )
@@ -219,7 +223,7 @@ def _runs(columns: Int64Array, top: int) -> str:
     return "".join(f"M{_LEFT + run[0]} {top}h{len(run)}v15h-{len(run)}z" for run in runs)
 
 
-def _silences(name: str, times: Int64Array, window: Window, top: int) -> list[str]:
+def _silences(name: str, times: Int64Array, window: Window, top: int, said: Callable[[str], str]) -> list[str]:
     """Silences of a probe as boxes with a text for the pointer: length, and from when to when."""
     if len(times) <= _INTERVALS:
         return []
@@ -232,7 +236,7 @@ def _silences(name: str, times: Int64Array, window: Window, top: int) -> list[st
         span = f", {_of_day(begin + window.to_wall_ns)} … {_of_day(end + window.to_wall_ns)} UTC"
         text = f"{name}: no heartbeat for {(end - begin) / 1e9:.3f} s{span if window.to_wall_ns else ''}"
         box = f'x="{x}" y="{top + 3}" width="{width}" height="15"'
-        boxes.append(f'<rect class="lpm-gap" {box} fill="transparent"><title>{escape(text)}</title></rect>')
+        boxes.append(f'<rect class="lpm-gap" {box} fill="transparent"><title>{escape(said(text))}</title></rect>')
     return boxes
 
 

@@ -14,13 +14,17 @@ from importlib import resources
 
 from ruamel.yaml import YAML
 
-#: Places that hold a number or a single word; any other holds any text.
+#: Places that hold a number, a figure or a single word; any other holds any text.
 _FORMS = {"n": r"[-+0-9.,]+", "m": r"[-+0-9.,]+"}
+_FORMS |= {"percent": r"\d+ %", "age": r"\d+ (?:s|min)", "interval": r"(?:[-\d.,]+ … )?[-\d.,]+ s"}
 _FORMS |= dict.fromkeys(("partition", "source", "target", "name"), r"[^\s,;]+")
 _PLACE = re.compile(r"\{(\w+)\}")
 #: Separators of parts that are translated one by one. A template reaches beyond a strong one only where it has it
 #: itself.
 _STRONG, _WEAK = (" — ", "; "), (". ", ": ", ", ")
+_SENTENCE_END = re.compile(r"(?<=\.) ")
+#: Texts that are remembered with their translation.
+REMEMBERED = 4096
 _UNITS = r"s|ms|µs|%|h|MB|GB|MiB|GiB|MB/s|Hz|kHz|Minuten|minutes"
 #: A decimal number with a unit, or one that opens a range: no part of a version, an address or a name.
 _NUMBER = re.compile(rf"(?<![\w.:/-])([+-]?\d{{1,3}}(?:,\d{{3}})+|[+-]?\d+)(\.\d+)?(?=\s?(?:{_UNITS})(?!\w)|\s…\s\d)")
@@ -47,10 +51,12 @@ class PhraseBook:
         self._exact = {text: other for text, other in phrases.items() if "{" not in text}
         templates = [(text, other) for text, other in phrases.items() if "{" in text]
         # the most literal template first, so that a general one does not take the words of a precise one
-        templates.sort(key=lambda pair: -len(_PLACE.sub("", pair[0])))
+        templates.sort(key=lambda pair: (-len(_PLACE.sub("", pair[0])), _free_places(pair[0])))
         patterns = [(_pattern(text), other, any(mark in text for mark in _STRONG)) for text, other in templates]
+        self._spanning = [(pattern, other) for pattern, other, _ in patterns if r"\.\ " in pattern.pattern]
         self._wide = [(pattern, other) for pattern, other, is_wide in patterns if is_wide]
         self._narrow = [(pattern, other) for pattern, other, is_wide in patterns if not is_wide]
+        self._known: dict[str, str | None] = {}
 
     def __call__(self, text: str) -> str:
         """The text in the other language; unchanged where no template fits, but for numbers and dates."""
@@ -58,10 +64,23 @@ class PhraseBook:
         return localised(text) if translated is None else translated
 
     def find(self, text: str) -> str | None:
-        """The translation, or `None` where neither the text nor a part of it has a template."""
+        """The translation, or `None` where neither the text nor a part of it has a template.
+
+        A board that is drawn again and again has mostly the same texts: they are looked up once.
+        """
+        if text not in self._known:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[text] = self._found(text)
+        return self._known[text]
+
+    def _found(self, text: str) -> str | None:
         if text in self._exact:
             return self._exact[text]
         steps: tuple[Callable[[], str | None], ...] = (
+            lambda: self._by_template(text, self._spanning),
+            lambda: self._in_sentences(text),
+            lambda: self._without_stop(text),
             lambda: self._by_template(text, self._wide),
             # before the parts: what follows a "yes: " may have a template that reaches beyond a separator
             lambda: self._after_a_word(text),
@@ -70,6 +89,18 @@ class PhraseBook:
             lambda: self._in_parts(text, _WEAK),
         )
         return next((translated for step in steps if (translated := step()) is not None), None)
+
+    def _in_sentences(self, text: str) -> str | None:
+        sentences = _SENTENCE_END.split(text)
+        parts = [self.find(sentence) for sentence in sentences] if len(sentences) > 1 else []
+        if all(part is None for part in parts):
+            return None
+        return " ".join(localised(old) if new is None else new for old, new in zip(sentences, parts, strict=True))
+
+    def _without_stop(self, text: str) -> str | None:
+        """A sentence with a full stop that its template has not."""
+        sentence = self.find(text[:-1]) if text.endswith(".") else None
+        return None if sentence is None else f"{sentence.removesuffix('.')}."
 
     def _by_template(self, text: str, templates: list[tuple[re.Pattern[str], str]]) -> str | None:
         for pattern, other in templates:
@@ -93,6 +124,11 @@ class PhraseBook:
                 pairs = zip((head, tail), parts, strict=True)
                 return separator.join(localised(old) if new is None else new for old, new in pairs)
         return None
+
+
+def _free_places(template: str) -> int:
+    """The number of places that hold any text."""
+    return sum(name not in _FORMS for name in _PLACE.findall(template))
 
 
 def _pattern(template: str) -> re.Pattern[str]:

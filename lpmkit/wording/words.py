@@ -26,14 +26,14 @@ class Words:
         if language not in LANGUAGES:
             raise NotFound("language", language, known=LANGUAGES)
         self.language = language
-        self._texts = texts_of(language)
 
     def __call__(self, key: str, **filled: object) -> str:
-        return self._texts[key].format(**filled)
+        return texts_of(self.language)[key].format(**filled)
 
     def or_as_it_came(self, key: str, text: str) -> str:
         """The text for a key if this language has one, else ``text`` as `said` gives it."""
-        return self._texts[key] if key in self._texts else self.said(text)
+        texts = texts_of(self.language)
+        return texts[key] if key in texts else self.said(text)
 
     def said(self, text: str) -> str:
         """A sentence of lpmkit in this language; a machine's own text is unchanged."""
@@ -58,6 +58,12 @@ class Words:
 
 
 @cache
+def words_of(language: str) -> Words:
+    """The words of a language, made once."""
+    return Words(language)
+
+
+@cache
 def texts_of(language: str) -> dict[str, str]:
     """All texts of a language by key, flat: ``section.title``."""
     source = resources.files("lpmkit.wording").joinpath("texts", f"{language}.yaml").read_text(encoding="utf-8")
@@ -68,3 +74,7 @@ def _flat(value: Any, prefix: str) -> list[tuple[str, str]]:
     if not isinstance(value, dict):
         return [(prefix, str(value))]
     return [pair for name, one in value.items() for pair in _flat(one, f"{prefix}.{name}" if prefix else str(name))]
+
+
+#: The language of the code, where nobody chose another.
+ENGLISH = words_of("en")

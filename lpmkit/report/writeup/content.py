@@ -42,21 +42,19 @@ from lpmkit.report.writeup.inputs import (
     STATES,
     WriteUpInputs,
     both_times,
-    check_title,
     facts_text,
     instants,
     is_utc_here,
-    question_title,
     questions_table,
     seconds_text,
     state_word,
-    who_text,
 )
 from lpmkit.report.writeup.whereabouts import whereabouts
 from lpmkit.runs.away import disk_mapping
 from lpmkit.runs.folder import Run
 from lpmkit.sap.judge.values import JobLine
 from lpmkit.sap.model import JobStatus
+from lpmkit.wording.titles import check_title, question_title, remedy_text, who_text
 from lpmkit.wording.words import Words
 
 
@@ -233,7 +231,7 @@ def _checks(source: WriteUpInputs) -> Section:
                 check_title(words, one),
                 str(one.get("about", "")),
                 facts_text(words, one),
-                _remedy(source, one),
+                remedy_text(words, one, source.order),
                 who_text(words, one),
             )
             for one in found
@@ -271,21 +269,6 @@ def _counted(words: Words, found: list[JsonObject]) -> Iterator[str]:
             yield f"{count} × {state_word(words, word)}"
     if len(told) < len(found):
         yield words("checks.covered", count=len(found) - len(told))
-
-
-def _remedy(source: WriteUpInputs, finding: JsonObject) -> str:
-    """The remedy of a finding; in another language than English that of its check, with the names of the move."""
-    remedy = str(finding.get("remedy") or "")
-    if not remedy:
-        return ""
-    text = source.words.or_as_it_came(f"check.{finding.get('key')}.remedy", "")
-    if not text:
-        return source.words.said(remedy)
-    places = {"partition": source.partition, "about": finding.get("about", "")}
-    places |= {side: source.order.get(side, "?") for side in ("source", "target")}
-    for place, value in places.items():
-        text = text.replace(f"{{{place}}}", str(value))
-    return text
 
 
 # --- what happened --------------------------------------------------------------------------------------------------
@@ -437,7 +420,7 @@ def _stay(words: Words, wall_ns: int | None) -> str:
 def _unseen(source: WriteUpInputs) -> Section:
     words = source.words
     texts = [
-        f"{question_title(words, question).rstrip('?')}: {words.said(question.answer)}"
+        f"{question_title(words, question.key, question.title).rstrip('?')}: {words.said(question.answer)}"
         for question in source.analysis.verdict.questions
         if question.state is AnswerState.NOT_EVALUATED
     ]

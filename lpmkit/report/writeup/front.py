@@ -16,19 +16,17 @@ from lpmkit.report.writeup.inputs import (
     TOGETHER,
     WriteUpInputs,
     both_times,
-    check_title,
     facts_text,
     instants,
     is_utc_here,
-    question_title,
     seconds_text,
     state_word,
-    who_text,
 )
 from lpmkit.report.writeup.window import read_window
 from lpmkit.rules.question import Question
 from lpmkit.runs.remarks import change_of
 from lpmkit.timeline import outwards
+from lpmkit.wording.titles import check_title, question_title, who_text
 
 #: Classes of gaps that are no suspension but a deviation.
 _DEVIANT = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP, OutageKind.UNDECIDED)
@@ -80,7 +78,7 @@ def sentence_of(source: WriteUpInputs) -> str:
 def _subject(source: WriteUpInputs, question: Question) -> str:
     """What a question is about, within a sentence."""
     about = subject(question)
-    return source.words.said(about) if about else question_title(source.words, question).rstrip("?")
+    return source.words.said(about) if about else question_title(source.words, question.key, question.title).rstrip("?")
 
 
 def _counted(source: WriteUpInputs) -> str:
@@ -259,7 +257,7 @@ def deviations(source: WriteUpInputs) -> Section:
     for question in source.analysis.verdict.questions:
         if question.warns or (question.counts and question.state is not AnswerState.PASSED):
             state = "warn" if question.warns else question.state.value
-            text = f"{question_title(words, question)} {words.said(question.answer)}"
+            text = f"{question_title(words, question.key, question.title)} {words.said(question.answer)}"
             rows.append((state_word(words, state), text, words("owner.operator")))
     rows += _interruptions(source) if source.is_move else ()
     window, is_outside = _window(source)

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from lpmkit.analysis import Analysis, Interval, Question
+from lpmkit.analysis import Analysis, Interval
 from lpmkit.json_values import JsonObject
 from lpmkit.report.facts import document_of, shown
 from lpmkit.report.writeup.document import Table
 from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import Remark, remarks
 from lpmkit.timeline import Event, outwards
+from lpmkit.wording.titles import question_title
 from lpmkit.wording.words import Words
 
 #: A space at which no line is broken.
@@ -110,22 +111,13 @@ def state_word(words: Words, word: str) -> str:
     return words(f"state.{word}") if word in STATES else word
 
 
-def question_title(words: Words, question: Question) -> str:
-    """The question in the language of the write-up; the name of the system that it is about stays."""
-    family, _, system = question.key.rpartition("-")
-    named = words.or_as_it_came(f"question.{family}", "")
-    if named:
-        return f"{system}: {named}"
-    return words.or_as_it_came(f"question.{question.key}", question.title)
-
-
 def questions_table(source: WriteUpInputs, keys: Sequence[str]) -> Table:
     """The rows of the verdict whose keys begin so."""
     words = source.words
     asked = [question for question in source.analysis.verdict.questions if question.key.startswith(tuple(keys))]
     rows = [
         (
-            question_title(words, one),
+            question_title(words, one.key, one.title),
             state_word(words, one.state.value),
             words.said(" — ".join(filter(None, (one.answer, one.why)))),
         )
@@ -140,12 +132,3 @@ def facts_text(words: Words, finding: JsonObject) -> str:
     if not isinstance(facts, dict):
         return words.said(shown(facts))
     return ", ".join(f"{words.said(str(name))}: {words.said(shown(value))}" for name, value in facts.items())
-
-
-def check_title(words: Words, finding: JsonObject) -> str:
-    return words.or_as_it_came(f"check.{finding.get('key')}.title", str(finding.get("title") or finding.get("key")))
-
-
-def who_text(words: Words, finding: JsonObject) -> str:
-    who = str(finding.get("who") or "")
-    return words.or_as_it_came(f"who.{who}", who) if who else ""

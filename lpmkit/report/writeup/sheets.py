@@ -15,11 +15,12 @@ from lpmkit.json_values import JsonObject
 from lpmkit.limits import PREDICTED_FIGURES
 from lpmkit.report.facts import findings_of, predicted_figures, shown
 from lpmkit.report.writeup.document import Document, Table
-from lpmkit.report.writeup.inputs import WriteUpInputs, check_title, question_title, state_word, who_text
+from lpmkit.report.writeup.inputs import WriteUpInputs, state_word
 from lpmkit.survey.gather import GatheredSystem
 from lpmkit.survey.listing import tables
 from lpmkit.survey.model import Survey
 from lpmkit.timeline import outwards
+from lpmkit.wording.titles import check_title, question_title, who_text
 
 Rows = list[JsonObject]
 
@@ -47,7 +48,7 @@ def _questions(source: WriteUpInputs) -> Iterator[JsonObject]:
     words = source.words
     for one in source.analysis.verdict.questions:
         yield {
-            words("head.question"): question_title(words, one),
+            words("head.question"): question_title(words, one.key, one.title),
             words("head.state"): state_word(words, one.state.value),
             words("head.answer"): words.said(one.answer),
             words("head.facts"): words.said(one.why),
