@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from lpmkit.analysis import analyse
+from lpmkit.analysis.time_outs import TimeOut, time_outs_of
 from lpmkit.background.requests import put
 from lpmkit.limits import read_limits
 from lpmkit.migration.phases import Phase
@@ -137,7 +138,7 @@ def test_a_row_that_cannot_be_read_is_noted_and_ends_nothing() -> None:
 
 
 def test_the_expected_suspension_is_held_against_limit_clusters_and_fast_start_failover() -> None:
-    guard = guard_of({"suspension_s": 2}, time_outs={"PowerHA": 20.0, "GPFS": None})
+    guard = guard_of({"suspension_s": 2}, time_outs=[TimeOut("PowerHA", 20.0), TimeOut("GPFS", None)])
     guard.expect({"suspension_s": Quantiles(1, 1.5, 1.9)})
     assert told(guard, at(0, Phase.PREPARED)) == []
     state = {"facts": {"failover": [{"status": "SYNCHRONIZED", "threshold": "6"}]}}
@@ -146,6 +147,21 @@ def test_the_expected_suspension_is_held_against_limit_clusters_and_fast_start_f
     assert told(guard, at(1)) == ["time-out:fast-start failover of BX5", "suspension"]
     guard.forecast(forecast(suspended=21))
     assert told(guard, at(2)) == ["time-out:PowerHA"]
+
+
+def test_the_time_outs_of_sap_are_told_and_only_one_that_a_profile_sets_stops_the_copy() -> None:
+    profile = {"instance": "D00", "values": {"enque/process_location": "REMOTESA", "rdisp/keepalive_timeout": "9"}}
+    survey = {"sap": [{"system": "BX5", "profiles": [profile]}]}
+    guard = guard_of({}, time_outs=time_outs_of(survey))
+    guard.expect({"suspension_s": Quantiles(1, 3, 4.9)})
+    assert told(guard, at(0, Phase.PREPARED)) == []
+    guard.forecast(forecast(suspended=10))
+    keepalive, enqueue = guard.look(at(1))
+    assert keepalive.text == (
+        "a suspension of 10.0 s is expected (P90), the time-out of SAP BX5 (rdisp/keepalive_timeout) is 9 s"
+    )
+    assert enqueue.text.endswith("the time-out of SAP BX5 (enque/con_timeout) is 5 s, SAP's default")
+    assert (keepalive.may_stop, enqueue.may_stop) == (True, False)
 
 
 def test_the_other_limits_are_held_against_multiples_of_the_suspension_and_never_stop_a_copy() -> None:

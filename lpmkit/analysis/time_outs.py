@@ -92,3 +92,19 @@ def cluster_time_outs(survey: Any) -> dict[str, float | None]:
             tolerates = row.get("tolerates_s")
             known[str(row["kind"])] = float(tolerates) if isinstance(tolerates, int | float) else None
     return known
+
+
+def time_outs_of(survey: Any) -> list[TimeOut]:
+    """The time-outs that a survey found in the partition: of clusters, and of each SAP system the shortest one that a
+    profile sets and the shortest of SAP's defaults.
+
+    >>> [one.name for one in time_outs_of({"guest": {"clusters": [{"kind": "GPFS", "tolerates_s": 35.0}]}})]
+    ['GPFS']
+    """
+    sap = sap_time_outs(survey)
+    clusters = [TimeOut(name, seconds) for name, seconds in cluster_time_outs(survey).items()]
+    return [
+        *clusters,
+        *shortest([one for one in sap if one.was_read]),
+        *shortest([one for one in sap if not one.was_read]),
+    ]

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lpmkit.analysis.time_outs import failover_patience
+from lpmkit.analysis.time_outs import TimeOut, failover_patience
 from lpmkit.json_values import JsonMapping
 from lpmkit.limits import QUANTITIES, Limit, LimitState, MoveLimits, judge
 from lpmkit.migration.phases import Phase
@@ -82,7 +82,8 @@ def why_not_stop(standing: Standing, poll_s: float) -> str:
 class Guard:
     """Holds the bounds of one move. Probes report from threads of their own.
 
-    ``time_outs`` are those of clusters in the partition, seconds by name; ``None`` for one that is not known.
+    ``time_outs`` are those of clusters and SAP systems in the partition; one that is not known is left out. A vendor's
+    default, which nobody read, is no ground to stop a copy.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Guard:
         limits: MoveLimits,
         probes: Sequence[ProbeOrder] = (),
         *,
-        time_outs: Mapping[str, float | None] | None = None,
+        time_outs: Sequence[TimeOut] = (),
         not_read: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.limits = limits
@@ -99,7 +100,7 @@ class Guard:
         self._silent_ns = {one.name: _silent_ns(one, limits.guard.probe_silent_s) for one in told}
         self._rules = {one.name: LogRules.kept(one.options.get("rules"))[0] for one in probes if one.kind == "alert"}
         self._states = {one.name: str(one.options.get("sid", "")) for one in probes if one.kind == "db-state"}
-        self.time_outs = {name: value for name, value in (time_outs or {}).items() if value is not None}
+        self.time_outs = {one.name: one for one in time_outs if one.seconds is not None}
         #: What is expected of the move, by the keys of the limits.
         self._expected: Mapping[str, Quantiles] = {}
         self._not_read = not_read
@@ -149,7 +150,7 @@ class Guard:
         name, patience = failover_patience(sid, row)
         if patience is not None:
             with self._turn:
-                self.time_outs[name] = patience
+                self.time_outs[name] = TimeOut(name, patience)
 
     def expect(self, figures: Mapping[str, Quantiles]) -> None:
         """The move was predicted: its suspension and effects, by the keys of the limits."""
@@ -228,10 +229,13 @@ class Guard:
     def _of_time_outs(self) -> Iterator[Breach]:
         """The suspension that is expected, against the time-outs of those who wait for the partition."""
         expected = self._expected.get("suspension_s")
-        for name, value in list(self.time_outs.items()) if expected is not None else ():
-            if expected is not None and judge(expected.p90, expected.p90, Limit(fail=value)) is LimitState.FAILED:
-                text = f"a suspension of {expected.p90:.1f} s is expected (P90), the time-out of {name} is {value:g} s"
-                yield Breach(f"time-out:{name}", text)
+        if expected is None:
+            return
+        for name, one in list(self.time_outs.items()):
+            if judge(expected.p90, expected.p90, Limit(fail=one.seconds)) is LimitState.FAILED:
+                text = f"a suspension of {expected.p90:.1f} s is expected (P90), the time-out of {name} is "
+                text += f"{one.seconds or 0:g} s" + ("" if one.was_read else ", SAP's default")
+                yield Breach(f"time-out:{name}", text, may_stop=one.was_read)
 
     def _of_limits(self) -> Iterator[Breach]:
         """What is expected of the move, against its limits. Only the suspension is simulated; the other figures are

@@ -21,7 +21,7 @@ from typing import Any
 
 from lpmkit.account.log_file import append
 from lpmkit.account.person import Person, acting_person
-from lpmkit.analysis.time_outs import cluster_time_outs
+from lpmkit.analysis.time_outs import TimeOut, time_outs_of
 from lpmkit.background.requests import Inbox, Request
 from lpmkit.background.worker import Worker, given
 from lpmkit.control.base import Order
@@ -522,12 +522,12 @@ def last_state(run: Run) -> MoveState:
     return state
 
 
-def _time_outs_of(run: Run) -> dict[str, float | None]:
-    """The time-outs of clusters in the survey of a run; none where it cannot be read, which the analysis notes."""
+def _time_outs_of(run: Run) -> list[TimeOut]:
+    """The time-outs in the survey of a run; none where it cannot be read, which the analysis notes."""
     try:
-        return cluster_time_outs(run.document("survey"))
+        return time_outs_of(run.document("survey"))
     except RecordError:
-        return {}
+        return []
 
 
 def _flushed(writer: RunWriter) -> bool:
