@@ -27,7 +27,7 @@ PRINTED = (
     "PERFMONITOR",
 )
 ENGLISH = re.compile(r"\b(the|is|are|has|been|with|its|from|and|no|to|of|at|by|not|yet|running|watched|passed)\b")
-ENGLISH_NUMBER = re.compile(r"\d\.\d+ (?:s|ms|GB|MB)\b")
+ENGLISH_NUMBER = re.compile(r"\d\.\d+ (?:s|ms|GB)\b|\d\.\d{1,2} MB\b")
 #: Columns of tables that have what a machine named or printed.
 EVIDENCE = ("Jobprotokoll", "Programm", "Job", "Zeile", "Lauf")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from typing import Any
 import docx
 import pypdf
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from lpmkit import cli
 from lpmkit.analysis import Analysis, analyse, summary
 from lpmkit.board.follow import board_of
 from lpmkit.board.text import board_lines
@@ -29,6 +31,7 @@ from lpmkit.report.writeup.inputs import WriteUpInputs
 from lpmkit.report.writeup.sheets import sheets
 from lpmkit.runs.folder import Run, RunWriter, as_document, write_document
 from lpmkit.runs.history import HEAD, History
+from lpmkit.runs.licences import licence_rows, read_sightings
 from lpmkit.timeline import outwards
 from tests.made_runs import START, WALL, Made, MadeClock, S, make
 from tests.test_report import DOCUMENTS
@@ -178,21 +181,93 @@ def texts_of_forms(run: Run, language: str) -> dict[str, str]:
     return {form: " ".join(text.replace("\u00a0", " ").split()) for form, text in texts.items()}
 
 
-def terminal_text(found: JsonObject) -> str:
+def terminal_text(found: JsonObject, language: str) -> str:
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    print_summary(found, console)
+    print_summary(found, console, language)
     return " ".join(console.export_text().split())
 
 
+@dataclass(frozen=True)
+class Agreed:
+    """A run that is written up in both languages: the text of each form by language, its summary and figures."""
+
+    run: Run
+    texts: dict[str, dict[str, str]]
+    summary: JsonObject
+
+    @property
+    def figures(self) -> dict[str, tuple[str, ...]]:
+        return printed(self.summary)
+
+
+@pytest.fixture(scope="module")
+def agreed(tmp_path_factory: pytest.TempPathFactory) -> Agreed:
+    asked = (6.5, "intent", {"what": "migrate", "order": {"partition": "bxaix85"}})
+    case = replace(CASES["clean, slow afterwards"], events=(asked,))
+    run = written_run(tmp_path_factory.mktemp("agreed"), case)
+    texts = {language: texts_of_forms(run, language) for language in ("en", "de")}
+    return Agreed(run, texts, run.document("summary"))
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_every_number_of_every_form_is_one_of_the_summary_rounded_outwards(tmp_path: Path, language: str) -> None:
-    run = written_run(tmp_path, CASES["clean, slow afterwards"])
-    texts = texts_of_forms(run, language)
-    found = run.document("summary")
-    texts["terminal"] = terminal_text(found)
+def test_every_number_of_every_form_is_one_of_the_summary_rounded_outwards(language: str, agreed: Agreed) -> None:
+    texts = {**agreed.texts[language], "terminal": terminal_text(agreed.summary, language)}
     for form, text in texts.items():
         assert len(_BOUNDS.findall(text)) > (1 if form == "terminal" else 5), form
-        assert strange_bounds(text, found, "en" if form == "terminal" else language) == [], form
+        assert strange_bounds(text, agreed.summary, language) == [], form
+
+
+NUMBER = r"(\d+(?:\.\d+)?)"
+#: The five figures of a write-up in the order in which every form has them, and what stands below: words of a language.
+BELOW = {
+    "en": rf"not observed {{figures}}.*?estimate {NUMBER} s, .*?observer stalls: {NUMBER} s",
+    "de": rf"nicht beobachtet {{figures}}.*?Schätzwert {NUMBER} s, .*?Stillstand des Beobachters: {NUMBER} s",
+}
+FIGURES = rf"{NUMBER} … {NUMBER} s {NUMBER} … {NUMBER} s {NUMBER} … {NUMBER} s (\d+) {NUMBER} s"
+COVERAGE = {"en": "95 % coverage interval", "de": "95-%-Überdeckungsintervall"}
+HEADLINE = {"en": "suspended", "de": "Unterbrechung"}
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_each_figure_of_each_form_is_that_of_the_summary(language: str, agreed: Agreed) -> None:
+    """In English and German, on the page, in PDF, Word and Markdown: not one of the bounds, but the right one."""
+    figures = agreed.figures
+    names = ("suspension", "session outage", "whole move", "other gaps", "not observed", "estimate", "stalls")
+    for form, text in agreed.texts[language].items():
+        bare = " ".join(re.sub(r"[|]|---+", " ", text).split())
+        bare = re.sub(r"(?<=\d),(?=\d)", ".", bare) if language == "de" else bare
+        pattern = BELOW[language].format(figures=FIGURES)
+        assert first(pattern, bare) == tuple(number for name in names for number in figures[name]), form
+        low, high = figures["suspension"]
+        assert re.search(rf"{HEADLINE[language]} {low}(?: s)? … {high} s", bare), form
+        if form != "pdf":  # its columns are narrow, and the interval is broken over their lines
+            interval = rf"{COVERAGE[language]} {NUMBER} … {NUMBER} s"
+            assert first(interval, bare) == figures["coverage interval"], form
+
+
+def test_the_answer_as_json_is_the_summary(agreed: Agreed) -> None:
+    ran = CliRunner().invoke(cli.main, ["report", str(agreed.run.path), "--json"])
+    told = json.loads(ran.stdout)
+    assert told.pop("run") == str(agreed.run.path)
+    assert set(told) - set(agreed.summary) == {"report", "complete", "undelivered"}
+    assert {**told, **agreed.summary} == {**told, "run": agreed.run.name}
+    assert printed(told) == agreed.figures
+
+
+def test_the_licence_ledger_has_the_instants_of_the_summary_rounded_outwards(agreed: Agreed) -> None:
+    still = agreed.summary["suspension"]
+    begin, end = (
+        datetime.fromisoformat(still[one][two]["utc"]) for one, two in (("begin", "earliest"), ("end", "latest"))
+    )
+    sightings, unreadable = read_sightings(agreed.run.path.parent)
+    assert unreadable == {}
+    there, here = licence_rows(sightings, {}, "site")[::-1]
+    assert (here.frame, there.frame) == ("blade13", "blade14")
+    left, came = (f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (begin, end + timedelta(seconds=1)))
+    assert begin.microsecond
+    assert end.microsecond
+    assert (here.until_earliest_utc, here.until_latest_utc) == (left, came)
+    assert (there.from_earliest_utc, there.from_latest_utc) == (left, came)
 
 
 def test_bounds_that_are_rounded_inwards_are_found() -> None:
@@ -233,7 +308,6 @@ def printed(found: JsonObject) -> dict[str, tuple[str, ...]]:
     }
 
 
-NUMBER = r"(\d+(?:\.\d+)?)"
 REPORT = {
     "suspension": rf" suspended {NUMBER} … {NUMBER} s estimate",
     "estimate": rf" estimate {NUMBER} s,",

@@ -498,7 +498,7 @@ def test_a_picture_of_the_lanes_is_also_said_in_words(site: Site) -> None:
     run = make(site.runs.folder, Made(duration_s=20.0, suspend=None))
     shown = plain_board(run).data
     assert 'aria-label="Signs of life' in shown
-    (row,) = re.findall(r"<tr><td>ssh-ticks</td>.*?</tr>", shown)
+    (row,) = re.findall(r"<tr><td data-name='probe'>ssh-ticks</td>.*?</tr>", shown)
     assert "0.0 s ago" in row
     assert ">0." in row, "the longest gap within the window, and not the time before the record"
 

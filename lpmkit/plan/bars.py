@@ -131,7 +131,7 @@ def bars_svg(
     if axis is None:
         drawn.append(_text(_LEFT + 8, _TOP + 20, said("No times yet."), "start"))
     else:
-        drawn += _marks(axis, height)
+        drawn += _marks(axis, height, said)
         for end_ns in sorted(set(window_ends_ns)):
             if axis.begin_ns <= end_ns <= axis.end_ns:
                 drawn.append(_upright(axis.x(end_ns), height, "#c5281c", said("end of window"), width=2))
@@ -205,7 +205,7 @@ def _box(left: float, right: float, top: int, fill: str, tip: str) -> str:
     return f"<rect {box}><title>{escape(tip)}</title></rect>"
 
 
-def _marks(axis: _Axis, height: int) -> Iterator[str]:
+def _marks(axis: _Axis, height: int, said: Callable[[str], str]) -> Iterator[str]:
     length_s = (axis.end_ns - axis.begin_ns) / 1e9
     step = next((step for step in _STEPS if length_s / step <= 9), 86_400)
     at = -(-axis.begin_ns // (step * 10**9)) * step * 10**9
@@ -214,7 +214,7 @@ def _marks(axis: _Axis, height: int) -> Iterator[str]:
         yield f'<path stroke="currentColor" opacity=".5" d="M{x} {height}v4"/>'
         yield _text(x, height + 16, _clock(at) if step < 60 else _clock(at)[:5], "middle")
         at += step * 10**9
-    yield _text(_LEFT + _WIDTH // 2, height + 30, "time of day, UTC", "middle")
+    yield _text(_LEFT + _WIDTH // 2, height + 30, said("time of day, UTC"), "middle")
 
 
 def _upright(x: float, height: int, hue: str, name: str, width: float = 1) -> str:

@@ -268,8 +268,8 @@ def licence_rows(
 
 
 def _row(stay: LicensedStay, product: str, system: str, site: str) -> LicenceRow:
-    earliest, latest = (_utc(moment) for moment in stay.since)
-    until_earliest, until_latest = (_utc(moment) for moment in stay.until)
+    earliest, latest = _bounds_utc(stay.since)
+    until_earliest, until_latest = _bounds_utc(stay.until)
     return LicenceRow(
         site=site,
         product=product,
@@ -286,6 +286,12 @@ def _row(stay: LicensedStay, product: str, system: str, site: str) -> LicenceRow
         basis=stay.basis.value,
         runs=", ".join(stay.runs),
     )
+
+
+def _bounds_utc(bounds: Bounds) -> tuple[str, str]:
+    """Two bounds in whole seconds, rounded outwards so that they still hold."""
+    earliest, latest = bounds
+    return _utc(earliest), _utc(None if latest is None else -(-latest // 10**9) * 10**9)
 
 
 def _utc(wall_ns: int | None) -> str:
