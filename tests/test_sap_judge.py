@@ -644,6 +644,80 @@ def test_a_work_process_that_ends_in_an_everyday_way_is_a_remark(
     assert found.question("sap-work-processes-BX5").state == state
 
 
+SERVER = Process("disp+work", 1, Colour.GREEN, started=at(-9000), elapsed_s=9020, instance="00")
+NODE = Process("server0", 2, Colour.GREEN, description="Java node", instance="00")
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "state"),
+    [
+        ([SERVER, NODE], [SERVER], "not evaluated"),
+        ([replace(SERVER, colour=Colour.YELLOW)], [replace(SERVER, colour=Colour.RED)], "failed"),
+        ([SERVER], [replace(SERVER, started=at(-5400), elapsed_s=9040)], "passed"),
+        ([SERVER], [replace(SERVER, started=at(-5400), elapsed_s=7)], "failed"),
+    ],
+    ids=["Java nodes not listed again", "from yellow to red", "printed in summer time", "started again"],
+)
+def test_a_process_that_is_worse_or_not_listed_again_does_not_pass(
+    before: list[Process], then: list[Process], state: str
+) -> None:
+    found = judged(seen("processes", 20, *before), seen("processes", 40, *then), instances=("00",))
+    assert found.question("sap-processes-BX5").state == state
+
+
+def works(*types: str) -> list[WorkProcess]:
+    return [WorkProcess(number, kind, number + 1, Activity.WAITING) for number, kind in enumerate(types)]
+
+
+@pytest.mark.parametrize(
+    ("then", "state"),
+    [
+        ([replace(works("DIA")[0], activity=Activity.STOPPED, reason="PRIV"), *works("DIA", "DIA", "UPD", "SPO")[1:]], "passed"),
+        ([replace(works("DIA")[0], activity=Activity.STOPPED), *works("DIA", "DIA", "UPD", "SPO")[1:]], "failed"),
+        (works("DIA", "BTC", "BTC", "SPO"), "passed"),
+        (works("DIA", "DIA", "UPD"), "failed"),
+    ],
+    ids=["PRIV mode", "stopped", "operation mode", "no spool work process is left"],
+)  # fmt: skip
+def test_a_work_process_that_a_session_holds_is_well_and_a_type_without_any_is_not(
+    then: list[WorkProcess], state: str
+) -> None:
+    before = works("DIA", "DIA", "UPD", "SPO")
+    found = judged(seen("work_processes", 20, *before), seen("work_processes", 40, *then))
+    assert found.question("sap-work-processes-BX5").state == state
+
+
+@pytest.mark.parametrize(
+    "stamp_s", [35 - 300, 35 - 3600, 35 + 600], ids=["clock slow", "zone an hour off", "clock fast"]
+)
+def test_a_stamp_that_the_readings_contradict_hides_nothing(stamp_s: float) -> None:
+    log = [seen("system_log", 25), seen("system_log", 40, entry(stamp_s, "BYM")), seen("system_log", 935)]
+    assert judged(*log).question("sap-log-BX5").state == "failed"
+    jobs = [seen("jobs", 20, job("X", "R", 1)), seen("jobs", 35, job("X", "A", started=-60, ended=stamp_s))]
+    assert judged(*jobs).question("sap-jobs-BX5").state == "failed"
+
+
+LOCKS = Enqueue(4, 9, 100, 0, 5, Colour.GREEN, Colour.GREEN)
+
+
+@pytest.mark.parametrize(
+    ("then", "state"),
+    [
+        ([replace(LOCKS, requests=0), replace(LOCKS, replication=Colour.GRAY)], "failed"),
+        ([replace(LOCKS, requests=0), replace(LOCKS, requests=12, errors=2)], "failed"),
+        ([replace(LOCKS, requests=0), replace(LOCKS, requests=12, errors=0)], "passed"),
+        ([LOCKS], "not evaluated"),
+    ],
+    ids=["the second is without its replica", "errors since the counters began anew", "began anew", "one is missing"],
+)
+def test_each_lock_server_is_compared_and_counters_that_began_anew_count_from_zero(
+    then: list[Enqueue], state: str
+) -> None:
+    before = [replace(LOCKS, requests=0), LOCKS]
+    found = judged(seen("enqueue", 20, *before), seen("enqueue", 40, *then))
+    assert found.question("sap-enqueue-BX5").state == state
+
+
 def test_what_an_instance_has_not_got_does_not_apply() -> None:
     central = [Instance("bxaix85", "1", ("MESSAGESERVER", "ENQUE"))]
     server = dispatcher(name="enserver", instance="01")

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from lpmkit.probes.orders import ProbeOrder, sap_plan
 from lpmkit.probes.sap import SapProbe
 from lpmkit.sap.load import Load
 from lpmkit.sap.model import LogEntry
-from lpmkit.sap.sources import QueryWindow
+from lpmkit.sap.sources import QueryWindow, utc_now
 from lpmkit.sap.system import System
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock, Outcome, Sample, wait_until
+from tests.made_runs import MadeClock, S
 
 
 @dataclass
@@ -243,11 +245,45 @@ class Made:
         self.asked.append(question)
         return (tuple(self.log) if question == "system_log" else ()), self.name
 
-    def server_time(self) -> None:
+    def server_time(self) -> datetime | None:
         return None
 
     def close(self) -> None:
         self.asked.append("closed")
+
+
+@pytest.mark.parametrize(
+    ("zone", "told_s", "took_s", "offset_s"),
+    [
+        ("Europe/Berlin", 3600, 0.1, 3600),
+        ("Europe/Berlin", 3599, 0.1, 3600),
+        ("Europe/Berlin", 3300, 0.1, 3300),
+        ("Europe/Berlin", 7200, 0.1, 3600),
+        ("Europe/Berlin", 3590, 9.0, 3600),
+        (None, 3300, 0.1, 3300),
+        (None, 20700, 0.1, 20700),
+        (None, 3600, 9.0, None),
+    ],
+    ids=["right", "whole seconds", "slow by 5 minutes", "from a start in summer time", "a reply that waited",
+         "slow, zone not known", "Nepal", "nothing told"],
+)  # fmt: skip
+def test_the_systems_clock_is_its_zone_and_its_error(
+    zone: str | None, told_s: int, took_s: float, offset_s: int | None
+) -> None:
+    """10 January: Berlin is an hour before UTC."""
+    clock = MadeClock()
+
+    class Slow(Made):
+        def ask(self, question: str, window: QueryWindow) -> tuple[tuple[Any, ...], str]:
+            clock.now_ns += int(took_s * S)
+            return super().ask(question, window)
+
+        def server_time(self) -> datetime | None:
+            return utc_now(clock.wall_ns()) + timedelta(seconds=told_s)
+
+    settings = SapSystemSettings(partition="bxaix85", zone=zone)
+    system = System("BX5", settings, [Slow(Load(60))], Load(60), clock=clock)
+    assert system.ask("work_processes").zone_offset_s == offset_s
 
 
 def probe_of(every_s: float = 0.5, limit: int = 6000) -> tuple[SapProbe, Made]:

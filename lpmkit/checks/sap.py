@@ -230,7 +230,7 @@ def sap_work_processes(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
     rows = snapshot.work_processes or ()
     if not rows:
         raise NotKnown(snapshot.system, "no work process is listed, and a running instance has some")
-    down = [row for row in rows if row.activity.is_down]
+    down = [row for row in rows if row.is_down]
     return passed(
         not down,
         snapshot.system,

@@ -15,6 +15,9 @@ from typing import Any
 
 from lpmkit.sap.model import Job, JobLog, JobStatus, MissingReason, SapObservation, interface_of
 
+#: A stamp in whole seconds, and the system's clock as it was told: together they may be wrong by this.
+STAMP_ERROR_NS = 3_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -226,7 +229,7 @@ def occupancy(observations: Sequence[SapObservation]) -> tuple[tuple[int, Mappin
         by_type: dict[str, tuple[int, int, int]] = {}
         for row in observation.rows:
             busy, down, count = by_type.get(row.type, (0, 0, 0))
-            by_type[row.type] = (busy + row.is_busy, down + row.activity.is_down, count + 1)
+            by_type[row.type] = (busy + row.is_busy, down + row.is_down, count + 1)
         found.append(((observation.asked_ns + observation.answered_ns) // 2, by_type))
     return tuple(found)
 
@@ -238,7 +241,7 @@ def fresh(
     was last read.
 
     What the first reading holds is from before. A row that came with a later reading is new since the one before it;
-    where the system's clock is known, one that is stamped earlier than the pause is not counted.
+    where the system's clock is known, one that is stamped earlier than the pause is not counted (`is_stamped_before`).
     """
     read = [
         observation for observation in observations if observation.question == question and observation.rows is not None
@@ -252,16 +255,31 @@ def fresh(
             # another recorder read all of it again
             rows = tuple((Counter(rows) - known).elements())
         known.update(rows)
-        begin = _local(pause.begin_ns, one)
+        same = one.segment == before.segment and interface_of(one.way) == interface_of(before.way)
         for row in rows:
-            late = one.answered_ns >= pause.begin_ns
-            stamped = begin is None or row.at is None or row.at >= begin - timedelta(seconds=1)
-            (new if late and stamped else old).append(row)
+            written = _moment(row.at, one.zone_offset_s, one.wall_ns - one.asked_ns)
+            early = is_stamped_before(written, pause.begin_ns, before.asked_ns if same else None)
+            (old if early or one.answered_ns < pause.begin_ns else new).append(row)
     if read:
         start = _local(read[0].asked_ns, read[0])
         if start is not None:
             old = [row for row in old if row.at is None or row.at >= start - timedelta(hours=1)]
     return new, old, read[-1].asked_ns if read else None
+
+
+def is_stamped_before(written_ns: int | None, moment_ns: int, unseen_ns: int | None) -> bool:
+    """Tell whether a stamp of the system's, as an instant, places something before a moment.
+
+    What was not there yet at ``unseen_ns`` was written later. A stamp that says otherwise is of a clock or a zone that
+    is not what we take it for, and places nothing.
+
+    >>> second = 1_000_000_000
+    >>> [is_stamped_before(at * second, 60 * second, 40 * second) for at in (50, 61, 20)]
+    [True, False, False]
+    """
+    if written_ns is None or written_ns >= moment_ns - STAMP_ERROR_NS:
+        return False
+    return unseen_ns is None or written_ns >= unseen_ns - STAMP_ERROR_NS
 
 
 def _local(moment_ns: int, sap_observation: SapObservation) -> datetime | None:

@@ -73,6 +73,9 @@ class JobStatus(StrEnum):
         return self.name.lower().replace("_", " ")
 
 
+#: What a work process waits for while a session holds it (`SAPDATASHEET`, WPWAITING): short texts of old releases, and
+#: the beginnings of newer ones. Kernels print such a process as on hold or as stopped.
+HELD_FOR = ("PRIV", "DEBUG", "RFC", "ARFC", "ENQ", "UPD", "UP2", "SPO", "ADM", "NUM", "GUI")
 #: The description of a process that is a node of a Java instance.
 JAVA_NODE = "Java node"
 
@@ -118,8 +121,20 @@ class WorkProcess:
     server: str = ""
 
     @property
+    def is_held(self) -> bool:
+        """Tell that a session holds it: its program waits for somebody, in PRIV mode for example."""
+        return self.activity is Activity.ON_HOLD or (
+            self.activity is Activity.STOPPED and self.reason.strip().upper() in HELD_FOR
+        )
+
+    @property
     def is_busy(self) -> bool:
-        return self.activity in (Activity.RUNNING, Activity.ON_HOLD, Activity.OTHER)
+        return self.activity in (Activity.RUNNING, Activity.OTHER) or self.is_held
+
+    @property
+    def is_down(self) -> bool:
+        """Tell that it serves no request any more."""
+        return self.activity.is_down and not self.is_held
 
 
 @dataclass(frozen=True, slots=True)

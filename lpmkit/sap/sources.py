@@ -71,7 +71,7 @@ class SapSource(Protocol):
         ...
 
     def server_time(self) -> datetime | None:
-        """The system's own clock when it last answered, where the answer has it."""
+        """The system's own clock in the last answer, where that has it."""
         ...
 
     def close(self) -> None: ...
@@ -199,6 +199,7 @@ class WebServiceWay:
             "alerts": self._alerts,
             "identity": self._identity,
         }
+        self._time = None
         return asked[question](), self.name
 
     def server_time(self) -> datetime | None:
@@ -227,7 +228,7 @@ class WebServiceWay:
             return tuple(replace(fields.java_process(row), instance=number) for row in rows)
 
         found = tuple(row for _, rows in self._instances.each("GetProcessList", ask) for row in rows)
-        self._time = clock_of(found) or self._time
+        self._time = clock_of(found)
         return (*found, *self._java.nodes(self._instances, ask_java))
 
     def _one_list(self) -> tuple[Any, ...]:
@@ -321,6 +322,7 @@ class CommandsWay:
 
     def ask(self, question: str, window: QueryWindow) -> tuple[tuple[Any, ...], str]:
         """See `SapSource.ask`."""
+        self._time = None
         plain: dict[str, tuple[str, Callable[[str], tuple[Any, ...]]]] = {
             "queues": ("GetQueueStatistic", sapcontrol.read_queues),
             "system_log": ("ABAPReadSyslog", sapcontrol.read_system_log),

@@ -69,7 +69,11 @@ _ONE_VALUE = ("identity", "hardware_key", "machine_id", "entitlement")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 #: Where the system's clock is not known, a question about a time asks for so much more on either side.
 ANY_ZONE = timedelta(hours=14)
-_QUARTER_S = 900
+_QUARTER_S, _HOUR_S = 900, 3600
+#: A clock that is printed in whole seconds, and by a reply that took up to two, is right within this.
+_RIGHT_WITHIN_S = 2
+#: The time in a reply that took longer may be of any moment of it.
+_LONGEST_REPLY_NS = 2_000_000_000
 
 
 @dataclass(slots=True)
@@ -104,7 +108,9 @@ class System:
         self.sid, self.settings, self.load = sid, settings, load
         self.ways = {way.name: way for way in ways}
         self.unusable = dict(unusable or {})
-        self.zone_offset_s: int | None = None
+        #: The offset of the system's zone from UTC, and of the clock that it showed last.
+        self._zone_s: int | None = None
+        self._told_s: int | None = None
         self._clock = clock or Clock()
         self._pauses: dict[tuple[str, str], _Pause] = {}
 
@@ -140,13 +146,15 @@ class System:
                 reasons.append(f"{name}: {self._blotted(str(error))}")
                 continue
             self._went_well(name, question)
-            self._learn_clock(question, rows, way, wall)
+            answered = self._clock.mono_ns()
+            told = way.server_time() if answered - asked <= _LONGEST_REPLY_NS else None
+            self._learn_clock(question, rows, told, wall)
             return SapObservation(
                 system=self.sid,
                 question=question,
                 way=how,
                 asked_ns=asked,
-                answered_ns=self._clock.mono_ns(),
+                answered_ns=answered,
                 wall_ns=wall,
                 rows=rows,
                 session=way.session,
@@ -227,13 +235,20 @@ class System:
     # -- the system's clock -----------------------------------------------------------------------------------------
 
     def offset_s(self, wall_ns: int) -> int | None:
-        """The offset of the system's clock from UTC: of the site file's zone, else as the system told, in quarters of
-        an hour.
+        """The offset of the system's clock from UTC, its error included: of the site file's zone or the system's own,
+        and by the clock that it showed last.
+
+        That clock may be worked out from start times, which are an hour off where summer time began or ended since: it
+        corrects a zone that is known, and does not replace it.
         """
+        zone_s = self._zone_s
         if self.settings.zone:
             offset = datetime.fromtimestamp(wall_ns / 1e9, tz=ZoneInfo(self.settings.zone)).utcoffset()
-            return int(offset.total_seconds()) if offset is not None else None
-        return self.zone_offset_s
+            zone_s = int(offset.total_seconds()) if offset is not None else None
+        if zone_s is None or self._told_s is None:
+            return self._told_s if zone_s is None else zone_s
+        error_s = self._told_s - zone_s
+        return zone_s + error_s - round(error_s / _HOUR_S) * _HOUR_S
 
     def _window(self, since_wall_ns: int, now_wall_ns: int) -> QueryWindow:
         offset = self.offset_s(now_wall_ns)
@@ -242,14 +257,13 @@ class System:
         local = timedelta(seconds=offset)
         return QueryWindow(utc_now(since_wall_ns) + local, utc_now(now_wall_ns) + local)
 
-    def _learn_clock(self, question: str, rows: Sequence[Any], way: SapSource, wall_ns: int) -> None:
+    def _learn_clock(self, question: str, rows: Sequence[Any], told: datetime | None, wall_ns: int) -> None:
         if question == "identity" and isinstance(rows[0], SystemIdentity) and rows[0].zone_offset_s is not None:
-            self.zone_offset_s = rows[0].zone_offset_s
-            return
-        told = way.server_time()
-        if told is not None and self.zone_offset_s is None:
-            apart = (told - utc_now(wall_ns)).total_seconds()
-            self.zone_offset_s = round(apart / _QUARTER_S) * _QUARTER_S
+            self._zone_s = rows[0].zone_offset_s
+        if told is not None:
+            apart_s = round((told - utc_now(wall_ns)).total_seconds())
+            nearest_s = round(apart_s / _QUARTER_S) * _QUARTER_S
+            self._told_s = nearest_s if abs(apart_s - nearest_s) <= _RIGHT_WITHIN_S else apart_s
 
     # -- everything -------------------------------------------------------------------------------------------------
 

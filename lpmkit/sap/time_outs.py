@@ -36,6 +36,7 @@ class TimeOutParameter:
     off: tuple[str, ...] = ()
     condition: Mapping[str, str] = field(default_factory=dict)
     times: str = ""
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def sap_waits(profiles: Sequence[InstanceProfile]) -> tuple[SapWait, ...]:
 
 def _counts(row: TimeOutParameter, values: Mapping[str, str]) -> bool:
     return all(
-        values.get(name, "") != "0" if needed == "not_off" else values.get(name) == needed
+        (values.get(name, "").upper() == needed.removeprefix("not ").upper()) != needed.startswith("not ")
         for name, needed in row.condition.items()
     )
 
@@ -125,10 +126,10 @@ def _wait(name: str, row: TimeOutParameter, values: Mapping[str, str]) -> SapWai
             return SapWait(name, None, is_set=True, text=f"{value} (not understood)")
         once = told
     attempts = values.get(row.times, "") if row.times else ""
-    times = int(attempts) if attempts.isascii() and attempts.isdigit() and int(attempts) > 0 else 1
+    times = int(attempts) if attempts.isascii() and attempts.isdigit() and int(attempts) > 0 else row.attempts
     seconds = times * once + (times - 1) * _BETWEEN_ATTEMPTS_S
     text = f"{seconds:g} s"
-    text += f", {times} attempts" if times > 1 else f", one attempt ({row.times} is not set)" if row.times else ""
+    text += f", {times} attempts" if times > 1 else ""
     return SapWait(name, seconds, value is not None, text if value is not None else f"{text}, SAP's default")
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lpmkit.rules.question import Question, ReplyWord
-from lpmkit.sap.job_history import Answers, JobCourse, JobProgress, Pause, answers, fresh, job_courses, progress
+from lpmkit.sap.job_history import (
+    Answers,
+    JobCourse,
+    JobProgress,
+    Pause,
+    answers,
+    fresh,
+    is_stamped_before,
+    job_courses,
+    progress,
+)
 from lpmkit.sap.judge.values import (
     ENDED_BY_ERROR,
     FAILED,
@@ -74,9 +84,8 @@ def _aborted(case: Case, course: JobCourse, was: JobStatus | None, delay: float 
     because = f": {reason}" if reason else ""
     if was is JobStatus.ABORTED:
         return JobLine(course, "", f"aborted before the suspension{because}", delay)
-    ended = course.ended_ns
-    # The system's stamps are whole seconds: an end in the second of the pause is its own.
-    if ended is not None and ended < case.pause.begin_ns - 1_000_000_000:
+    ran = [sight.asked_ns for sight in course.sights if sight.job.status is JobStatus.RUNNING]
+    if is_stamped_before(course.ended_ns, case.pause.begin_ns, ran[-1] if ran else None):
         return JobLine(course, "", f"aborted before the suspension{because}", delay)
     return JobLine(course, "fail", f"aborted{because}", delay)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.sap.job_history import answers
 from lpmkit.sap.judge.everyday import users_gone, usual_rate, workers_renewed
 from lpmkit.sap.judge.features import features
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, plural, some
-from lpmkit.sap.model import JAVA_NODE, Colour, Process, User
+from lpmkit.sap.model import JAVA_NODE, Colour, Enqueue, Process, User, WorkProcess
 
 #: Whole seconds of two clocks: a start time may differ by so much and be the same.
 SAME_START_S = 2.0
+#: By how much summer time changes a printed time.
+HOUR_S = 3600.0
+_UNWELL = (Colour.RED, Colour.GRAY)
 
 # --- the NI lane ------------------------------------------------------------------------------------------------------
 
@@ -87,9 +90,10 @@ def _not_listed(case: Case, before: Sequence[Process], after: Sequence[Process])
             continue
         missing += [f"instance {number} {when} the suspension" for number in case.instances if number not in shown]
         nodes = {row.instance for row in rows if row.description == JAVA_NODE}
-        java = [number for number, names in features(case).items() if "J2EE" in names]
+        java = {number for number, names in features(case).items() if "J2EE" in names}
+        java |= {row.instance for row in (*before, *after) if row.description == JAVA_NODE}
         if not any(row.from_ps for row in rows):
-            lacking = [number for number in java if number not in nodes]
+            lacking = sorted(java - nodes)
             missing += [f"Java nodes of instance {number} {when} the suspension" for number in lacking]
     return missing
 
@@ -131,11 +135,22 @@ def _restarted(before: Process, after: Process) -> str:
         return f"{after.name} has no process any more"
     if not before.from_ps and before.started is not None and after.started is not None:
         apart = abs((after.started - before.started).total_seconds())
-        if apart > SAME_START_S:
+        if apart > SAME_START_S and not _is_another_hour(before, after, apart):
             return f"{after.name} started at {after.started:%H:%M:%S}"
-    if before.colour is Colour.GREEN and after.colour in (Colour.RED, Colour.GRAY):
+    if after.colour in _UNWELL and before.colour not in _UNWELL:
         return f"{after.name} is {after.colour.value.lower()}: {after.text}"
     return ""
+
+
+def _is_another_hour(before: Process, after: Process, apart: float) -> bool:
+    """Tell whether a start is printed an hour off because summer time began or ended, and the process ran on."""
+    return (
+        before.pid is not None
+        and abs(apart - HOUR_S) <= SAME_START_S
+        and before.elapsed_s is not None
+        and after.elapsed_s is not None
+        and after.elapsed_s >= before.elapsed_s
+    )
 
 
 def work_processes(case: Case) -> Question:
@@ -158,10 +173,11 @@ def work_processes(case: Case) -> Question:
         if was.pid is not None and now.pid != was.pid:
             text = f"{was.type} {was.number} was restarted (pid {was.pid}, now {now.pid})"
             (wrong if more else everyday).append(text)
-        elif now.activity.is_down and not was.activity.is_down:
+        elif now.is_down and not was.is_down:
             wrong.append(f"{was.type} {was.number} is {now.activity.value}")
         else:
             intact += not more
+    wrong += _types_without_any(before.values(), after.values())
     # heap limit, automatic restart, a dynamic work process given back: every day, while Err does not rise and most of
     # the others live on
     spent_s = (replies.last.asked_ns - replies.before.asked_ns) / 1e9
@@ -190,6 +206,18 @@ def work_processes(case: Case) -> Question:
         f"by {replies.last.way}",
         reply=ReplyWord.YES,
     )
+
+
+def _types_without_any(before: Collection[WorkProcess], after: Collection[WorkProcess]) -> list[str]:
+    """The types of which a server had work processes and has none now: nobody does updates, or prints, any more.
+
+    One that an operation mode gave another type lives on.
+    """
+    alive = {(row.server, row.number, row.pid) for row in after}
+    left = {(row.server, row.type) for row in after}
+    left |= {(row.server, row.type) for row in before if (row.server, row.number, row.pid) in alive}
+    had = dict.fromkeys((row.server, row.type) for row in before)
+    return [f"no work process of type {kind} is left" for server, kind in had if (server, kind) not in left]
 
 
 def users(case: Case) -> Question:
@@ -251,23 +279,38 @@ def enqueue(case: Case) -> Question:
     replies = answers(case.observations, "enqueue", case.pause)
     if replies.before is None or replies.last is None or not replies.before.rows or not replies.last.rows:
         return not_evaluated(case, key, title, "enqueue", replies)
-    was, now = replies.before.rows[0], replies.last.rows[0]
-    wrong = []
-    if was.replication is Colour.GREEN and now.replication is not Colour.GREEN:
-        wrong.append(f"replication was green and is {now.replication.value.lower() if now.replication else 'unknown'}")
-    if was.errors is not None and now.errors is not None and now.errors > was.errors:
-        wrong.append(f"{plural(now.errors - was.errors, 'new error')}")
-    if now.state in (Colour.RED,) and was.state is not Colour.RED:
-        wrong.append("it is rated red")
-    if wrong:
-        return Question(key, title, FAILED, some(wrong), f"by {replies.last.way}", reply=ReplyWord.NO)
+    early, late, by = replies.before.rows, replies.last.rows, f"by {replies.last.way}"
+    if len(early) != len(late):
+        text = f"{plural(len(early), 'lock server')} answered before the suspension, {len(late)} after it"
+        return Question(key, title, OPEN, text, by)
+    pairs = list(zip(early, late, strict=True))
+    if wrong := [text for was, now in pairs for text in _worse_lock_server(was, now)]:
+        return Question(key, title, FAILED, some(wrong), by, reply=ReplyWord.NO)
+    # a dialog instance beside the lock server may answer too, and has no figures
+    now = max(late, key=lambda row: row.requests or 0)
     locks = "" if now.locks is None else f"{plural(now.locks, 'lock')} held, "
     replica = (
         "no replication" if now.replication in (None, Colour.GRAY) else f"replication {now.replication.value.lower()}"
     )
-    return Question(
-        key, title, PASSED, f"{locks}{replica}{_locks_kept(case)}", f"by {replies.last.way}", reply=ReplyWord.YES
-    )
+    reset = "; its counters began anew meanwhile" if any(_began_anew(*pair) for pair in pairs) else ""
+    return Question(key, title, PASSED, f"{locks}{replica}{_locks_kept(case)}{reset}", by, reply=ReplyWord.YES)
+
+
+def _worse_lock_server(was: Enqueue, now: Enqueue) -> Iterator[str]:
+    """What a lock server's own figures say against the move. Counters that began anew count from zero."""
+    if was.replication is Colour.GREEN and now.replication is not Colour.GREEN:
+        yield f"replication was green and is {now.replication.value.lower() if now.replication else 'unknown'}"
+    errors = 0 if _began_anew(was, now) else was.errors
+    if errors is not None and now.errors is not None and now.errors > errors:
+        yield plural(now.errors - errors, "new error")
+    if now.state is Colour.RED and was.state is not Colour.RED:
+        yield "it is rated red"
+
+
+def _began_anew(was: Enqueue, now: Enqueue) -> bool:
+    """Tell whether the counters were reset, or the server was started again, between two looks."""
+    counters = ((was.requests, now.requests), (was.errors, now.errors), (was.rejects, now.rejects))
+    return any(early is not None and late is not None and late < early for early, late in counters)
 
 
 def _locks_kept(case: Case) -> str:
