@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 
 from lpmkit.errors import CommandRefused, NotFound, SiteFileError, UnexpectedReply, UsageError
 from lpmkit.oracle.alert_log import AlertReader, Counts, EventKind, LogEvent, read_alert_log, read_events
+from lpmkit.oracle.diag import DiagFollower
 from lpmkit.oracle.event_rows import as_row, from_row
 from lpmkit.oracle.judge import MAX_SHAPES, Judge, LogWindow, examine, find_start
 from lpmkit.oracle.log_tail import (
@@ -448,7 +449,9 @@ def test_a_jump_of_the_clock_counts_when_it_was_and_not_when_the_stamp_above_was
 
 def test_what_is_no_alert_log_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
-    for content in (b"", b"\x1f\x8b\x08" + bytes(range(256)), b"root:x:0:0\n" * 100):
+    listener = b"01-MAR-2026 10:00:05 * (CONNECT_DATA=(SID=BX5)) * (ADDRESS=(HOST=192.0.2.9)) * establish * BX5 * 0\n"
+    stamped = b"2026-03-01T10:00:05.000000+01:00\n" + listener
+    for content in (b"", b"\x1f\x8b\x08" + bytes(range(256)), b"root:x:0:0\n" * 100, listener, stamped):
         path.write_bytes(content)
         with pytest.raises(UnexpectedReply):
             examine(path)
@@ -716,6 +719,37 @@ def test_the_simulated_database_goes_on_logging_and_stands_still_with_its_partit
     assert not follower.gaps
 
 
+class View:
+    """V$DIAG_ALERT_EXT of a database: its entries by their times, and the present."""
+
+    def __init__(self, *entries: str) -> None:
+        self.entries, self.now = list(entries), "10:00:00.000000"
+
+    def rows(self, sql: str, limit_s: float = 0.0) -> list[tuple[str | None, ...]]:
+        if "systimestamp" in sql:
+            return [(f"2026-03-01 {self.now} +00:00",)]
+        since = re.search(r"'2026-03-01 ([\d:.]+) ", sql)
+        assert since is not None
+        found = sorted(entry for entry in self.entries if entry.split()[0] > since[1])
+        return [(f"2026-03-01 {one.split()[0]} +00:00", "rdbms", "1", "16", "1", one, None) for one in found]
+
+
+def test_by_sql_each_entry_comes_once_also_when_the_clock_was_set_back() -> None:
+    view = View("09:59:59.000000 before")
+    follower = DiagFollower(view)  # type: ignore[arg-type]
+    assert follower.poll() == ()
+
+    def new(*entries: str) -> list[str]:
+        view.entries += entries
+        return [event.text.partition(" ")[2] for event in follower.poll()]
+
+    assert new("10:00:05.462000 one") == ["one"]
+    assert new("10:00:05.462000 two of the same millisecond") == ["two of the same millisecond"]
+    assert new("09:59:58.000000 after the clock was set back") == ["after the clock was set back"]
+    assert new() == []
+    assert new("09:59:59.000000 before") == ["before"], "the same words a second time"
+
+
 def test_a_log_that_grew_beyond_measure_is_taken_up_near_its_end_and_the_gap_is_named(log: Path) -> None:
     follower = over_a_login(log)
     follower.poll()
@@ -948,6 +982,30 @@ def test_the_clusterwares_log_is_found_in_its_places(olr: str, base: str, there:
         ("[OCTSSD(1)]CRS-2408: The clock on host n1 has been updated by the Cluster Time Synchronization Service",
          "clusterware-clock"),
         ("found dead shared server 'S000', pid = (10, 1)", "process-died"),
+        ("LMS0 (ospid: 10410) has detected no messaging activity from instance 1", "interconnect"),
+        ("Waiting for instances to leave: 2", "interconnect"),
+        ("* dead instance detected - domain 1 invalid = TRUE", "instance-killed"),
+        ("Standby became primary SCN: 229593025", "role-changed"),
+        ("Attempt to do a Terminal Recovery (BX5)", "role-changed"),
+        ("Data Guard Broker: Beginning failover", "role-changed"),
+        ("Database role changed from PRIMARY to PHYSICAL STANDBY [kcvs.c:1]", "role-changed"),
+        ("MRP0: Background Media Recovery terminated with error 1274", "recovery-of-the-standby-ended"),
+        ("MRP0: Background Media Recovery cancelled with status 16037", "standby-away"),
+        ("LGWR (PID:73912): LAD:2 network reconnect abandoned", "standby-away"),
+        ("Checker run found 2 new persistent data failures", "data-failure-found"),
+        ("NOTE: halting all I/Os to diskgroup 3 (OCR)", "asm-quorum"),
+        ("NOTE: LGWR doing non-clean dismount of group 3 (OCR)", "asm-quorum"),
+        ("WARNING: dirty detached from domain 3", "asm-quorum"),
+        ("Successful close of redo thread 1", "database-opened-or-closed"),
+        ("Thread 1 opened at log sequence 813", "database-opened-or-closed"),
+        ("SMON: enabling cache recovery", "database-opened-or-closed"),
+        ("CLOSE: all sessions shutdown successfully.", "instance-shut-down"),
+        ("Completely zero block found during buffer read", "block-corrupt-without-a-code"),
+        ("ORA-00742: Log read detects lost write in thread 1 sequence 2 block 3", "redo-log-error"),
+        ("ALTER SYSTEM enable restricted session;", "logons-held-back"),
+        ("[CRSD(1)]CRS-5504: Node down event reported for node 'n2'.", "clusterware-lost-something"),
+        ("[OCSSD(1)]CRS-1663: Member kill issued by PID 1 for 1 members, group DBBX5", "clusterware-lost-something"),
+        ("[CRSCTL(1)]CRS-1013: The OCR location in an ASM disk group is inaccessible", "clusterware-lost-something"),
         ("ORA-00600: interner Fehlercode, Argumente: [kcbz_1], [], []", "internal-error"),
         ("ORA-01092: ORACLE-Instanz beendet. Verbindungstrennung erzwungen", "instance-terminated"),
     ],
@@ -979,6 +1037,31 @@ def test_a_loss_without_a_code_behind_a_prefix_or_in_another_language_has_its_ru
 def test_everyday_lines_beside_them_have_none(text: str) -> None:
     event = LogRules.standard().classify(*read_alert_log(f"2026-03-01T10:00:05.000000+00:00\n{text}\n"))
     assert (event.rule, event.meaning) == (None, Class.OTHER)
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("ARC1 (PID:5242): Archived Log entry 12 added for T-1.S-9 LAD:1", Class.ROUTINE),
+        ("ARC1 (PID:5242): T-1.S-9 was given up: nothing more was heard, LAD:2 stopped", Class.UNKNOWN),
+        ("Starting background process CJQ0", Class.ROUTINE),
+        ("Starting background process CJQ0 failed", Class.UNKNOWN),
+        ("opidrv aborting process J001 ospid (1234) as a result of ORA-28", Class.ROUTINE),
+        ("idle dispatcher 'D000' terminated, pid = (24, 1)", Class.ROUTINE),
+    ],
+)
+def test_a_rule_that_knows_a_line_by_little_covers_no_trouble(text: str, meaning: Class) -> None:
+    assert meaning_of(text) is meaning
+
+
+def test_what_oracle_files_as_an_error_is_one_whatever_its_words() -> None:
+    xml = (
+        "<msg time='2026-03-01T10:01:46.462+00:00' type='{}' level='1' pid='1'>\n"
+        " <txt>LGWR gives way to {}\n </txt>\n</msg>\n"
+    )
+    quiet = xml.format("NOTIFICATION", 7)
+    assert judged(quiet, None).verdict == "pass"
+    assert judged(quiet + xml.format("ERROR", 8), None).verdict == "warn"
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ GOES_WITH: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("", ("Additional information:", "IBM AIX RISC System/6000 Error", "Linux-x86_64 Error", "SVR4 Error")),
     ("ORA-", ("ORA-",)),
     ("Errors in file", ("ORA-", "Incident details in:", "Use ADRCI")),
+    ("Error ORA-235", ("error can be ignored",)),
     ("Thread ", ("Checkpoint not complete", "Private strand flush not complete", "All online logs")),
     ("Warning: VKTM detected a", ("Time drifts can result", "Please see the VKTM trace file", "/")),
     ("--ATTENTION--", ("Time drifted", "Please see the VKTM trace file", "/")),

@@ -1,11 +1,12 @@
 """The alert log by SQL: ``V$DIAG_ALERT_EXT`` (12.1 on; 11.2 may have it too), for a host without a login.
 
-The view reads Oracle's XML files from end to end, so every question is bounded in time. The mark up to which it was
-read is in the database's own time, never in ours.
+The view reads Oracle's XML files from end to end, so every question is bounded in time, by the database's own clock and
+never by ours.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 from lpmkit.oracle.alert_log import EventKind, LogEvent, Tags
@@ -24,6 +25,8 @@ _SINCE = (
 )
 _TYPES = {"1": "UNKNOWN", "2": "INCIDENT_ERROR", "3": "ERROR", "4": "WARNING", "5": "NOTIFICATION", "6": "TRACE"}
 MICROSECOND = timedelta(microseconds=1)
+#: How far back each question reaches beyond the newest entry: a clock that was set back by less hides nothing.
+OVERLAP = timedelta(minutes=10)
 
 
 class DiagFollower:
@@ -36,15 +39,30 @@ class DiagFollower:
         self.began_anew = False
         self._asked, self._limit_s = asked, limit_s
         self._mark: datetime | None = None
+        self._seen: Counter[tuple[str | None, ...]] = Counter()
         self._count = 0
 
     def poll(self) -> tuple[LogEvent, ...]:
-        """The new entries. Raises `lpmkit.oracle.errors.QueryFailed`."""
+        """The new entries. Raises `lpmkit.oracle.errors.QueryFailed`.
+
+        Every question reaches back over `OVERLAP`: entries come with the time at which they were written, several with
+        the same one, and after a move the host's clock may be set back.
+        """
+        begins = self._mark is None
         if self._mark is None:
             self._mark = _moment(self._asked.rows(_NOW, self._limit_s)[0][0])
+        since = self._mark - OVERLAP
+        mark = f"{since:%Y-%m-%d %H:%M:%S.%f} " + f"{since:%z}"[:3] + ":" + f"{since:%z}"[3:5]
+        rows = [tuple(row) for row in self._asked.rows(_SINCE.format(mark=mark), self._limit_s)]
+        fresh = Counter(rows) - self._seen
+        self._seen = Counter(rows)
+        if begins:
             return ()
-        mark = f"{self._mark:%Y-%m-%d %H:%M:%S.%f} " + f"{self._mark:%z}"[:3] + ":" + f"{self._mark:%z}"[3:5]
-        events = [self._event(row) for row in self._asked.rows(_SINCE.format(mark=mark), self._limit_s)]
+        events = []
+        for row in rows:
+            if fresh[row] > 0:
+                fresh[row] -= 1
+                events.append(self._event(row))
         self._mark = max([self._mark, *(event.when.earliest for event in events if event.when)])
         return tuple(events)
 

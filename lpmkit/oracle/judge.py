@@ -6,6 +6,7 @@ A `LogWindow` selects the events of the question. Those of the time before it gi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import MAXYEAR, datetime, timedelta, tzinfo
@@ -17,7 +18,7 @@ from zoneinfo import ZoneInfo
 from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
 from lpmkit.json_values import JsonObject
 from lpmkit.oracle.alert_log import AlertReader, Counts, LogEvent, read_element
-from lpmkit.oracle.rules import Classified, LogRules, Witness, severity_of, trouble_in
+from lpmkit.oracle.rules import Classified, LogRules, Witness, severity_of, shape_of, trouble_in
 from lpmkit.oracle.stamps import MICROSECOND, Moment, instants, read_stamp
 from lpmkit.rules.table import Class
 from lpmkit.rules.usual import chance_of, held_against_usual
@@ -28,6 +29,8 @@ MAX_KEPT = 20
 MAX_SHAPES = 500
 #: A local clock goes back by an hour once a year: a start is looked for this much before.
 CLOCK_SET_BACK = timedelta(hours=1, minutes=5)
+#: A line of a listener's log: its time, then parts with stars between them.
+_LISTENER = re.compile(r"\d{1,2}-\S{3,5}-\d{4} \d\d:\d\d:\d\d \* ")
 PIECE, FIRST_STEP, MAX_TO_A_STAMP = 1 << 18, 1 << 16, 1 << 20
 
 
@@ -234,7 +237,7 @@ class Judge:
 
     def _shape(self, entry: Classified) -> str:
         """What an event without a code speaks of; past `MAX_SHAPES` of them they are one, which is never usual."""
-        shape = trouble_in(entry.event.text) or Class.UNKNOWN.value
+        shape = trouble_in(entry.event.text) or shape_of(entry.event.headline) or Class.UNKNOWN.value
         if shape not in self._shapes and len(self._shapes) >= MAX_SHAPES:
             return Class.UNKNOWN.value
         self._shapes.add(shape)
@@ -334,6 +337,12 @@ def _examined(file: BinaryIO, window: LogWindow, rules: LogRules) -> PostMortem:
     reader, judge = AlertReader(start), Judge(window)
     is_log = False
     for event in _events(file, reader):
+        if event.lines and _LISTENER.match(event.lines[0]):
+            raise UnexpectedReply(
+                "this is the log of a listener, which says nothing of the instance",
+                line=event.lines[0][:80],
+                next_step="Name the alert log of the instance: alert_<SID>.log or log.xml.",
+            )
         entry = rules.classify(event)
         is_log = is_log or event.inner is not None or (entry.rule is not None and bool(entry.codes))
         judge.add(entry)

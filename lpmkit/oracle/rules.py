@@ -51,9 +51,11 @@ _TROUBLE = re.compile(
     r"|timed out|time-?outs?|warning|lost|unable|can ?not|could not|not (?:responding|available|accessible|mounted)"
     r"|offlined?|dismount(?:ed|ing)?|evict(?:ed|ing|ion)|unreachable|unsynchronized|suspend(?:ed|ing)?"
     r"|unexpected(?:ly)?|refused|rejected|exceed(?:ed|s)?|shut(?:ting)? ?down|inconsistent|broken|panic|critical"
-    r"|too many|disconnect(?:ed)?|heavy swapping)\b"
+    r"|too many|disconnect(?:ed)?|heavy swapping|abandon(?:ed|ing)|interrupted|stopped|halt(?:ed|ing)|gave up)\b"
 )
 _SHAPED = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|/\S+|\b(?=\w*\d)\w+")
+#: The types under which Oracle itself files an entry as an error, whatever its words (`ORACLE-REF`, V$DIAG_ALERT_EXT).
+ERROR_TYPES = ("INCIDENT_ERROR", "ERROR")
 #: How much of a line tells what it speaks of.
 MAX_SHAPE = 120
 #: How many texts of lines are remembered with what was found in them, and of which length.
@@ -79,6 +81,7 @@ class LogRule(BaseRule):
     contains: tuple[str, ...] = ()
     pattern: re.Pattern[str] | None = None
     unless: tuple[str, ...] = ()
+    calm: bool = False
     above_usual: bool = False
     unless_usual: bool = False
     measures: Measure | None = None
@@ -211,6 +214,7 @@ class LogRules(RuleTable[LogRule]):
             "contains": texts,
             "pattern": re.compile,
             "unless": texts,
+            "calm": flag,
             "above_usual": flag,
             "unless_usual": flag,
             "measures": _measure,
@@ -243,7 +247,8 @@ class LogRules(RuleTable[LogRule]):
             return Classified(event, rule.meaning, rule, codes, _measured(rule, event))
         # a code that no rule knows, and whose family is grave, is not covered by a milder rule for its neighbour
         codes = tuple(sorted(codes, key=lambda code: code not in self._grave(codes)))
-        return Classified(event, Class.UNKNOWN if codes or self._seen(text)[1] else Class.OTHER, None, codes)
+        known = codes or self._seen(text)[1] or (event.tags is not None and event.tags.type in ERROR_TYPES)
+        return Classified(event, Class.UNKNOWN if known else Class.OTHER, None, codes)
 
     def _seen(self, text: str) -> tuple[tuple[int, ...], bool]:
         """The rules of which a text is there, and whether a word of trouble is: looked up once for lines that differ
@@ -273,16 +278,19 @@ class LogRules(RuleTable[LogRule]):
         return Classified(event, Class.UNKNOWN, None, codes)
 
     def _rule_for(self, text: str, codes: Sequence[str]) -> LogRule | None:
+        near, speaks_of_trouble = self._seen(text)
         for rule in self.own:
-            if rule.fits(text, codes):
+            if not (rule.calm and speaks_of_trouble) and rule.fits(text, codes):
                 return rule
         # Only rules of which a text or a code is there are asked in full: most lines of a log meet none.
-        places = [*self._seen(text)[0], *self._open]
+        places = [*near, *self._open]
         places += [place for part, place in self._texts_with_digits if part in text]
         for code in codes:
             places += self._by_code.get(code, ())
         fitting = (self.rules[place] for place in sorted(places))
-        return next((rule for rule in fitting if rule.fits(text, codes)), None)
+        return next(
+            (rule for rule in fitting if not (rule.calm and speaks_of_trouble) and rule.fits(text, codes)), None
+        )
 
 
 def _measured(rule: LogRule, event: LogEvent) -> Witness | None:
@@ -338,7 +346,11 @@ def trouble_in(text: str) -> str | None:
     """
     if not _TROUBLE.search(text.lower()):  # four times as fast as a pattern that ignores case
         return None
-    line = next((line for line in text.splitlines() if _TROUBLE.search(line.lower())), text)
+    return shape_of(next((line for line in text.splitlines() if _TROUBLE.search(line.lower())), text))
+
+
+def shape_of(line: str) -> str:
+    """A line without what differs from time to time: numbers, names, paths."""
     return _SHAPED.sub("#", line.strip())[:MAX_SHAPE]
 
 
