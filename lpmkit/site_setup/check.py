@@ -16,8 +16,14 @@ from lpmkit.runbook import Runbook
 
 def check_file(path: Path, site: Site) -> list[Diagnosis]:
     """The rows for the file alone; no machine is asked. It could be read: `load_site` raises otherwise."""
-    contents = f"{len(site.frames)} frames, {len(site.partitions)} partitions, {len(site.sap_systems)} SAP systems, "
-    read = Diagnosis(Verdict.PASS, "site file", f"{path}: {contents}{len(site.databases)} databases")
+    counts = {
+        "frames": site.frames,
+        "partitions": site.partitions,
+        "SAP systems": site.sap_systems,
+        "databases": site.databases,
+    }
+    contents = ", ".join(f"{name} {len(rows)}" for name, rows in counts.items())
+    read = Diagnosis(Verdict.PASS, "site file", f"{path}: {contents}")
     return [read, *_frames(site), *_logins(site), *_files(site), *_references(site), examine_room(site)]
 
 

@@ -98,7 +98,7 @@ def look_into(site: Site, frame: ManagedFrame, partition: Partition, secrets: Se
     try:
         session = _logged_in(site, partition, secrets)
     except LpmError as error:
-        return replace(unseen, why=str(error))
+        return replace(unseen, why=str(error).removeprefix(f"{partition.name}: "))  # it stands before the reason
     with closing(session):
         is_linux = partition.operating_system is OperatingSystem.LINUX
         shell = LinuxShell(session) if is_linux else AixShell(session)

@@ -54,8 +54,9 @@ def dial(target: Route) -> socket.socket:
             )
             reason: OSError = error
         except socket.gaierror as error:
+            address = "" if target.hostname == target.host else f" {target.hostname}"
             raise NotResolved(
-                f"its name {target.hostname} cannot be resolved: {error.strerror}",
+                f"its name{address} cannot be resolved: {error.strerror}",
                 where=target.host,
                 next_step="Correct the name in the site file or HostName in the ssh configuration, "
                 "or see to the name service.",
