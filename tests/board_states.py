@@ -81,6 +81,11 @@ def _resumed(writer: RunWriter) -> None:
     _reading(writer, "blade14", None, None)
 
 
+def _nearly_copied(writer: RunWriter) -> None:
+    _reading(writer, "blade13", "Migrating - Running", "Migration Starting", 4_595_000_000, 5_000_000)
+    _reading(writer, "blade14", None, None)
+
+
 def _forecast(writer: RunWriter) -> None:
     _copying(writer)
     writer.event("recorder", "forecast", remaining_s={"p10": 12.0, "p50": 16.0, "p90": 40.0})
@@ -102,12 +107,14 @@ CASES: Mapping[str, Case] = {
 }
 _OUT: dict[str, Any] = {"suspend": None, "network_out": (SUSPENDED,)}
 #: Silences that are not, or not surely, the suspension: no answer in mid-copy, a break of the network after which the
-#: manager has not reported yet, the same without stamps from inside, and one after which it reports the copy again.
+#: manager has not reported yet, the same without stamps from inside, and one after which it reports the copy again,
+#: or its last rest.
 CASES_ALIKE: Mapping[str, Case] = {
     "silent": Case(25.2, PHASES, suspend=(24.0, 25.6), copied_at=60.0),
     "break": Case(44.5, PHASES, copied_at=60.0, **_OUT),
     "break-without-stamps": Case(44.5, PHASES, ticks=False, **_OUT),
     "break-reported": Case(43.0, PHASES, more=_copying),
+    "rest-reported": Case(43.0, PHASES, more=_nearly_copied),
 }
 #: All states of the banner, with that of a run that has not begun.
 STATES = ("ready", *CASES)

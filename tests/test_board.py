@@ -84,7 +84,8 @@ SILENCES: dict[str, tuple[str, str, str]] = {
         "suspended or the network broke is not known",
         "≤ 1.7 s",
     ),
-    "break-reported": ("● COPYING 63 %", "bxaix85 runs on blade13", "≤ 1.7 s"),
+    "break-reported": ("● COPYING 63 %", "1.7 GB of 4.6 GB left. It answers again; blade13 and", "≤ 1.7 s"),
+    "rest-reported": ("● RESUMED suspended at most 1.7 s", "have not yet reported where it runs", "≤ 1.7 s"),
 }
 
 

@@ -106,8 +106,9 @@ def _copying(view: View) -> Banner:
     copied = view.now.progress
     source, target = _frames(view)
     told_since = view.gap is not None and copied.read_ns is not None and copied.read_ns > view.gap.end_ns
-    if view.gap is not None and (copied.left == 0 or not told_since):
-        text = f"Wait. It answers again; {source} and {target} have not yet reported where it runs."
+    unknown = f"It answers again; {source} and {target} have not yet reported where it runs."
+    if view.gap is not None and (view.is_nearly_copied or not told_since):
+        text = f"Wait. {unknown}"
         if view.was_suspended:
             return _made(view, "resumed", Tone.BUSY, "RESUMED", _provisional(view), text, "look")
         silent = f"silent at most {at_most(view.gap.length_s)} s"
@@ -118,7 +119,9 @@ def _copying(view: View) -> Banner:
         rest = f"{size(copied.left)} of {size(copied.transmitted + copied.left)} left"
         rate = copied.bytes_per_s or 0.0
         rest += f" at {size(rate)}/s." if rate > 0 else "."
-    text = f"Wait. {rest} {view.partition} runs on {source}.{_broken(view)}"
+    # by its own stamps it was suspended, and pages may still be fetched afterwards: a rest proves no place
+    place = unknown if view.was_suspended else f"{view.partition} runs on {source}."
+    text = f"Wait. {rest} {place}{_broken(view)}"
     return _made(view, "copying", Tone.BUSY, "COPYING", _percent(view), text, "stop", "look")
 
 

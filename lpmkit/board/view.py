@@ -22,6 +22,8 @@ from lpmkit.wording.words import Words, words_of
 
 #: A silence while the copy has longer than this to go, in seconds, may be the network's.
 EARLY_S = 10.0
+#: The share of the copy below which what is left says no longer that the partition is on its source.
+LAST_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,12 @@ class View:
         if not copied.left or copied.bytes_per_s is None or copied.bytes_per_s <= 0 or copied.read_ns is None:
             return False
         return copied.left / copied.bytes_per_s - (self.now_ns - copied.read_ns) / 1e9 > EARLY_S
+
+    @property
+    def is_nearly_copied(self) -> bool:
+        """True where the manager's last report leaves next to nothing to copy: it is counted on until the end."""
+        copied = self.now.progress
+        return copied.left is not None and copied.left <= LAST_SHARE * (copied.left + (copied.transmitted or 0))
 
     @property
     def was_suspended(self) -> bool:
