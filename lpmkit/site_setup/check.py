@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from pathlib import Path
 
 from lpmkit.checks import Verdict
@@ -16,7 +16,7 @@ from lpmkit.runbook import Runbook
 
 def check_file(path: Path, site: Site) -> list[Diagnosis]:
     """The rows for the file alone; no machine is asked. It could be read: `load_site` raises otherwise."""
-    counts = {
+    counts: dict[str, Sized] = {
         "frames": site.frames,
         "partitions": site.partitions,
         "SAP systems": site.sap_systems,
