@@ -9,13 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lpmkit.control import aix
-from lpmkit.control.aix import (
-    AixShell,
-    decode,
-    read_error_reports,
-    read_errpt,
-)
+from lpmkit.control import aix, aix_identity, aix_logs
+from lpmkit.control.aix import AixShell
+from lpmkit.control.aix_logs import read_error_reports, read_errpt
 from lpmkit.errors import UnexpectedReply
 from lpmkit.ssh.session import Reply, command_line
 
@@ -86,10 +82,6 @@ def test_the_machine_id_of_the_long_error_log_changes_with_the_machine() -> None
     assert done.machine_id != started.machine_id
 
 
-def test_text_that_is_not_utf_8_is_read_as_latin_1() -> None:
-    assert decode("Größe".encode("latin-1")) == decode("Größe".encode()) == "Größe"
-
-
 @pytest.mark.parametrize(
     ("text", "minutes"),
     [
@@ -101,36 +93,36 @@ def test_text_that_is_not_utf_8_is_read_as_latin_1() -> None:
     ],
 )
 def test_an_uptime_is_read_however_it_is_blanked(text: str, minutes: int) -> None:
-    assert aix.read_uptime(text).minutes == minutes
+    assert aix_identity.read_uptime(text).minutes == minutes
 
 
 REFUSED: list[tuple[Callable[[str], object], str]] = [
-    (aix.read_machine_id, "000071DA4C0\n"),
-    (aix.read_machine_id, "not a machine\n"),
-    (aix.read_machine_id, "000071DA4C00\n000071DA4C00\n"),
-    (aix.read_frame_id, "8000BA02D0071DAZ\n"),
-    (aix.read_system_id, "0310071DA\n"),
-    (aix.read_lpar_label, "bxaix85\n"),
-    (aix.read_hostname, "uname: not found\n"),
-    (aix.read_level, "5300-07\n"),
-    (aix.read_configuration, "\n"),
-    (aix.read_configuration, "System Model: IBM,7998-61X\nprose without a label\n"),
-    (aix.read_lparstat, "Partition Name : bxaix85\n"),
-    (aix.read_lparstat, "lparstat is not available\n"),
-    (aix.read_errpt, "08917DC6   0808201508 I S pmig           Client Partition Migration Started\n"),
-    (aix.read_errpt, "IDENTIFIER TIMESTAMP  T C RESOURCE_NAME  DESCRIPTION\n08917DC6   08082015 I S pmig   x\n"),
-    (aix.read_error_reports, "LABEL:          CLIENT_PMIG_STARTED\n"),
-    (aix.read_error_reports, "-" * 75 + "\nLABEL:          CLIENT_PMIG_STARTED\n"),
+    (aix_identity.read_machine_id, "000071DA4C0\n"),
+    (aix_identity.read_machine_id, "not a machine\n"),
+    (aix_identity.read_machine_id, "000071DA4C00\n000071DA4C00\n"),
+    (aix_identity.read_frame_id, "8000BA02D0071DAZ\n"),
+    (aix_identity.read_system_id, "0310071DA\n"),
+    (aix_identity.read_lpar_label, "bxaix85\n"),
+    (aix_identity.read_hostname, "uname: not found\n"),
+    (aix_identity.read_level, "5300-07\n"),
+    (aix_identity.read_configuration, "\n"),
+    (aix_identity.read_configuration, "System Model: IBM,7998-61X\nprose without a label\n"),
+    (aix_identity.read_lparstat, "Partition Name : bxaix85\n"),
+    (aix_identity.read_lparstat, "lparstat is not available\n"),
+    (aix_logs.read_errpt, "08917DC6   0808201508 I S pmig           Client Partition Migration Started\n"),
+    (aix_logs.read_errpt, "IDENTIFIER TIMESTAMP  T C RESOURCE_NAME  DESCRIPTION\n08917DC6   08082015 I S pmig   x\n"),
+    (aix_logs.read_error_reports, "LABEL:          CLIENT_PMIG_STARTED\n"),
+    (aix_logs.read_error_reports, "-" * 75 + "\nLABEL:          CLIENT_PMIG_STARTED\n"),
     (aix.read_adapters, "ent0\n"),
     (aix.read_adapters, "lsdev: 0514-521 Cannot find information\n"),
     (aix.read_disks, "hdisk0 00c71da1e5b1f0a2\n"),
     (aix.read_paths, "Enabled hdisk0\n"),
     (aix.read_subsystem, "0513-085 The ctrmc Subsystem is not on file.\n"),
-    (aix.read_uptime, "03:47PM   up 4 days,   5:42,  load average: 0.32, 0.43, 0.36\n"),
-    (aix.read_uptime, "03:47PM   up a while,  1 user,  load average: 0.32, 0.43, 0.36\n"),
-    (aix.read_uptime, "03:47PM   up 5 mins,  1 user,  load average: 0.32, 0.43\n"),
-    (aix.read_date, "Fri Aug  8 22:15:02 CEST 2008\n"),
-    (aix.read_date, "Fre Aug  8 20:15:02 UTC 2008x\n"),
+    (aix_identity.read_uptime, "03:47PM   up 4 days,   5:42,  load average: 0.32, 0.43, 0.36\n"),
+    (aix_identity.read_uptime, "03:47PM   up a while,  1 user,  load average: 0.32, 0.43, 0.36\n"),
+    (aix_identity.read_uptime, "03:47PM   up 5 mins,  1 user,  load average: 0.32, 0.43\n"),
+    (aix_identity.read_date, "Fri Aug  8 22:15:02 CEST 2008\n"),
+    (aix_identity.read_date, "Fre Aug  8 20:15:02 UTC 2008x\n"),
 ]  # fmt: skip
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from lpmkit.checks import CHECKS, Answer, Finding, Verdict, examine, machine_id_of, ready
 from lpmkit.checks.judging import bases, prerequisites
-from lpmkit.control.aix import Identity, Subsystem
+from lpmkit.control.aix import Subsystem
+from lpmkit.control.aix_identity import Identity
 from lpmkit.control.base import MigrationReading
 from lpmkit.control.clusters import ClusterMember, cluster_kinds
 from lpmkit.inventory import (

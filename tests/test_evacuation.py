@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lpmkit.config import DatabaseSettings, SapSystemSettings, Site
-from lpmkit.control.aix import Identity
+from lpmkit.control.aix_identity import Identity
 from lpmkit.control.clusters import ClusterMember
 from lpmkit.errors import NotAllowed, UsageError
 from lpmkit.limits import ChangeWindow

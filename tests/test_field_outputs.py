@@ -14,7 +14,7 @@ import pytest
 
 from lpmkit.checks.partition import AdapterKind, adapter_kind
 from lpmkit.checks.systems import numbers_of
-from lpmkit.control import aix, firmware, hmc, linux, vios
+from lpmkit.control import aix, aix_identity, firmware, hmc, linux, vios, vios_disks, vios_maps, vios_statistics
 from lpmkit.control import hmc_resources as resources
 from lpmkit.control import managed_system as system
 from lpmkit.control.codes import codes_in
@@ -30,92 +30,92 @@ def operating_system(version: str) -> OperatingSystem | None:
 #: Reader, text, view of the value, and what it must be. A row that was read wrong once says so in its name.
 CASES: dict[str, tuple[Callable[[str], Any], str, Callable[[Any], Any], Any]] = {
     "lsmap: client not connected, no target": (
-        vios.read_scsi_map,
+        vios_maps.read_scsi_map,
         "SVSA            Physloc                                      Client Partition ID\n--------------- -------------------------------------------- ------------------\nvhost5          U9117.MMB.999BCP-V2-C9                       0x00000000\n\nVTD                   NO VIRTUAL TARGET DEVICE FOUND\n\n",
         lambda v: [(one.name, one.client_lpar_id, one.targets) for one in v],
         [("vhost5", 0, ())],
     ),
     "lsmap: other widths, the next header without an empty line": (
-        vios.read_scsi_map,
+        vios_maps.read_scsi_map,
         "SVSA                 Physloc                           Client Partition ID\n-------------        --------------------------------- ------------------\nvhost0               U787A.001.0397658-V1-C5           0x00000005\n\nVTD                   c5_vtscsi1\nStatus                Available\nLUN                   0x8100000000000000\nBacking device        hdisk2\nPhysloc\nSVSA                 Physloc                           Client Partition ID\n-------------        --------------------------------- ------------------\nvhost1               U787A.001.0397658-V1-C6           0x00000006\n\nVTD                   c6_vtscsi1\nStatus                Available\nLUN                   0x8100000000000000\nBacking device        hdisk5\nPhysloc\n",
         lambda v: [(one.name, one.targets[0].backing) for one in v],
         [("vhost0", "hdisk2"), ("vhost1", "hdisk5")],
     ),
     "lsmap: unit of a shared storage pool, N/A for its place": (
-        vios.read_scsi_map,
+        vios_maps.read_scsi_map,
         "SVSA            Physloc                                      Client Partition ID\n--------------- -------------------------------------------- ------------------\nvhost12         U9105.22A.7892A31-V1-C45                     0x0000000c\n\nVTD                   vtscsi11\nStatus                Available\nLUN                   0x8100000000000000\nBacking device        rhel9_boot.b1c5f0a2d3e4465798a9babbccddeeff\nPhysloc               N/A\nMirrored              N/A\n",
         lambda v: backing_kind(v[0].targets[0]),
         Backing.POOL_UNIT,
     ),
     "lsmap: a tape that is only defined": (
-        vios.read_scsi_map,
+        vios_maps.read_scsi_map,
         "SVSA            Physloc                                      Client Partition ID\n--------------- -------------------------------------------- ------------------\nvhost1          U8233.E8B.061AB2P-V1-C30                     0x00000003\n\nVTD                   tape1\nStatus                Defined\nLUN                   0x8400000000000000\nBacking device        rmt0\nPhysloc               U78A0.001.DNWGGSH-P1-C5-T1-W500000E012345678-L0\nMirrored              N/A\n",
         lambda v: (v[0].targets[0].status, backing_kind(v[0].targets[0])),
         ("Defined", Backing.TAPE),
     ),
-    "lsmap: nothing at all": (vios.read_scsi_map, "", lambda v: v, ()),
+    "lsmap: nothing at all": (vios_maps.read_scsi_map, "", lambda v: v, ()),
     "lsmap -net: no status at an old level": (
-        vios.read_network_map,
+        vios_maps.read_network_map,
         "SVEA   Physloc\n------ --------------------------------------------\nent12  U9117.570.65E12FB-V2-C20-T1\n\nSEA                   ent13\nBacking device        ent3\nPhysloc               U7311.D20.651372C-P1-C01-T2\n",
         lambda v: [(one.sea, one.backing, one.status) for one in v],
         [("ent13", "ent3", None)],
     ),
     "lsmap -net: one SEA with two trunks over an EtherChannel, one trunk without": (
-        vios.read_network_map,
+        vios_maps.read_network_map,
         "SVEA   Physloc\n------ --------------------------------------------\nent5   U9119.MME.21BBBBB-V2-C2-T1\n\nSEA                   ent21\nBacking device        ent20\nStatus                Available\nPhysloc\n\nSVEA   Physloc\n------ --------------------------------------------\nent6   U9119.MME.21BBBBB-V2-C3-T1\n\nSEA                   ent21\nBacking device        ent20\nStatus                Available\nPhysloc\n\nSVEA   Physloc\n------ --------------------------------------------\nent9   U9119.MME.21BBBBB-V2-C99-T1\n\nSEA                 NO SHARED ETHERNET ADAPTER FOUND\n",
         lambda v: [one.sea for one in v],
         ["ent21", "ent21", None],
     ),
     "lsmap -npiv: logged in, not logged in, not mapped": (
-        vios.read_fc_map_fields,
+        vios_maps.read_fc_map_fields,
         "vfchost0:U9117.MMB.06A1B2P-V1-C1:5:nim1:AIX:LOGGED_IN:fcs0:U78C0.001.DBJN321-P2-C5-T1:5:a:fcs0:U9117.MMB.06A1B2P-V5-C5\nvfchost9:U9117.MMB.06A1B2P-V1-C10:9: : :NOT_LOGGED_IN:fcs1:U78C0.001.DBJN321-P2-C5-T2:0:4: : \nvfchost10:U9117.MMB.06A1B2P-V1-C11:10: : :NOT_LOGGED_IN: : :0:1: : \n",
         lambda v: [(one.client, one.status, one.port) for one in v],
         [("nim1", "LOGGED_IN", "fcs0"), (None, "NOT_LOGGED_IN", "fcs1"), (None, "NOT_LOGGED_IN", None)],
     ),
     "lsmap -npiv: IBM i": (
-        vios.read_fc_map_fields,
+        vios_maps.read_fc_map_fields,
         "vfchost3:U9009.42A.78ABCDE-V2-C30:12:IBMI74:IBM i:LOGGED_IN:fcs2:U78D3.001.WZS0ABC-P1-C7-T3:3:a:DC05:U9009.42A.78ABCDE-V12-C30\n",
         lambda v: (v[0].client, v[0].client_os),
         ("IBMI74", "IBM i"),
     ),
     "lsmap -npiv: a name with the delimiter (was refused)": (
-        vios.read_fc_map_fields,
+        vios_maps.read_fc_map_fields,
         "vfchost3:U9009.42A.78ABCDE-V2-C30:12:prod:db:AIX:LOGGED_IN:fcs2:U78D3.001.WZS0ABC-P1-C7-T3:3:a:fcs0:U9009.42A.78ABCDE-V12-C30\n",
         lambda v: (v[0].client, v[0].client_os, v[0].port),
         ("prod:db", "AIX", "fcs2"),
     ),
     "lsnports: another column, a port outside of a fabric": (
-        vios.read_fc_ports,
+        vios_maps.read_fc_ports,
         "name             physloc                        fabric tports aports swwpns  awwpns label\nfcs0             U78D3.001.WZS0ABC-P1-C7-T1          1     64     60   2048    2032\nfcs1             U78D3.001.WZS0ABC-P1-C7-T2          0     64     64   2048    2048\n",
         lambda v: [(one.name, one.fabric) for one in v],
         [("fcs0", True), ("fcs1", False)],
     ),
     "lsnports: 255 ports, a label": (
-        vios.read_fc_ports,
+        vios_maps.read_fc_ports,
         "name             physloc                        fabric tports aports swwpns  awwpns label\nfcs0             U78DA.ND0.WZS0A1B-P0-C3-T0          1    255    254   3088    3086 fabricA\n",
         lambda v: (v[0].ports, v[0].ports_left, v[0].wwpns_left),
         (255, 254, 3086),
     ),
     "lspv: repository, free and inactive groups": (
-        vios.read_disks,
+        vios_disks.read_disks,
         "NAME             PVID                                 VG               STATUS\nhdisk1           00f6f5d0a1b2c3d5                     caavg_private    active\nhdisk2           none                                 None             \nhdisk4           00f6f5d0a1b2c3d7                     altinst_rootvg\nhdisk5           00f6f5d0a1b2c3d9                     oldvg            locked\n",
         lambda v: [(one.pvid is None, one.volume_group) for one in v],
         [(False, "caavg_private"), (True, None), (False, "altinst_rootvg"), (False, "oldvg")],
     ),
     "lspv: PowerPath": (
-        vios.read_disks,
+        vios_disks.read_disks,
         "NAME             PVID                                 VG               STATUS\nhdiskpower0      00f6f5d0a1b2c3d4                     None\n",
         lambda v: v[0].name,
         "hdiskpower0",
     ),
     "lspath: every state": (
-        vios.read_paths,
+        vios_disks.read_paths,
         "Enabled:hdisk4:fscsi2:5005076803080067,2000000000000\nMissing:hdisk4:fscsi3:5005076803080068,2000000000000\nDefined:hdisk4:fscsi4:5005076803080069,2000000000000\nFailed:hdisk4:fscsi5:500507680308006a,2000000000000\nAvailable:hdisk0:sisscsia0:5,0\n",
         lambda v: [one.status for one in v],
         ["Enabled", "Missing", "Defined", "Failed", "Available"],
     ),
     "lspath: iSCSI, whose name has the delimiter (was refused)": (
-        vios.read_paths,
+        vios_disks.read_paths,
         "Enabled:hdisk9:iscsi0:192.0.2.50,0xcbc,0x0,iqn.1986-03.com.ibm:2145.svc.node1\n",
         lambda v: (v[0].disk, v[0].connection.rpartition(",")[2]),
         ("hdisk9", "iqn.1986-03.com.ibm:2145.svc.node1"),
@@ -150,25 +150,25 @@ CASES: dict[str, tuple[Callable[[str], Any], str, Callable[[Any], Any], Any]] = 
         ],
     ),
     "lsvopt: a name that is cut, an empty drive": (
-        vios.read_media,
+        vios_disks.read_media,
         "VTD             Media                              Size(mb)\nvtopt0          AIX_7300-02-00_DVD_1_of_2_102023.i     4358\nvtopt1          No Media                                n/a\n",
         lambda v: [(name, media is not None) for name, media in v],
         [("vtopt0", True), ("vtopt1", False)],
     ),
     "cluster -status: a node that is down, another column": (
-        vios.read_cluster_status,
+        vios_disks.read_cluster_status,
         "Cluster Name         State\nssp_prod             DEGRADED\n\n    Node Name        MTM           Partition Num  State  Pool State\n    vios1.example    9009-22A0278A1B2C1   1  OK     OK  MGMT\n    vios2            9009-22A0278A1B2C1   2  DOWN\n",
         lambda v: (v.state, [(one.state, one.pool_state) for one in v.nodes]),
         ("DEGRADED", [("OK", "OK"), ("DOWN", None)]),
     ),
     "entstat: load sharing, tags over two lines": (
-        vios.read_shared_ethernet,
+        vios_statistics.read_shared_ethernet,
         "ETHERNET STATISTICS (ent22) :\nDevice Type: Shared Ethernet Adapter\nVLAN Ids :\n    ent20: 100\n    ent21: 200\nHigh Availability Statistics:\n    Control Channel PVID: 4094\n    State: PRIMARY_SH\n    Bridge Mode: Partial\n    VID shared: 100\n    High Availability Mode: Sharing\n    Priority: 1\nVirtual Adapter: ent20\n\nTrunk Adapter: True\n  Priority: 1  Active: True\nPort VLAN ID:   100\nVLAN Tag IDs:  None\nSwitch ID: ETHERNET0\nVirtual Adapter: ent21\n\nTrunk Adapter: True\n  Priority: 1  Active: False\nPort VLAN ID:   200\nVLAN Tag IDs:  201  202  203  204  205  206  207  208  209  210  211  212\n               213  214  215\nSwitch ID: ETHERNET0\n",
         lambda v: (v.state, [(one.active, one.vlans[-1]) for one in v.trunks]),
         ("PRIMARY_SH", [(True, 100), (False, 215)]),
     ),
     "entstat: one of two links of an EtherChannel is down": (
-        vios.read_shared_ethernet,
+        vios_statistics.read_shared_ethernet,
         "ETHERNET STATISTICS (ent6) :\nDevice Type: Shared Ethernet Adapter\nReal Adapter: ent4\n\nETHERNET STATISTICS (ent4) :\nDevice Type: IEEE 802.3ad Link Aggregation\nETHERNET STATISTICS (ent0) :\nPhysical Port Link Status: Up\nETHERNET STATISTICS (ent1) :\nPhysical Port Link Status: Down\n",
         lambda v: v.link_up,
         True,
@@ -311,7 +311,7 @@ CASES: dict[str, tuple[Callable[[str], Any], str, Callable[[Any], Any], Any]] = 
         lambda v: {adapter_kind(one) for one in v},
         {AdapterKind.HOST_ETHERNET},
     ),
-    "oslevel -s: an early level of AIX 5.3": (aix.read_level, "5300-04-CSP\n", lambda v: v, "5300-04-CSP"),
+    "oslevel -s: an early level of AIX 5.3": (aix_identity.read_level, "5300-04-CSP\n", lambda v: v, "5300-04-CSP"),
     "codes: an exit status": (codes_in, "The command ended with exit status 69.", lambda v: v, ("RC 69",)),
     "lshwres io: nobody's slot, a description with commas": (
         system.read_physical_slots,

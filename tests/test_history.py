@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from lpmkit.analysis import analyse, write_summary
 from lpmkit.cli import main
-from lpmkit.control.aix import ErrorReport
+from lpmkit.control.aix_logs import ErrorReport
 from lpmkit.errors import RecordError
 from lpmkit.report.comparison import comparison_page, figures, history_page, labels, overlay, trend
 from lpmkit.runs.away import ledger

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lpmkit.control.aix import Identity
+from lpmkit.control.aix_identity import Identity
 from lpmkit.control.linux import LinuxShell, read_boot_time
 from lpmkit.errors import UnexpectedReply
 from lpmkit.ssh.batching import BatchingSession

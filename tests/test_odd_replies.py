@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from lpmkit.control.aix import read_lpar_label, read_machine_id
+from lpmkit.control.aix_identity import read_lpar_label, read_machine_id
 from lpmkit.control.codes import explain
 from lpmkit.control.dialect import dialect_of
 from lpmkit.control.listings import records, understood
-from lpmkit.control.vios import read_level, read_shared_ethernet
+from lpmkit.control.vios import read_level
+from lpmkit.control.vios_statistics import read_shared_ethernet
 from lpmkit.errors import LoginRefused, UnexpectedReply
 from lpmkit.ssh.session import Reply
 from lpmkit.survey.gather import Gathering, survey_move

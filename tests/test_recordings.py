@@ -31,9 +31,37 @@ from typing import Any
 
 import pytest
 
-from lpmkit.control import aix, aix_memory, hmc, hmc_resources, ivm, listings, vios
+from lpmkit.control import (
+    aix,
+    aix_identity,
+    aix_logs,
+    aix_memory,
+    hmc,
+    hmc_resources,
+    ivm,
+    listings,
+    vios,
+    vios_disks,
+    vios_maps,
+    vios_statistics,
+)
 from lpmkit.errors import UnexpectedReply
 from lpmkit.ssh.session import Reply
+
+#: The modules whose readers have recordings.
+READING = (
+    ivm,
+    hmc,
+    hmc_resources,
+    vios,
+    vios_disks,
+    vios_maps,
+    vios_statistics,
+    aix,
+    aix_identity,
+    aix_logs,
+    aix_memory,
+)
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 FOLDERS = ("ivm-", "hmc-", "vios-", "aix-")
@@ -122,7 +150,7 @@ def test_every_reader_has_a_recording() -> None:
     recorded = {json.loads(path.read_text(encoding="utf-8"))["reader"] for path in all_recordings()}
     readers = {
         f"{module.__name__}:{name}"
-        for module in (ivm, hmc, hmc_resources, vios, aix, aix_memory)
+        for module in READING
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if name.startswith("read_") and function.__module__ == module.__name__
     }

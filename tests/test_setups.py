@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from lpmkit.checks import Answer, Finding, Verdict, examine, ready
-from lpmkit.control.aix import Identity, Subsystem
+from lpmkit.control.aix import Subsystem
+from lpmkit.control.aix_identity import Identity
 from lpmkit.control.clusters import ClusterMember
 from lpmkit.inventory import Device
 from lpmkit.simulator.chassis import Frame, PagingDevice, Partition, ScsiPair, VirtualDisk, World

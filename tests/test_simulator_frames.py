@@ -16,7 +16,7 @@ from lpmkit.control.hmc_resources import (
     read_sriov_ports,
     read_vnics,
 )
-from lpmkit.control.vios import read_fc_map_fields, read_fc_ports, read_scsi_map
+from lpmkit.control.vios_maps import read_fc_map_fields, read_fc_ports, read_scsi_map
 from lpmkit.simulator.chassis import Fabric, World
 from lpmkit.simulator.faults import Fault
 from lpmkit.simulator.landscape import load

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from lpmkit.checks import Answer, examine, ready
-from lpmkit.control.aix import AixShell, Identity
+from lpmkit.control.aix import AixShell
+from lpmkit.control.aix_identity import Identity
 from lpmkit.control.base import Order
 from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from lpmkit.control import vios
+from lpmkit.control import vios, vios_disks, vios_maps, vios_statistics
 from lpmkit.control.vios import ViosShell
 from lpmkit.errors import CommandRefused, UnexpectedReply
 from lpmkit.inventory import VirtualScsiServer
@@ -72,22 +72,22 @@ def test_the_slot_of_an_adapter_is_in_its_location() -> None:
 
 def test_a_label_nobody_knows_is_left_alone() -> None:
     text = HEAD + ROW + "\nVTD                   rvg\nStatus                Available\nA new label           x\n"
-    (server,) = vios.read_scsi_map(text)
+    (server,) = vios_maps.read_scsi_map(text)
     assert server.targets[0].name == "rvg"
 
 
 REFUSED: list[tuple[Callable[[str], object], str]] = [
-    (vios.read_scsi_map, "rksh: lsmap: not found\n"),
-    (vios.read_scsi_map, HEAD),
-    (vios.read_scsi_map, HEAD + "vhost0          U7998.61X.10071DA-V1-C11\n"),
-    (vios.read_scsi_map, HEAD + ROW.replace("0x00000002", "none")),
-    (vios.read_scsi_map, HEAD + ROW + "\nLUN                   0x8100000000000000\n"),
-    (vios.read_scsi_map, HEAD + ROW + "\nVTD                   rvg\n  and some prose that wraps around here\n"),
-    (vios.read_network_map, "SVEA   Physloc\n------ ---------\nent2\n"),
-    (vios.read_network_map, "SVEA   Physloc\n------ ---------\nent2   U1-V1-C2-T1\n"),
-    (vios.read_disks, "hdisk0 000071da3f1b6d20 rootvg active\n"),
-    (vios.read_disks, "NAME PVID VG STATUS\nhdisk0 000071da3f1b6d20\n"),
-    (vios.read_disks, "NAME PVID SIZE(megabytes)\nhdisk0 000071da3f1b6d20 many\n"),
+    (vios_maps.read_scsi_map, "rksh: lsmap: not found\n"),
+    (vios_maps.read_scsi_map, HEAD),
+    (vios_maps.read_scsi_map, HEAD + "vhost0          U7998.61X.10071DA-V1-C11\n"),
+    (vios_maps.read_scsi_map, HEAD + ROW.replace("0x00000002", "none")),
+    (vios_maps.read_scsi_map, HEAD + ROW + "\nLUN                   0x8100000000000000\n"),
+    (vios_maps.read_scsi_map, HEAD + ROW + "\nVTD                   rvg\n  and some prose that wraps around here\n"),
+    (vios_maps.read_network_map, "SVEA   Physloc\n------ ---------\nent2\n"),
+    (vios_maps.read_network_map, "SVEA   Physloc\n------ ---------\nent2   U1-V1-C2-T1\n"),
+    (vios_disks.read_disks, "hdisk0 000071da3f1b6d20 rootvg active\n"),
+    (vios_disks.read_disks, "NAME PVID VG STATUS\nhdisk0 000071da3f1b6d20\n"),
+    (vios_disks.read_disks, "NAME PVID SIZE(megabytes)\nhdisk0 000071da3f1b6d20 many\n"),
     (vios.read_devices, "vasi0 Available x\n"),
     (vios.read_devices, "name             status      description\n  wrapped\n"),
     (vios.read_attribute, "no_reserve\n"),
@@ -95,14 +95,14 @@ REFUSED: list[tuple[Callable[[str], object], str]] = [
     (vios.read_attribute, ""),
     (vios.read_level, "Command not found\n"),
     (vios.read_level, "1.5\n"),
-    (vios.read_paths, "Enabled hdisk4 fscsi2\n"),
-    (vios.read_multipath, "    0           fscsi0/path0           OPEN   NORMAL         35          0\n"),
-    (vios.read_multipath, "DEV#:   4  DEVICE NAME: hdisk4\n"),
-    (vios.read_multipath, "DEV#:  4  DEVICE NAME: hdisk4  TYPE: 2145  ALGORITHM:  Load Balance\nSERIAL: 6\n    0   fscsi0/path0   OPEN\n"),
-    (vios.read_media, "vtopt0 No Media n/a\n"),
-    (vios.read_shared_ethernet, "entstat: 0909-003 Unable to connect to device ent6, errno = 19\n"),
-    (vios.read_shared_ethernet, "ETHERNET STATISTICS (ent6) :\nVirtual Adapter: ent4\nTrunk Adapter: True\n"),
-    (vios.read_mover, "Device vasi0 is busy\n"),
+    (vios_disks.read_paths, "Enabled hdisk4 fscsi2\n"),
+    (vios_disks.read_multipath, "    0           fscsi0/path0           OPEN   NORMAL         35          0\n"),
+    (vios_disks.read_multipath, "DEV#:   4  DEVICE NAME: hdisk4\n"),
+    (vios_disks.read_multipath, "DEV#:  4  DEVICE NAME: hdisk4  TYPE: 2145  ALGORITHM:  Load Balance\nSERIAL: 6\n    0   fscsi0/path0   OPEN\n"),
+    (vios_disks.read_media, "vtopt0 No Media n/a\n"),
+    (vios_statistics.read_shared_ethernet, "entstat: 0909-003 Unable to connect to device ent6, errno = 19\n"),
+    (vios_statistics.read_shared_ethernet, "ETHERNET STATISTICS (ent6) :\nVirtual Adapter: ent4\nTrunk Adapter: True\n"),
+    (vios_statistics.read_mover, "Device vasi0 is busy\n"),
 ]  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def test_a_control_channel_is_no_trunk() -> None:
         "ETHERNET STATISTICS (ent6) :\nVirtual Adapter: ent5\nTrunk Adapter: False\nPort VLAN ID:    99\nVLAN Tag "
         "IDs:  None\n"
     )
-    assert vios.read_shared_ethernet(text).trunks == ()
+    assert vios_statistics.read_shared_ethernet(text).trunks == ()
 
 
 def test_an_attribute_without_a_value_is_empty_and_not_missing() -> None:

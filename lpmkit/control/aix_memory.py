@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lpmkit.control.aix import read_lparstat
+from lpmkit.control.aix_identity import read_lparstat
 from lpmkit.control.listings import lines, understood, whole
 from lpmkit.errors import RemoteError, UnexpectedReply
 from lpmkit.ssh.session import Reply, Session

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from lpmkit.control.aix import Identity
+from lpmkit.control.aix_identity import Identity
 from lpmkit.control.firmware import FirmwareLevel
 from lpmkit.control.listings import lines, understood
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lpmkit.control.aix import Identity
+from lpmkit.control.aix_identity import Identity
 from lpmkit.mapping.compare import arrived
 from lpmkit.mapping.ordered import ordered_rows
 from lpmkit.survey.identity import IdentityRow, IdentitySnapshot, changed

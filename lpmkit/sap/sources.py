@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from lpmkit.control.aix import read_lparstat
+from lpmkit.control.aix_identity import read_lparstat
 from lpmkit.errors import CommandRefused, LpmError, NoAnswer, RemoteError, UnexpectedReply
 from lpmkit.json_values import JsonMapping
 from lpmkit.sap import dpmon, fields, host, sapcontrol

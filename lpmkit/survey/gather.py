@@ -17,7 +17,8 @@ from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.control.clusters import members
 from lpmkit.control.linux import LINUX, LinuxShell
 from lpmkit.control.listings import READER_FAULTS
-from lpmkit.control.vios import SharedEthernetStatistics, ViosShell
+from lpmkit.control.vios import ViosShell
+from lpmkit.control.vios_statistics import SharedEthernetStatistics
 from lpmkit.errors import LpmError, RemoteError
 from lpmkit.inventory import (
     DiskPath,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from lpmkit.control.aix import Identity
+from lpmkit.control.aix_identity import Identity
 from lpmkit.control.linux import LINUX
 
 #: Boot times are worked out from ``date`` and ``uptime``, which print whole minutes: two readings of one boot may

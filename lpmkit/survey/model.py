@@ -13,7 +13,8 @@ from enum import StrEnum
 
 from pydantic import TypeAdapter
 
-from lpmkit.control.aix import Identity, Subsystem
+from lpmkit.control.aix import Subsystem
+from lpmkit.control.aix_identity import Identity
 from lpmkit.control.aix_memory import MemoryUse
 from lpmkit.control.base import MigrationReading
 from lpmkit.control.clusters import ClusterMember

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lpmkit.control.aix import AixShell, ErrorReport, Identity
+from lpmkit.control.aix import AixShell
+from lpmkit.control.aix_identity import Identity
+from lpmkit.control.aix_logs import ErrorReport
 
 _STARTED, _DONE, _ABORTED = "CLIENT_PMIG_STARTED", "CLIENT_PMIG_DONE", "CLIENT_PMIG_ABORTED"
 
