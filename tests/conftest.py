@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from lpmkit.cli import main
 
 # Whoever does without compiled files elsewhere has them here all the same: each worker would read, rewrite and compile
-# every test anew, and each of the thousand processes that tests start all of lpmkit.
+# every test again, and each of the thousand processes that tests start all of lpmkit.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # jsonschema uses this package where it is there, and it compiles grammars of addresses for two seconds when it is

@@ -31,7 +31,7 @@ AROUND = Surroundings(FRAMES, baseline_s=20.0, watched_s=30.0, preparing_s=LogNo
 
 
 def plan_of_four(window_end_s: float | None = 3600.0) -> MovePlan:
-    """A plan of four moves; its window ends so many seconds after its begin."""
+    """A plan of four moves; its window ends this many seconds after its begin."""
     window = (
         {}
         if window_end_s is None

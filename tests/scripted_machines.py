@@ -71,7 +71,7 @@ class Machines:
     #: Processor modes of both frames, which tell their generation.
     modes: tuple[str, ...] = ()
     takes: int | None = None
-    refuses: int = 0  #: so often no recorder can be started anew
+    refuses: int = 0  #: so often no recorder can be started again
     moved: list[str] = field(default_factory=list)
     going: dict[str, tuple[RunWriter, list[str]]] = field(default_factory=dict)
     looked: int = 0

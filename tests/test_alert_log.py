@@ -628,7 +628,7 @@ def test_a_log_that_is_moved_away_between_two_commands_of_one_poll_loses_nothing
     host.armed = True
     seen = texts(follower, 1)
     if new is None:
-        log.write_text(new := HEAD + "made anew\n")
+        log.write_text(new := HEAD + "made again\n")
     add(log, "and on\n")
     seen += texts(follower, 4)
     lines = [line for text in seen for line in text.splitlines()]

@@ -87,8 +87,8 @@ WORLDS: dict[str, dict[str, Any]] = {
     "clock set just after": {"step": (16.0, 0.25)},
     "calm until shortly before it": {"calm": (4.0, 11.0), "icmp": True, "tick_hz": 1000},
     "calm until it begins": {"calm": (4.0, 12.4), "icmp": True, "dropped": True, "tick_hz": 500},
-    "in the midst of a calm": {"calm": (4.0, 20.0), "icmp": True, "tick_hz": 1000},
-    "in the midst of a calm, timebase stood still": {"calm": (4.0, 20.0), "icmp": True, "counted": 0.0},
+    "during a calm": {"calm": (4.0, 20.0), "icmp": True, "tick_hz": 1000},
+    "during a calm, timebase stood still": {"calm": (4.0, 20.0), "icmp": True, "counted": 0.0},
     "calm, ticks only": {"calm": (4.0, 20.0), "echo": False, "connect": False},
     "calm, no ticks": {"calm": (4.0, 20.0), "ticks": False},
 }
@@ -663,7 +663,7 @@ def test_stalls_and_holes() -> None:
 
 
 def test_the_observer_may_be_restarted_between_recorders(tmp_path: Path) -> None:
-    """After a restart its monotonic clock begins anew; the time of day ties both."""
+    """After a restart its monotonic clock starts again; the time of day ties both."""
     run = make(tmp_path, Made(mode="watch", suspend=None, duration_s=22.0, hole=(10.0, 15.0)))
     shift = START - S
     for path in (run.path / "samples").glob("*.2.csv"):

@@ -48,7 +48,7 @@ HOUR_NS = 3600 * 1_000_000_000
 
 
 class _At(Clock):
-    """A clock whose time of day is so many hours ahead."""
+    """A clock whose time of day is this many hours ahead."""
 
     def __init__(self, hours: float) -> None:
         super().__init__()

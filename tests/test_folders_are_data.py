@@ -556,7 +556,7 @@ def test_a_folder_that_is_renamed_while_it_is_recorded_is_followed(tmp_path: Pat
     kinds = [event.kind for event in Run(renamed).events()]
     assert kinds[0] == "recorder-started"
     assert kinds[-1] == "recorder-ended"
-    assert not run.path.exists(), "nothing is made anew under the old name"
+    assert not run.path.exists(), "nothing is made again under the old name"
     assert Run(renamed).sample_files(), "what the probes saw is packed there"
 
 

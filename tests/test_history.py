@@ -198,7 +198,7 @@ def test_an_index_that_cannot_be_kept_or_is_none_changes_nothing_that_is_found(t
     index.execute("CREATE TABLE runs (something TEXT)")
     index.commit()
     index.close()
-    assert [one.suspended_s for one in History(tmp_path).moves()] == [1.5], "an index of another format is made anew"
+    assert [one.suspended_s for one in History(tmp_path).moves()] == [1.5], "an index of another format is made again"
     with pytest.raises(RecordError, match="no folder of runs"):
         History(tmp_path / "nowhere")
 

@@ -45,7 +45,7 @@ def work_of(said: SapObservation) -> set[Any]:
 
 
 def look(systems: dict[str, System], since: int) -> dict[str, dict[str, SapObservation]]:
-    """Every way's answers, taken anew until no job began or ended between the first way's look and the last's."""
+    """Every way's answers, taken again until no job began or ended between the first way's look and the last's."""
     found: dict[str, dict[str, SapObservation]] = {}
 
     def alike() -> bool:

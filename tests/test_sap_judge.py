@@ -708,7 +708,12 @@ LOCKS = Enqueue(4, 9, 100, 0, 5, Colour.GREEN, Colour.GREEN)
         ([replace(LOCKS, requests=0), replace(LOCKS, requests=12, errors=0)], "passed"),
         ([LOCKS], "not evaluated"),
     ],
-    ids=["the second is without its replica", "errors since the counters began anew", "began anew", "one is missing"],
+    ids=[
+        "the second is without its replica",
+        "errors since the counters started again",
+        "started again",
+        "one is missing",
+    ],
 )
 def test_each_lock_server_is_compared_and_counters_that_began_anew_count_from_zero(
     then: list[Enqueue], state: str

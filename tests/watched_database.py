@@ -129,7 +129,7 @@ class Watched:
 
 
 def tried_after(watched: Watched, probe: str, count: int) -> Callable[[], bool]:
-    """A condition: so many more samples of a probe than now, whatever became of them."""
+    """A condition: this many more samples of a probe than now, whatever became of them."""
     name = f"ora-{probe}-{watched.sid}"
     before = max([sample.seq for sample in watched.run.recent(name)], default=0)
     return lambda: max([sample.seq for sample in watched.run.recent(name)], default=0) >= before + count

@@ -234,7 +234,7 @@ def _silent_together(outage: Outage, core: Interval, silent: Sequence[Trace], ow
     """
     finest = min(silent, key=lambda one: one.interval_at(core.middle_ns))
     if not _began_or_ended_together(outage, core, finest):
-        why = f"in the midst of a longer silence of {finest.probe}, a break of the network: only the ticks can tell"
+        why = f"during a longer silence of {finest.probe}, a break of the network: only the ticks can tell"
         return _as(outage, OutageKind.MICRO_STOP, why)
     if outage.method is Method.TICK_STAMPS and core.length_ns <= own_noise_ns:
         size = f"{core.length_ns / MILLISECOND:.0f} ms is within its own noise of {own_noise_ns / MILLISECOND:.0f} ms"

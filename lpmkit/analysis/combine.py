@@ -136,7 +136,7 @@ def agree(
     begin, end = _edges(reference, signs, lost, limp_ns)
     disagreement = [
         (
-            f"{one.probe} was answered in the midst of it: the kernel at that address ran on while the host's "
+            f"{one.probe} was answered during it: the kernel at that address ran on while the host's "
             "processes stood still"
         )
         for one in contradicted

@@ -34,7 +34,7 @@ _COVERS = 0.5
 #: Stalls of an emulator and of a busy partition have a heavier tail than the distribution that is fitted
 #: (benchmarks.qemu.linux).
 _HEAVY_TAIL = 2.0
-#: A request for a connection is open for so long at least; a host that limps may answer later.
+#: A request for a connection is open for this long at least; a host that limps may answer later.
 _SYN_OPEN_NS = 200 * MILLISECOND
 #: Requests lost in a row that prove an absence; fewer are lost on every network.
 _MIN_LOST = 3

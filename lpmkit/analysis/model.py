@@ -330,7 +330,7 @@ class Suspension:
     clocks: tuple[ClockReading, ...]
     stalled_ns: int
     method: Method
-    contradicted: tuple[str, ...] = ()  #: kernel-answered probes that spoke in the midst of it
+    contradicted: tuple[str, ...] = ()  #: kernel-answered probes that spoke during it
     resumed_ns: int | None = None  #: the most likely moment of the resume: the brown-out begins there
     ended_by: str = ""  #: the probe that gave the first sign of life after it
     limp_ns: int = 0  #: how much later than usual the host answered in the first second after it

@@ -126,9 +126,9 @@ def read(run: Run) -> Record:
 def _shifts(events: Sequence[Event]) -> dict[int, int]:
     """Offsets that put each segment's monotonic readings on the first one's clock.
 
-    The monotonic clock begins anew with a boot of the observer, and runs on when its time of day is set. Recorders note
-    the boot; in runs of earlier versions an offset from the time of day that changed says that there was one. A process
-    of probes that was started again has a segment of its own, and its recorder's clock.
+    The monotonic clock starts again with a boot of the observer, and runs on when its time of day is set. Recorders
+    note the boot; in runs of earlier versions an offset from the time of day that changed says that there was one. A
+    process of probes that was started again has a segment of its own, and its recorder's clock.
     """
     apart: dict[int, int] = {}
     boots: dict[int, str] = {}

@@ -53,9 +53,9 @@ from lpmkit.wording.words import Words, words_of
 #: Documents of a run that the board shows.
 _DOCUMENTS = ("validation", "findings", "prediction", "summary", "survey")
 _ENDED = (Phase.SETTLED, Phase.FAILED, Phase.STOPPED, Phase.NEEDS_RECOVERY)
-#: The frozen lanes show this time at least, and so many times the length of the suspension.
+#: The frozen lanes show this time at least, and this many times the length of the suspension.
 FROZEN_S, FROZEN_LENGTHS = 8.0, 4.0
-#: The silence is searched for from so long before the last phase of the move to so long after it.
+#: The silence is searched for from this long before the last phase of the move to this long after it.
 _AROUND_S = 20.0
 LANES_TEXT = "Signs of life, a lane for each probe; the lanes in words have the same data"
 

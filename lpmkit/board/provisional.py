@@ -17,7 +17,7 @@ from lpmkit.runs.samples import MISSING, Columns, Int64Array
 
 #: Kinds of probes that answer often enough to show a suspension.
 WITNESSES = frozenset({"ticks", "icmp", "echo", "ni", "connect"})
-#: A silence is longer than this, and than so many usual intervals of its probe.
+#: A silence is longer than this, and than this many usual intervals of its probe.
 LEAST_NS, INTERVALS = 250_000_000, 5
 #: A probe agrees where its silence covers so much of the most precise one's.
 SHARE = 0.5

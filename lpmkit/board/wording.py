@@ -35,7 +35,7 @@ def of_day(wall_ns: int) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """A text of at most so many characters, cut between words.
+    """A text of at most this many characters, cut between words.
 
     >>> cut("SAP not reachable: connection refused", 30), cut("short", 30)
     ('SAP not reachable: …', 'short')

@@ -68,7 +68,7 @@ def recording_options(command: Command) -> Command:
     "--wait",
     "waits",
     is_flag=True,
-    help="Wait here until the change window begins, then check and validate anew. Ctrl-C ends the waiting.",
+    help="Wait here until the change window begins, then check and validate again. Ctrl-C ends the waiting.",
 )
 @recording_options
 @json_option

@@ -342,6 +342,6 @@ def order_of(run: Run) -> Order:
         odd.append("limits")
     if odd:
         raise RecordError(
-            f"its order cannot be read: {', '.join(odd)}", where=str(run.path), next_step="Prepare the move anew."
+            f"its order cannot be read: {', '.join(odd)}", where=str(run.path), next_step="Prepare the move again."
         )
     return Order(**texts, mapping=mapping, options=options, limits=limits)

@@ -2,7 +2,7 @@
 Voilà.
 
 Every button does what a cell of the numbered notebooks does, with the same functions; nothing is decided here. A page
-is made anew when it is opened; one that cannot be built shows the reason. A reload rebuilds everything from the run
+is made again when it is opened; one that cannot be built shows the reason. A reload rebuilds everything from the run
 folders, also during a move. The state of the run is the title and the icon of the page.
 """
 
@@ -74,7 +74,7 @@ class _Page(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         super().__init__([self.head, self.below])
 
     def renew(self) -> None:
-        """Make the content anew: what it lists may have changed since it was made."""
+        """Make the content again: what it lists may have changed since it was made."""
         try:
             self.top = self._make()
         except LpmError as error:
@@ -224,7 +224,7 @@ class Application(w.VBox):  # type: ignore[misc] # as above
     # -- steps ---------------------------------------------------------------------------------------------------------
 
     def go_to(self, name: str) -> None:
-        """Open a page; its content is made anew."""
+        """Open a page; its content is made again."""
         self.at = name
         page = self.pages[name]
         if name not in ("Check", "Move") or page.top is None:

@@ -3,7 +3,7 @@
 No agent, nothing is changed.
 
 A `Position` is the place up to which a log has been read, and outlives the program. A log that was moved away (another
-inode), emptied (shorter) or written anew in place (other bytes where we stopped) is read from its beginning; what the
+inode), emptied (shorter) or rewritten in place (other bytes where we stopped) is read from its beginning; what the
 old one still held is read too when it lies beside the new one. What could not be read is named in `LogTail.gaps`, never
 passed over.
 """
@@ -145,9 +145,7 @@ class LogTail:
             return []
         if data[:back] != position.mark:
             events = self._reader.finish()
-            self.gaps.append(
-                f"{self.path} was written anew; what stood in it after byte {position.offset} was not seen"
-            )
+            self.gaps.append(f"{self.path} was rewritten; what stood in it after byte {position.offset} was not seen")
             self._begin(Position(facts.inode))
             return [*events, *self._take_new(facts)]
         return self._take(data[back:], facts.inode)

@@ -113,7 +113,7 @@ def starter(folder: Run) -> Person:
         raise NotAllowed(
             f"its run.json names {person.login} ({person.account}) and was written by the account {owner}",
             where=folder.name,
-            next_step="Start the plan anew.",
+            next_step="Start the plan again.",
         )
     return person
 

@@ -160,7 +160,7 @@ class LanesPicture:
 
 #: Left edge of the lanes, height of one and of the names of phases above them, in units of the drawing.
 _LEFT, _LANE, _TOP = 138, 22, 14
-#: Silences longer than this, and than so many usual intervals, can be pointed at.
+#: Silences longer than this, and than this many usual intervals, can be pointed at.
 _POINTED_NS, _INTERVALS = 200_000_000, 5
 
 

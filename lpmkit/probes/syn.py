@@ -17,12 +17,12 @@ from lpmkit.ssh.tcp_info import agreed_options
 from lpmkit.timeline import Clock, Outcome, Sample
 
 #: Age of a question that is not acknowledged at which requests begin: beyond the 40 ms after which Linux acknowledges
-#: by itself, and so many usual round trips.
+#: by itself, and this many usual round trips.
 PATIENCE_NS, PATIENCE_ROUND_TRIPS = 50_000_000, 2
 #: Interval of the requests, and the share of the silence that it grows to: a host that is down for hours is not asked
 #: forty times a second.
 INTERVAL_NS, SHARE_OF_SILENCE = 25_000_000, 100
-#: A request that is not answered so soon was lost: so much at least, and so many usual round trips. At most this
+#: A request that is not answered so soon was lost: so much at least, and this many usual round trips. At most this
 #: divided by the interval are open together: a server may refuse logins from ten that do not log in (MaxStartups).
 GIVE_UP_NS, ROUND_TRIPS = 200_000_000, 4
 #: Rest after requests that were answered: a host whose kernel answers is not asked again and again.
@@ -80,7 +80,7 @@ class SynRequests:
         self._give_up(None, sink)
 
     def wait(self, seconds: float) -> None:
-        """Wait for an answer, at most so long."""
+        """Wait for an answer, at most this long."""
         self._poller.poll(seconds * 1000)
 
     def is_asking(self) -> bool:

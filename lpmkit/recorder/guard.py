@@ -25,7 +25,7 @@ from lpmkit.rules.table import Class
 
 #: Forecasts in a row that must exceed a bound: the first ones of a copy swing.
 IN_A_ROW = 3
-#: A probe is silent after so many of its longest intervals at least.
+#: A probe is silent after this many of its longest intervals at least.
 SILENT_INTERVALS = 4
 #: A guard that was not asked for longer than this stood still itself, and so did what it hears.
 OWN_STALL_S = 3.0

@@ -15,7 +15,7 @@ NEGLIGIBLE = 1e-12
 
 
 def chance_of(count: int, length: float, usual: int, usual_length: float) -> float:
-    """The chance that so many fall into a stretch of time, where ``usual`` fell into another one and the rate is the
+    """The chance that this many fall into a stretch of time, where ``usual`` fell into another one and the rate is the
     same; 0 where nothing ever came before.
 
     Both counts are by chance: of all of them together each lies in the stretch by its share of the time. 0.5 stands for
@@ -48,7 +48,7 @@ def chance_of(count: int, length: float, usual: int, usual_length: float) -> flo
 
 
 def chance_by_rate(count: int, expected: float) -> float:
-    """The chance of so many or more where ``expected`` are to be expected.
+    """The chance of this many or more where ``expected`` are to be expected.
 
     >>> round(chance_by_rate(1, 0.1), 3), round(chance_by_rate(2, 0.1), 4)
     (0.095, 0.0047)

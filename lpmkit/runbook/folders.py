@@ -130,7 +130,7 @@ class Folders(Landscape):
                     f"the target's manager, and the site file {ours[1] or 'nobody'} at {ours[0] or 'no address'}"
                 ),
                 where=run.name,
-                next_step="Was it made with another site file? Prepare the move anew with yours.",
+                next_step="Was it made with another site file? Prepare the move again with yours.",
             )
         return order
 
@@ -151,7 +151,7 @@ class Folders(Landscape):
                     ),
                     where=run.name,
                     next_step=(
-                        "Watch anew with `lpmkit watch HOST`, or name the host under `partitions:` in the site file."
+                        "Watch again with `lpmkit watch HOST`, or name the host under `partitions:` in the site file."
                     ),
                 )
             probes = self._watch_probes(hosts)

@@ -50,7 +50,7 @@ class Gate(Examination):
             raise NotAllowed(
                 "this run's recorder was started already, and no move was asked for",
                 where=run.name,
-                next_step="While it is in its lead-in, wait. If it was called off, prepare and validate the move anew.",
+                next_step="While it is in its lead-in, wait. If it was called off, prepare and validate it again.",
             )
         again = f"`lpmkit validate {order.partition} --to {order.target}` asks the firmware."
         validation = run.read("validation", validation_of)
@@ -92,7 +92,7 @@ class Gate(Examination):
         return self.limits_of(order).window.opens_in_s(self._would_begin_ns())
 
     def wait_for_window(self, run: Run) -> None:
-        """Wait until a move may be started, then check and validate it anew; changes nothing on any machine.
+        """Wait until a move may be started, then check and validate it again; changes nothing on any machine.
 
         Raises `NotAllowed` at once where waiting does not help: a window that is missing, or over.
         """

@@ -223,7 +223,7 @@ def use(run: Run, counting: Iterable[Approval]) -> None:
             raise NotApproved(
                 f"a move was asked for already with the approval of {approval.by}",
                 where=run.name,
-                next_step="Prepare the move anew, and have it approved.",
+                next_step="Prepare the move again, and have it approved.",
             ) from None
         except OSError as error:
             raise cannot_write(folder, error) from error

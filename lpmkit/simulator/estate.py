@@ -18,7 +18,7 @@ OTHER_IDS = 100
 
 
 def entry(frames: int, each: int, under_one: int) -> dict[str, Any]:
-    """``frames`` in pairs (an even number), with so many partitions each, ``under_one`` console so many of
+    """``frames`` in pairs (an even number), with this many partitions each, ``under_one`` console this many of
     the frames.
     """
     names = [f"f{number:02}" for number in range(1, frames + 1)]

@@ -117,7 +117,7 @@ def _kinds() -> dict[str, Kind]:
     }
     kinds = [Kind(name, "landscape", text, ("object",)) for name, text in landscape.items()]
     kinds += [
-        Kind("cluster", "landscape", "the partition is a node of a cluster (powerha, powerha71, rac or gpfs) that waits so many seconds for a silent "
+        Kind("cluster", "landscape", "the partition is a node of a cluster (powerha, powerha71, rac or gpfs) that waits this many seconds for a silent "
              "member, as shipped without them", ("message", "delay_s")),
         Kind("mover-dies", "move", "the movers lose each other: the copy stands still, the partition runs on, "
              "its state stays intermediate until it is recovered", ("object",), Fault("mover-dies", when="copy@50%", times=1)),
@@ -125,7 +125,7 @@ def _kinds() -> dict[str, Kind]:
              "the same and fetches a lot afterwards (``:fail`` gives up instead)", ("message",), Fault("not-converging")),
         Kind("suspend-refused", "move", "the partition does not get ready for the suspension; everything is rolled back",
              ("object",), Fault("suspend-refused", times=1)),
-        Kind("suspend-for", "move", "the suspension lasts so many seconds", ("delay_s",), Fault("suspend-for")),
+        Kind("suspend-for", "move", "the suspension lasts this many seconds", ("delay_s",), Fault("suspend-for")),
         Kind("mover-hangs", "move", "the movers stop sending and say nothing; after ``migrlpar -o s`` the state is still "
              "intermediate until it is recovered", ("object",), Fault("mover-hangs", when="copy@50%", times=1)),
         Kind("copy-waits", "move", "the movers send nothing until a file is there; the move can be stopped meanwhile", ("message",),
@@ -139,7 +139,7 @@ def _kinds() -> dict[str, Kind]:
         Kind("target-power-lost", "move", "the target system loses its power", ("object",), Fault("target-power-lost", when="copy@50%", times=1)),
         Kind("finish-fails", "move", "after the resume the source is not cleaned up: both blades list the partition until "
              "``migrlpar -o r``", ("object",), Fault("finish-fails", times=1)),
-        Kind("rmc-late", "move", "the partition's RMC connection comes back so many seconds after the move", ("delay_s",),
+        Kind("rmc-late", "move", "the partition's RMC connection comes back this many seconds after the move", ("delay_s",),
              Fault("rmc-late", delay_s=5.0)),
         Kind("drop-ssh", "move", "every SSH connection of a host is closed once; new ones are taken after DELAY seconds",
              ("host",), Fault("drop-ssh", when="copy@50%", times=1, delay_s=2.0)),
@@ -163,7 +163,7 @@ def _kinds() -> dict[str, Kind]:
         Kind("sapstartsrv-wsdl", "sap", "the service's description and its answers lack fields and functions"),
         Kind("cut-reply", "command", "the reply to a command stops in the middle of a line", ("host", "command")),
         Kind("hang", "command", "a command never answers", ("host", "command")),
-        Kind("slow", "command", "every command of a host waits so many seconds", ("host", "delay_s")),
+        Kind("slow", "command", "every command of a host waits this many seconds", ("host", "delay_s")),
         Kind("wrap", "command", "the lines of a reply are broken at 80 columns, as a terminal does it", ("host", "command")),
         Kind("language", "command", "a host answers in German", ("host",)),
         Kind("refuse", "command", "a command fails with a message", ("host", "command", "message")),

@@ -68,7 +68,7 @@ def load(path: Path | None = None) -> World:
 
 
 def of_many(frames: int = 8, each: int = 25, *, under_one: int = 4) -> World:
-    """So many frames in pairs, with so many partitions each, ``under_one`` console so many of the frames; see
+    """This many frames in pairs, with this many partitions each, ``under_one`` console this many of the frames; see
     `estate`.
     """
     return _world(estate.entry(frames, each, under_one))

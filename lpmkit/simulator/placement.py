@@ -292,7 +292,7 @@ def _scsi_server(
 def _disks_there(
     world: World, source: Frame, target: Frame, server: Vios, pair: ScsiPair, before: Sequence[ScsiPair]
 ) -> tuple[VirtualDisk, ...]:
-    """The same LUNs by the target's names. A name that somebody chose is kept, a generated one is made anew."""
+    """The same LUNs by the target's names. A name that somebody chose is kept, a generated one is made again."""
     served = [one for _, one in world.scsi_of(target, server.name)] + [
         one for one in before if one.server == server.name
     ]

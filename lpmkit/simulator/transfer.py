@@ -190,7 +190,7 @@ def plan(
 
 
 def progress(course: Plan, copied_s: float) -> Progress:
-    """Where the copy stands after so many seconds of it."""
+    """Where the copy stands after this many seconds of it."""
     sent, began = 0.0, 0.0
     for number, each in enumerate(course.rounds, start=1):
         if copied_s < began + each.seconds:

@@ -96,7 +96,7 @@ def _use(connection: sa.Connection, run: str, mark: str, by: str) -> None:
         raise NotApproved(
             f"a move was asked for already with the approval of {by}",
             where=run,
-            next_step="Prepare the move anew, and have it approved.",
+            next_step="Prepare the move again, and have it approved.",
         )
 
 

@@ -34,7 +34,7 @@ function render({ model, el }) {
     const fold = event.target.closest("summary")?.parentElement;
     if (fold) touched.set(fold.dataset.key, !fold.open);
   });
-  // at once: between press and release the picture may have been drawn anew
+  // at once: between press and release the picture may have been drawn again
   board.addEventListener("pointerdown", (event) => {
     if (!event.target.closest(".lpm-part-lanes svg")) return;
     held = !held;

@@ -120,7 +120,7 @@ def shots(page: Page, name: str, at: Locator) -> None:
     for width, height in (*SIZES[1:], SIZES[0]):
         page.set_viewport_size({"width": width, "height": height})
         find(page, at).evaluate("element => element.scrollIntoView({block: 'start'})")
-        page.wait_for_timeout(250)  # the notebook lays itself out anew; nothing tells when it has
+        page.wait_for_timeout(250)  # the notebook lays itself out again; nothing tells when it has
         shot(page, f"{name}-{width}")
 
 
@@ -131,7 +131,7 @@ def find(page: Page, what: Locator, timeout_s: float = PATIENCE_MS / 1000) -> Lo
     """
     found = what.first
     found.wait_for(timeout=timeout_s * 1000)
-    # not `scroll_into_view_if_needed`: it waits for an element to be stable, and a live board's are made anew all the
+    # not `scroll_into_view_if_needed`: it waits for an element to be stable, and a live board's are made again all the
     # time
     found.evaluate("element => element.scrollIntoView({block: 'nearest'})")
     return found

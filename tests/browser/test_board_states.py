@@ -155,7 +155,7 @@ def test_what_a_person_opened_stays_open_when_its_part_is_drawn_again(page: Page
         fold = page.locator("details[data-key=checks]")
         assert fold.get_attribute("open") is None
         fold.locator("summary").click()
-        page.evaluate("html => window.change('folds', html)", parts(board)["folds"] + "<!-- anew -->")
+        page.evaluate("html => window.change('folds', html)", parts(board)["folds"] + "<!-- again -->")
         assert fold.get_attribute("open") is not None
         fold.locator("summary").click()
         page.evaluate("html => window.change('folds', html)", parts(board)["folds"])

@@ -10,7 +10,7 @@ from tests.browser.lab import browser, shot
 from tests.browser.test_application import application
 from tests.end_to_end.cases import rehearse
 
-#: A filter shows its rows within so many milliseconds on a machine that has other work too.
+#: A filter shows its rows within this many milliseconds on a machine that has other work too.
 SHOWN_MS = 20_000
 
 

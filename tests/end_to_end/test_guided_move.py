@@ -226,7 +226,7 @@ def test_what_nobody_understands_is_noted_and_a_stop_in_the_lead_in_calls_the_mo
     assert run.events()[-1].data["reason"].startswith("called off"), "in the lead-in, stop calls the move off"
     assert times_asked(run) == 0
     said = terminal.type("move", "bxaix85", "--to", "bvio83", "--confirm", "bxaix85")
-    assert said.status == 2, "another try is prepared anew"
+    assert said.status == 2, "another try is prepared again"
     assert not [reply for reply in run.transcript() if "migrlpar" in reply.command and "-o v" not in reply.command]
 
 

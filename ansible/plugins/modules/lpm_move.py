@@ -24,7 +24,7 @@ options:
       - Needed unless in check mode.
     type: str
   wait_for_window:
-    description: Wait until the change window begins, then check and validate anew.
+    description: Wait until the change window begins, then check and validate again.
     type: bool
     default: false
   lead_in:

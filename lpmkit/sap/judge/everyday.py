@@ -20,13 +20,13 @@ Rows = Sequence[Any]
 
 @dataclass(frozen=True, slots=True)
 class UsualRate:
-    """The number of changes in so many seconds before the pause."""
+    """The number of changes in this many seconds before the pause."""
 
     changes: int
     seconds: float
 
     def explains(self, count: int, seconds: float) -> bool:
-        """True where so many changes are as usual.
+        """True where this many changes are as usual.
 
         >>> usual = UsualRate(20, 1800)
         >>> usual.explains(1, 30), usual.explains(12, 30), UsualRate(0, 1800).explains(1, 30)

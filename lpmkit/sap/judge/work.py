@@ -292,12 +292,12 @@ def enqueue(case: Case) -> Question:
     replica = (
         "no replication" if now.replication in (None, Colour.GRAY) else f"replication {now.replication.value.lower()}"
     )
-    reset = "; its counters began anew meanwhile" if any(_began_anew(*pair) for pair in pairs) else ""
+    reset = "; its counters started again meanwhile" if any(_began_anew(*pair) for pair in pairs) else ""
     return Question(key, title, PASSED, f"{locks}{replica}{_locks_kept(case)}{reset}", by, reply=ReplyWord.YES)
 
 
 def _worse_lock_server(was: Enqueue, now: Enqueue) -> Iterator[str]:
-    """What a lock server's own figures say against the move. Counters that began anew count from zero."""
+    """What a lock server's own figures say against the move. Counters that started again count from zero."""
     if was.replication is Colour.GREEN and now.replication is not Colour.GREEN:
         yield f"replication was green and is {now.replication.value.lower() if now.replication else 'unknown'}"
     errors = 0 if _began_anew(was, now) else was.errors

@@ -31,7 +31,7 @@ class Peer:
         self._rest = b""
 
     def next(self, timeout_s: float) -> bytes | None:
-        """The next frame's payload; ``None`` after so long without one.
+        """The next frame's payload; ``None`` after this long without one.
 
         Raises `EOFError` at the end, and on a frame no program sends.
         """

@@ -17,7 +17,7 @@ from lpmkit.simulator.sap.envelope import LONGEST_REQUEST
 
 Answer = Callable[["Exchange"], None]
 IDLE_S = 300.0
-"""A connection that says nothing for so long is closed; what a suspension lasts is far less."""
+"""A connection that says nothing for this long is closed; what a suspension lasts is far less."""
 
 
 class Exchange(BaseHTTPRequestHandler):
