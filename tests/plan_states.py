@@ -157,7 +157,7 @@ def _failed(night: Night) -> Path:
     night.phases(recorder, 60, "failed", 20)
     recorder.event("recorder", "recorder-ended", reason="failed")
     recorder.__exit__()
-    why = "its move is failed: HSCLA246 The management console cannot communicate with partition bxaix85."
+    why = "Not moved. The migration was refused by the manager: HSCLA246 The management console cannot communicate."
     night.over("bxaix85", "failed", why, recorder.path, "failed")
     return recorder.path
 
@@ -178,7 +178,7 @@ def _interrupted(night: Night) -> None:
     night.phases(recorder, 60)
     night.copies(recorder, 0.5)
     night.phases(recorder, "needs-recovery", 20)
-    night.writer.event("conductor", "halted", why="bxaix85 must be recovered first (`lpmkit recover RUN`)")
+    night.writer.event("conductor", "halted", why="bxaix85 must be recovered first")
 
 
 def _done(night: Night) -> None:

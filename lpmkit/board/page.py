@@ -6,6 +6,7 @@ same text. Colours come from the theme of the page around it (JupyterLab's varia
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
@@ -56,22 +57,27 @@ def style() -> str:
 def _head(board: Board) -> str:
     banner = board.banner
     done = "" if banner.fraction is None else f"<i style='width:{100 * banner.fraction:.0f}%'></i>"
-    figure = f"<span class='lpm-figure'>{escape(banner.figure)}</span>" if banner.figure else ""
+    figure = f"<span class='lpm-figure'>{_unbroken(banner.figure)}</span>" if banner.figure else ""
     return (
         f"<p class='lpm-order'>{escape(board.order)} <span>{escape(board.run)}</span></p>"
         f"<div class='lpm-banner lpm-{banner.tone.value}' data-state='{banner.key}' role='status'>"
-        f"<p class='lpm-word'><span aria-hidden='true'>{banner.sign}</span> {escape(banner.word)} {figure}</p>"
+        f"<p class='lpm-word'><span aria-hidden='true'>{banner.sign}</span> {_unbroken(banner.word)} {figure}</p>"
         f"<p class='lpm-sentence'>{escape(banner.sentence)}</p></div>"
         f"<div class='lpm-progress lpm-{banner.tone.value}' aria-hidden='true'>{done}</div>"
         f"<div class='lpm-tiles'>{''.join(map(_tile, board.tiles))}</div>"
     )
 
 
+def _unbroken(text: str) -> str:
+    """A figure as HTML, no line broken between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=(?:s|%|GB|MB|UTC)\b|%)", "\u00a0", escape(text))
+
+
 def _tile(tile: Tile) -> str:
     long = " lpm-long" if len(tile.value) > LONG_VALUE else ""
     return (
         f"<div class='lpm-tile lpm-{tile.tone.value}{long}'><span class='lpm-name'>{escape(tile.name)}</span> "
-        f"<b>{escape(tile.value)}</b> <span class='lpm-note'>{escape(tile.note)}</span></div>"
+        f"<b>{_unbroken(tile.value)}</b> <span class='lpm-note'>{escape(tile.note)}</span></div>"
     )
 
 

@@ -167,7 +167,7 @@ def _axis_of(bars: Sequence[Bar], window_ends_ns: Iterable[int], now_ns: int | N
 
 def _row(bar: Bar, axis: _Axis | None, top: int, said: Callable[[str], str]) -> Iterator[str]:
     yield _text(_LEFT - 8, top + 13, bar.partition, "end", weight=600)
-    yield _text(_LEFT - 8, top + 26, bar.way, "end", size=".83em")
+    yield _text(_LEFT - 8, top + 26, bar.way, "end", size=".83em", kind="lpm-way")
     if axis is None:
         return
     right = float(_LEFT)
@@ -226,8 +226,11 @@ def _clock(wall_ns: float) -> str:
     return f"{datetime.fromtimestamp(wall_ns / 1e9, tz=UTC):%H:%M:%S}"
 
 
-def _text(x: float, y: float, text: str, anchor: str, *, hue: str = "", weight: int = 0, size: str = "") -> str:
+def _text(
+    x: float, y: float, text: str, anchor: str, *, hue: str = "", weight: int = 0, size: str = "", kind: str = ""
+) -> str:
     style = f' fill="{hue}"' if hue else ""
     style += f' font-weight="{weight}"' if weight else ""
     style += f' font-size="{size}"' if size else ""
+    style += f' class="{kind}"' if kind else ""
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}"{style}>{escape(text)}</text>'

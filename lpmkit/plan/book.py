@@ -84,7 +84,7 @@ class MoveCheck:
             "to": self.target,
             "after": ", ".join(self.after),
             "room at its turn": {True: "yes, ", False: "NO: ", None: ""}[self.fits] + self.room,
-            "checks": self.answer.value + (f": {'; '.join(failing)}" if failing else ""),
+            "checks": self.answer.value + (f", failing checks: {'; '.join(failing)}" if failing else ""),
             "firmware": firmware,
             "trouble": self.trouble,
         }

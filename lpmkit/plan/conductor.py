@@ -284,6 +284,8 @@ class Conductor:
                 if requested
                 else f"the move was not requested: {move.now.ended}"
             )
+        else:  # it ended elsewhere than on its target: the verdict has the reason
+            why = line
         self._over(move.partition, stage, why, run=str(run.path), verdict=verdict)
         if untold := self.book.exchange_runs():
             self._note_once(untold)

@@ -67,7 +67,7 @@ def halts(plan: MovePlan, stages: Mapping[str, Stage]) -> str | None:
     """
     unrecovered = [name for name, stage in stages.items() if stage is Stage.RECOVERY]
     if unrecovered:
-        return f"{', '.join(unrecovered)} must be recovered first (`lpmkit recover RUN`)"
+        return f"{', '.join(unrecovered)} must be recovered first"
     failed = [name for name, stage in stages.items() if stage is Stage.FAILED]
     if failed and plan.on_failure == "stop":
         return f"{', '.join(failed)} failed, and the plan stops at a failure"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -160,8 +160,16 @@ def looked_at(move: MoveStatus, clock: Clock | None = None) -> MoveStatus:
     except LpmError as trouble:
         return replace(move, why=f"its run cannot be read: {trouble}")
     stage = _STAGE_OF.get(run_state.phase, Stage.MOVING) if run_state.phase is not None else Stage.MOVING
-    why = _words(run_state) if stage in (Stage.MOVING, Stage.WATCHING) else f"its move is {run_state.phase}"
+    why = _words(run_state) if stage in (Stage.MOVING, Stage.WATCHING) else _ENDED.get(run_state.phase, "")
     return replace(move, stage=stage, now=run_state, why=why)
+
+
+#: Ends of a move that did not arrive.
+_ENDED: Mapping[Phase | None, str] = {
+    Phase.FAILED: "refused or rolled back",
+    Phase.STOPPED: "stopped as asked for",
+    Phase.NEEDS_RECOVERY: "the migration was interrupted and needs recovery",
+}
 
 
 def _words(run_state: State) -> str:

@@ -87,8 +87,18 @@ class PhraseBook:
             lambda: self._in_parts(text, _STRONG),
             lambda: self._by_template(text, self._narrow),
             lambda: self._in_parts(text, _WEAK),
+            lambda: self._capitalised(text),
         )
         return next((translated for step in steps if (translated := step()) is not None), None)
+
+    def _capitalised(self, text: str) -> str | None:
+        """A sentence that begins with a capital, by the template of one that does not; two words may be a state that a
+        machine named.
+        """
+        if not text[:1].isupper() or text[1:2].isupper() or text.count(" ") < 2:
+            return None
+        sentence = self.find(text[:1].lower() + text[1:])
+        return None if sentence is None else sentence[:1].upper() + sentence[1:]
 
     def _in_sentences(self, text: str) -> str | None:
         sentences = _SENTENCE_END.split(text)
