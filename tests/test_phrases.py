@@ -94,6 +94,15 @@ def test_a_precise_template_comes_before_a_general_one_and_places_called_n_are_n
     assert book("yes: 2 of 3 gone; HSCL1234 text") == "ja: 2 von 3 weg; HSCL1234 text"
 
 
+def test_a_capital_is_kept_and_the_state_that_a_machine_named_stays() -> None:
+    book = PhraseBook(
+        {"the move was stopped by {name}": "die Migration wurde von {name} abgebrochen", "running": "läuft"}
+    )
+    assert book("The move was stopped by anna.") == "Die Migration wurde von anna abgebrochen."
+    assert book("Running, Not Migrating") == "Running, Not Migrating"
+    assert book("running, Not Migrating") == "läuft, Not Migrating"
+
+
 def test_numbers_of_versions_addresses_and_names_stay() -> None:
     assert localised("1,234.5 s at 10.0.0.1 with 2.2.6.10") == "1.234,5 s at 10.0.0.1 with 2.2.6.10"
     assert localised("-0.13 ms") == "-0,13 ms"

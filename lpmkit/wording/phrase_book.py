@@ -92,12 +92,13 @@ class PhraseBook:
         return next((translated for step in steps if (translated := step()) is not None), None)
 
     def _capitalised(self, text: str) -> str | None:
-        """A sentence that begins with a capital, by the template of one that does not; two words may be a state that a
-        machine named.
+        """A sentence that begins with a capital, by the template of one that does not; a single word, and parts of a
+        text, may be a state that a machine named.
         """
-        if not text[:1].isupper() or text[1:2].isupper() or text.count(" ") < 2:
+        if not text[:1].isupper() or text[1:2].isupper() or " " not in text:
             return None
-        sentence = self.find(text[:1].lower() + text[1:])
+        lower = text[:1].lower() + text[1:]
+        sentence = self._exact.get(lower) or self._by_template(lower, [*self._wide, *self._narrow])
         return None if sentence is None else sentence[:1].upper() + sentence[1:]
 
     def _in_sentences(self, text: str) -> str | None:
