@@ -247,14 +247,8 @@ def _sap(book: Runbook) -> Iterator[Diagnosis]:
     """Diagnoses of the SAP interfaces of the site; each is asked one question that only it can answer."""
     if not book.site.sap_systems:
         return
-    try:
-        from lpmkit.sap.system import open_system  # noqa: PLC0415 - its libraries are those of an extra
-    except ModuleNotFoundError as error:
-        missing = missing_extra(error)
-        if missing is None:
-            raise
-        yield Diagnosis(Verdict.UNKNOWN, "SAP systems", missing.what, missing.next_step or "")
-        return
+    from lpmkit.sap.system import open_system  # noqa: PLC0415 - a site without SAP needs none of it
+
     for sid, settings in book.site.sap_systems.items():
         try:
             system = open_system(
@@ -264,6 +258,12 @@ def _sap(book: Runbook) -> Iterator[Diagnosis]:
                 ssh_config=book.site.ssh_config,
                 secrets=book.secrets,
             )
+        except ModuleNotFoundError as error:
+            missing = missing_extra(error)
+            if missing is None:
+                raise
+            yield Diagnosis(Verdict.UNKNOWN, f"SAP {sid}", missing.what, missing.next_step or "")
+            continue
         except LpmError as error:
             yield Diagnosis(Verdict.UNKNOWN, f"SAP {sid}", str(error))
             continue

@@ -242,6 +242,10 @@ class CommandRefused(RemoteError):
         super().__init__(what, where=where, asked=asked, answered=answered, next_step=next_step)
 
 
+class NotPermitted(CommandRefused):
+    """The user is known and may not do this: asking again changes nothing."""
+
+
 class UnexpectedReply(RemoteError):
     """A reply that lpmkit cannot parse; ``line`` is the line at fault, if known."""
 

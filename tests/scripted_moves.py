@@ -121,6 +121,9 @@ class NoProbes:
     def keep(self, rate: str) -> None:
         pass
 
+    def ask_to_end(self) -> None:
+        pass
+
     def end(self) -> None:
         pass
 

@@ -152,3 +152,20 @@ def test_a_death_of_the_probes_process_is_a_gap_however_soon_the_next_one_looks(
     found = analyse(Run(run.path))
     assert states(found)["complete"] == "not evaluated"
     assert "ssh-echo did not look" in answer(found, "complete")
+
+
+def test_probes_look_until_they_are_asked_to_end_however_much_later_the_last_of_them_has_ended(tmp_path: Path) -> None:
+    """On a busy machine the observer's own ticker may end seconds after the others."""
+    run = make(tmp_path, Made(mode="watch", duration_s=60.0, suspend=None))
+    asked = START + 50 * S
+    for probe in ("ssh-ticks", "ssh-echo", "tcp-connect"):
+        run = without(run, probe, lambda at: at < asked)
+    assert states(analyse(run))["complete"] == "not evaluated", "a run of an earlier version does not tell"
+    events = run.path / "events.jsonl"
+    *lines, last = events.read_text().splitlines()
+    ended = json.loads(last)
+    for until, state in ((asked, "passed"), (START + 58 * S, "not evaluated")):
+        told = json.dumps({**ended, "data": {**ended["data"], "watched_to_ns": until}})
+        events.write_text("\n".join([*lines, told]) + "\n")
+        found = states(analyse(run))
+        assert (found["complete"], found["outages"]) == (state, state)

@@ -5,6 +5,7 @@ it.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from lpmkit.board.follow import board_of
+from lpmkit.board.model import Board
 from lpmkit.board.page import assembled
 from lpmkit.config import Site, load_site
 from lpmkit.control.base import MigrationReading, Order
@@ -280,6 +282,51 @@ def test_a_recorder_that_died_can_be_followed_by_another_and_the_board_shows_wha
         assert "the run is over" in panel.why_not.value
     finally:
         board.close_board()
+
+
+def test_a_defect_in_one_redraw_is_shown_and_the_next_reading_is_drawn(
+    book: Runbook, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defective(**_: Any) -> Board:
+        raise KeyError("a row")
+
+    with RunWriter(run.path) as writer:
+        Recorder(writer).begins()
+        panel = MovePanel(book, run)
+        board = LiveBoard(run, panel)
+        try:
+            with monkeypatch.context() as broken:
+                broken.setattr(panel.followed, "board", defective)
+                assert wait_until(
+                    lambda: "Defect in lpmkit: KeyError" in board.trouble.value, clock=book.clock, timeout_s=20
+                )
+                assert "test_widgets.py:" in board.trouble.value
+            Recorder(writer).enters("copying")
+            assert wait_until(lambda: "COPYING" in board.head.head, clock=book.clock, timeout_s=20)
+            assert wait_until(lambda: board.trouble.value == "", clock=book.clock, timeout_s=20)
+        finally:
+            board.close_board()
+
+
+def test_a_press_and_the_boards_thread_read_the_folder_one_after_the_other(
+    book: Runbook, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, inside = MovePanel(book, run), threading.Event()
+    read = panel.followed.board
+
+    def board(**given: Any) -> Board:
+        if threading.current_thread() is other:
+            inside.set()
+        else:
+            other.start()
+            assert not inside.wait(0.05), "another thread reads at the same time"
+        return read(**given)
+
+    other = threading.Thread(target=panel.refresh)
+    monkeypatch.setattr(panel.followed, "board", board)
+    panel.refresh()
+    other.join(timeout=20)
+    assert inside.is_set()
 
 
 def test_a_course_says_at_every_event_what_the_whole_record_says(run: Run, recorder: Recorder) -> None:

@@ -79,12 +79,19 @@ def _ordered(events: Sequence[Event], manifest: JsonMapping) -> Iterator[tuple[s
 def end_of_watching(record: Record) -> int:
     """The moment up to which the usual probes had to look: the end of the recording, or of the
     post-migration window.
+
+    Older runs do not have the moment at which the probes were asked to end, only that at which all of them had.
     """
-    over = [event.mono_ns for event in record.events if event.kind == "tail-over"]
-    ended = [event.mono_ns for event in record.events if event.kind == "recorder-ended"]
+    over = [_watched_to(event) for event in record.events if event.kind == "tail-over"]
+    ended = [_watched_to(event) for event in record.events if event.kind == "recorder-ended"]
     if over:
         return over[-1]
     return min(ended[-1], record.span.hi_ns) if ended else record.span.hi_ns
+
+
+def _watched_to(event: Event) -> int:
+    asked = event.data.get("watched_to_ns")
+    return event.mono_ns if asked is None else min(int(asked), event.mono_ns)
 
 
 def _of_probe(

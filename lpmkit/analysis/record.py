@@ -157,6 +157,8 @@ def _shifted(event: Event, shifts: Mapping[int, int]) -> Event:
     if not shift:
         return event
     data = event.data
+    if data.get("watched_to_ns") is not None:
+        data = {**data, "watched_to_ns": data["watched_to_ns"] + shift}
     if event.kind == "tcp":
         rows = [[row[0] + shift, *row[1:]] for row in data["rows"]]
         data = {**data, "rows": rows, **{name: data[name] + shift for name in ("silent_since_ns", "answered_ns")}}

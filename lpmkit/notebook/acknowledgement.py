@@ -6,9 +6,11 @@ What was done a while ago is no state. The board has the state.
 from __future__ import annotations
 
 import threading
+import traceback
 
 import ipywidgets as w
 
+from lpmkit.errors import LpmError
 from lpmkit.notebook.tables import escaped
 from lpmkit.wording.words import ENGLISH, Words
 
@@ -40,8 +42,21 @@ class Acknowledgement(w.HTML):  # type: ignore[misc] # ipywidgets has no types
 
     def trouble(self, error: Exception | str) -> None:
         """Say what is wrong and what to do; stays until the next click."""
-        self.value = f"<p role='alert'>✗ {escaped(self._said(str(error)))}</p>"
+        text = defect(error) if isinstance(error, Exception) else error
+        self.value = f"<p role='alert'>✗ {escaped(self._said(text))}</p>"
 
     def _let_go(self, text: str) -> None:
         if self.value == text:
             self.value = ""
+
+
+def defect(error: Exception) -> str:
+    """An error as text: lpmkit's own and the system's as they are, any other as a defect with its place in the code."""
+    if isinstance(error, LpmError | OSError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
+    return (
+        f"Defect in lpmkit: {type(error).__name__}: {error}{place}. A recorder at work is not affected. "
+        "Run the cell again; if this comes back, report it."
+    )

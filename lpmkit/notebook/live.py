@@ -18,11 +18,10 @@ from IPython.display import HTML
 from lpmkit.board.follow import FollowedRun, board_of
 from lpmkit.board.model import Board
 from lpmkit.board.page import board_html
-from lpmkit.errors import LpmError
 from lpmkit.migration.status import State
+from lpmkit.notebook.acknowledgement import Acknowledgement
 from lpmkit.notebook.board_view import board_view
 from lpmkit.notebook.move import MovePanel
-from lpmkit.notebook.tables import escaped
 from lpmkit.runbook import Runbook
 from lpmkit.runs.folder import Run
 from lpmkit.wording.words import words_of
@@ -62,9 +61,9 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
         self._guard = threading.Lock()
         self.head = board_view(("head",), names_page=names_page, tells=names_page)
         self.body = board_view(("lanes", "happened", "folds"))
-        self.trouble = w.HTML()
+        self.trouble = Acknowledgement(self._followed.words)
         self._end = threading.Event()
-        self.now: Board = self._followed.board()
+        self.now: Board
         super().__init__([self.head, *([panel] if panel else []), self.body, self.trouble])
         self.redraw()
         self._thread = threading.Thread(target=self._keep, daemon=True, name=f"board of {run.name}")
@@ -100,9 +99,8 @@ class LiveBoard(w.VBox):  # type: ignore[misc] # as above
                     self._is_over()
                     return
                 every = DESERTED_S if now.is_deserted else REDRAW_S
-            except (LpmError, OSError) as error:
-                # not readable this time: show it and try again
-                self.trouble.value = f"<p>! {escaped(error)}</p>"
+            except Exception as error:  # noqa: BLE001 - the board is drawn again at the next reading, and shows this
+                self.trouble.trouble(error)
 
     def _is_over(self) -> None:
         if self._over is not None:

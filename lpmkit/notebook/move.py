@@ -56,6 +56,8 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         #: The answers of both managers to "Check both frames", and their time (monotonic nanoseconds).
         self._looked: tuple[BothEnds, int] | None = None
         self._asked = ""
+        #: Held while the board is read and the buttons are set: a press and the board's thread may do so at once.
+        self._guard = threading.Lock()
         self.buttons = {key: w.Button(description=said(text), layout=_FITS) for key, text in _WORDS.items()}
         for key, button in self.buttons.items():
             button.on_click(lambda _, key=key: self.press(key))
@@ -91,6 +93,10 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
 
     def refresh(self, *, full: bool = True) -> Board:
         """Offer the actions that apply now; returns the board of this moment."""
+        with self._guard:
+            return self._refreshed(full)
+
+    def _refreshed(self, full: bool) -> Board:
         board = self.followed.board(full=full, looked=self._looked)
         offered = [self.buttons[key] for key in board.banner.actions]
         reasons = self.reasons()
@@ -208,7 +214,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
     def _ask_both(self) -> None:
         try:
             self._looked = self._book.look(self._run), self._book.clock.mono_ns()
-        except LpmError as error:
+        except Exception as error:  # noqa: BLE001 - this thread's only reader is the panel
             self.says.trouble(error)
         else:
             self.says.done("Both frames checked.")

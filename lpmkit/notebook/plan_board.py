@@ -202,7 +202,7 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
     def _check(self, then: Callable[[], object]) -> None:
         try:
             self.checked = checked_plan(self._book, self._plan)
-        except LpmError as error:
+        except Exception as error:  # noqa: BLE001 - this thread's only reader is the panel
             self.says.trouble(error)
         else:
             self.says.done("Plan checked.")
@@ -293,8 +293,8 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         while not self._end.wait(REDRAW_S):
             try:
                 self.refresh()
-            except (LpmError, OSError) as error:
-                self.says.trouble(error)  # retried at the next refresh
+            except Exception as error:  # noqa: BLE001 - retried at the next refresh, and shown meanwhile
+                self.says.trouble(error)
                 continue
             if self._followed is not None and self._followed.status.is_over:
                 return

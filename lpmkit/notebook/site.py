@@ -18,7 +18,7 @@ from IPython.display import HTML
 from lpmkit.config import load_site
 from lpmkit.doctor import Diagnosis, verdict_line
 from lpmkit.errors import LpmError, UsageError
-from lpmkit.notebook.acknowledgement import Acknowledgement
+from lpmkit.notebook.acknowledgement import Acknowledgement, defect
 from lpmkit.notebook.guide import errors_as_boxes, waiting
 from lpmkit.notebook.site_tables import checks_table, discovery_tables, site_tables, summary
 from lpmkit.notebook.tables import escaped
@@ -53,7 +53,7 @@ class ThreadedButton(w.VBox):  # type: ignore[misc] # ipywidgets has no types
     ) -> None:
         self._work = work
         self._thread: threading.Thread | None = None
-        self.trouble: LpmError | None = None
+        self.trouble: Exception | None = None
         self.go = w.Button(description=word, button_style="primary", layout=_BUTTON)
         self.says = Acknowledgement()
         self.go.on_click(lambda _: self.begin())
@@ -73,7 +73,7 @@ class ThreadedButton(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait for the end of the work, if it has begun. Raises the `LpmError` that ended it."""
+        """Wait for the end of the work, if it has begun. Raises the error that ended it."""
         if self._thread is not None:
             self._thread.join()
         if self.trouble is not None:
@@ -82,7 +82,7 @@ class ThreadedButton(w.VBox):  # type: ignore[misc] # ipywidgets has no types
     def _carry_out(self) -> None:
         try:
             self.says.result(self._work(self.says.busy))
-        except LpmError as error:
+        except Exception as error:  # noqa: BLE001 - shown beside the button, and raised for whoever waits
             self.trouble = error
             self.says.trouble(error)
         finally:
@@ -331,9 +331,9 @@ def _usual_file() -> Path | None:
         return None
 
 
-def _trouble(error: LpmError) -> HTML:
+def _trouble(error: Exception) -> HTML:
     """An error as plain output, which stays in the saved copy."""
-    return HTML(f"<p style='border-left:6px solid #b42318;padding:2px 10px'>✗ {escaped(error)}</p>")
+    return HTML(f"<p style='border-left:6px solid #b42318;padding:2px 10px'>✗ {escaped(defect(error))}</p>")
 
 
 def _words(text: str) -> list[str]:

@@ -84,8 +84,8 @@ class ProbeProcess:
             if not self._ending.is_set():
                 _write_line(self._child, json.dumps({"pace": rate}).encode())
 
-    def end(self) -> None:
-        """Close its standard input, and wait until everything it saw is posted; a second call does nothing."""
+    def ask_to_end(self) -> None:
+        """Close its standard input; a second call does nothing."""
         with self._turn:
             if self._ending.is_set():
                 return
@@ -95,6 +95,10 @@ class ProbeProcess:
                 self._child.stdin.close()
             except BrokenPipeError:
                 pass  # it died, and the end of its output is its report
+
+    def end(self) -> None:
+        """Ask it to end, and wait until everything it saw is posted."""
+        self.ask_to_end()
         self._reader.join(timeout=END_S)
         if self._child.poll() is None:
             self._child.terminate()

@@ -15,7 +15,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -138,8 +138,7 @@ class Recorder:
                 inbox = Inbox(self.run_folder.path, lambda text: writer.event("recorder", "note", text=text))
                 self._write_until_done(writer, inbox)
                 door.close()
-                for child in self._children:
-                    child.end()
+                watched_to_ns = self._end_probes(self._children)
             if not writer.is_owner:
                 raise RecordError("another recorder has taken this folder", where=str(self.run_folder.path))
             self._drain(writer)
@@ -150,8 +149,27 @@ class Recorder:
                 )
             writer.pack()
             writer.event(
-                "recorder", "recorder-ended", reason=self._reason, code=self._end.value, written=dict(writer.written)
+                "recorder",
+                "recorder-ended",
+                reason=self._reason,
+                code=self._end.value,
+                written=dict(writer.written),
+                watched_to_ns=watched_to_ns,
             )
+
+    def _end_probes(self, children: Sequence[ProbeProcess]) -> int:
+        """End some probes, all at once; returns the moment up to which they looked (monotonic nanoseconds).
+
+        On a busy machine a process of probes takes seconds to end. If one were ended after the other, the first would
+        seem to have looked too short. Our own ticker is last: it tells of this machine's stalls up to the last row.
+        """
+        watched_to_ns = self.clock.mono_ns()
+        for child in children:
+            if child.names != OBSERVER.name:
+                child.ask_to_end()
+        for child in children:
+            child.end()
+        return watched_to_ns
 
     def _renew(self, passwords: Passwords) -> None:
         """Take over what a front end has logged in with."""
@@ -451,10 +469,9 @@ class Recorder:
         if left_s <= 0 or self._end_asked.is_set():
             return
         lasting = [child for child in self._children if child.lasts_s > 0]
-        for child in self._children:
-            if child not in lasting:
-                child.end()
-        self._tell("tail-over", goes_on_s=left_s, probes=", ".join(child.names for child in lasting))
+        watched_to_ns = self._end_probes([child for child in self._children if child not in lasting])
+        names = ", ".join(child.names for child in lasting)
+        self._tell("tail-over", goes_on_s=left_s, probes=names, watched_to_ns=watched_to_ns)
         self._end_asked.wait(left_s)
 
     def _tell_logs(self, order: Order) -> None:

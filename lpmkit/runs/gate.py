@@ -29,6 +29,10 @@ def _whole(value: object) -> bool:
     return type(value) is int
 
 
+def _whole_if_any(value: object) -> bool:
+    return value is None or _whole(value)
+
+
 def _text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -40,12 +44,12 @@ def _rows_of_numbers(value: object) -> bool:
 #: Required fields of each kind of event; an event without them is invalid.
 REQUIRED: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     "phase": {"phase": lambda value: value in PHASES if isinstance(value, str) else False},
-    "recorder-ended": {"reason": _text},
-    "tail-over": {"goes_on_s": _number},
+    "recorder-ended": {"reason": _text, "watched_to_ns": _whole_if_any},
+    "tail-over": {"goes_on_s": _number, "watched_to_ns": _whole_if_any},
     "reading": {"where": _text},
     "control-lost": {"where": _text, "error": _text},
     "pace": {"probe": _text, "first_seq": _whole, "interval_ns": _whole},
-    "clock": {"uncertainty_ns": lambda value: value is None or _whole(value)},
+    "clock": {"uncertainty_ns": _whole_if_any},
     "disk-full": {"error": _text},
     "tcp": {"probe": _text, "rows": _rows_of_numbers, "silent_since_ns": _whole, "answered_ns": _whole},
     "forecast": {"remaining_s": lambda value: isinstance(value, dict) and _number(value.get("p50"))},

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from lpmkit.control.aix_identity import read_lparstat
 from lpmkit.errors import CommandRefused, LpmError, NoAnswer, RemoteError, UnexpectedReply
@@ -16,9 +16,11 @@ from lpmkit.sap.functions import Functions
 from lpmkit.sap.lsconf import read_lsconf
 from lpmkit.sap.model import Instance, InstanceProfile, Process, SystemIdentity, jobs_of
 from lpmkit.sap.time_outs import read_profile
-from lpmkit.sap.webservice import StartService
 from lpmkit.ssh.session import Reply, Session
 from lpmkit.timeline import Clock
+
+if TYPE_CHECKING:
+    from lpmkit.sap.webservice import StartService
 
 Value = TypeVar("Value")
 #: Seconds before sapstartsrv is asked again after it hung.

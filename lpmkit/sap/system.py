@@ -17,16 +17,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from lpmkit.config import SapSystemSettings
-from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, UnexpectedReply, UsageError
+from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, NotPermitted, UnexpectedReply, UsageError
 from lpmkit.json_values import JsonObject
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
 from lpmkit.sap.lsconf import SERIAL, head_of
 from lpmkit.sap.model import Missed, MissingReason, SapObservation, SapSnapshot, SystemIdentity
 from lpmkit.sap.rfc import Caller, RfcCaller, logon
-from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.sources import CommandsWay, FunctionsWay, QueryWindow, SapSource, WebServiceWay, utc_now
-from lpmkit.sap.webservice import NotPermitted, start_service, start_service_through
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.ssh.refusals import Accounts, LogonNotTried
 from lpmkit.ssh.secrets import Secrets
@@ -307,7 +305,8 @@ class System:
 class _Opening:
     """The parts of which the interfaces of one system are made; each method makes the interface of its name.
 
-    Nothing is sent by that.
+    Nothing is sent by that. An interface loads its libraries when it is made: they take a tenth of a second, and
+    most systems are asked by one or two interfaces.
     """
 
     sid: str
@@ -324,6 +323,8 @@ class _Opening:
     account_of: dict[str, str]
 
     def webservice(self) -> SapSource:
+        from lpmkit.sap.webservice import start_service, start_service_through  # noqa: PLC0415 - as above
+
         web = self.settings.webservice
         assert web is not None
         count = self.load.taking("webservice")
@@ -386,6 +387,8 @@ class _Opening:
         return self._functions("rfc", caller)
 
     def soap_rfc(self) -> SapSource:
+        from lpmkit.sap.soaprfc import SoapCaller  # noqa: PLC0415 - as above
+
         login = self.settings.soap_rfc
         assert login is not None
         self.account_of["soap_rfc"] = f"{login.user.upper()} in client {login.client} of {self.sid}"

@@ -19,7 +19,15 @@ from lxml.etree import LxmlError
 from zeep.helpers import serialize_object
 from zeep.transports import Transport
 
-from lpmkit.errors import CommandRefused, LoginRefused, NoAnswer, RemoteError, UnexpectedReply, Unreachable
+from lpmkit.errors import (
+    CommandRefused,
+    LoginRefused,
+    NoAnswer,
+    NotPermitted,
+    RemoteError,
+    UnexpectedReply,
+    Unreachable,
+)
 from lpmkit.json_values import JsonObject
 from lpmkit.sap import fields
 from lpmkit.sap.http_reply import exchange
@@ -35,10 +43,6 @@ BRIDGE = (
     "use IO::Socket::UNIX; $|=1; my $s=IO::Socket::UNIX->new(Peer=>$ARGV[0]) or die qq($!\\n);"
     "local $/; print $s scalar <STDIN>; $s->flush; my $b; print $b while sysread($s,$b,65536);"
 )
-
-
-class NotPermitted(CommandRefused):
-    """The user is known and may not use this function: asking again changes nothing."""
 
 
 class Checked(Transport):

@@ -27,11 +27,15 @@ class RecorderStarted(TypedDict):
 
 
 class RecorderEnded(TypedDict):
-    """A recorder ended a segment; ``written`` counts the rows of each probe."""
+    """A recorder ended a segment; ``written`` counts the rows of each probe.
+
+    ``watched_to_ns`` is the moment at which the probes were asked to end.
+    """
 
     reason: str
     code: NotRequired[str]
     written: NotRequired[dict[str, int]]
+    watched_to_ns: NotRequired[int]
 
 
 class Approved(TypedDict):
@@ -286,10 +290,11 @@ class SapLoad(TypedDict):
 
 
 class TailOver(TypedDict):
-    """The usual probes have ended."""
+    """The usual probes have ended; ``watched_to_ns`` is the moment at which they were asked to."""
 
     goes_on_s: float
     probes: str
+    watched_to_ns: NotRequired[int]
 
 
 class Note(TypedDict):

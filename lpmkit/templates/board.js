@@ -62,7 +62,7 @@ function render({ model, el }) {
     const silent = Math.round((Date.now() - heard) / 1000);
     const stale = model.get("live") && silent >= 8;
     room.classList.toggle("lpm-stale", stale);
-    if (stale) room.dataset.silent = `Not renewed for ${silent} s: the kernel does not answer. Run the first cell again.`;
+    if (stale) room.dataset.silent = `Not renewed for ${silent} s: the kernel does not answer, or the reason stands below. Run the first cell again.`;
   }, 1000);
   if (model.get("names_page")) { named(model); model.on("change:title", () => named(model)); }
   if (model.get("tells")) room.append(notifier(model));
