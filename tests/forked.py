@@ -1,30 +1,39 @@
-"""Commands of lpmkit as processes of their own, forked from one that has everything imported.
+"""Commands of lpmkit, and the processes that they start, forked from one that has everything imported.
 
-Loading Python, lpmkit and its libraries costs half a second of processor time a command, more than most commands
-take. The forked process has its own arguments, environment and streams, as if it had been started by a shell; what a
-start by itself costs and says is tested in test_terminal.py and test_project.py.
+Loading Python, lpmkit and its libraries costs half a second of processor time a process, more than most commands take,
+and a move has a simulator, a recorder and some processes of probes. A forked process has its own arguments, environment,
+streams and session, as if it had been started by itself. What a start by itself costs and says is tested in
+test_terminal.py, test_project.py and test_session.py, and wherever notebooks start something.
 """
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import gc
 import importlib
 import json
 import os
+import select
 import selectors
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from secrets import token_hex
+from types import SimpleNamespace
+from typing import IO, Any, NoReturn
+from unittest import mock
 
 from lpmkit.cli import MODULES
 
-#: Imported before the first command is typed; all others are imported by these.
+#: Imported before the first process is forked; all others are imported by these.
 PRELOADED = (
     "lpmkit.cli",
     *(f"lpmkit.commands.{name}" for name in MODULES),
@@ -33,104 +42,216 @@ PRELOADED = (
     "lpmkit.doctor",
     "lpmkit.notebook",
     "lpmkit.oracle.before",
+    "lpmkit.plan.conductor",
     "lpmkit.plots.files",
+    "lpmkit.probes.icmp",
+    "lpmkit.probes.network",
+    "lpmkit.probes.observer",
+    "lpmkit.probes.oracle",
+    "lpmkit.probes.process",
+    "lpmkit.probes.sap",
+    "lpmkit.probes.ssh",
+    "lpmkit.recorder.process",
     "lpmkit.rehearsal",
     "lpmkit.report.page",
     "lpmkit.runbook",
     "lpmkit.sap.soaprfc",
     "lpmkit.sap.sources",
     "lpmkit.sap.webservice",
+    "lpmkit.simulator.__main__",
     "lpmkit.ssh.client",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "paramiko",
     "pyarrow.compute",
+    "pyarrow.csv",
     "pyarrow.parquet",
     "rich.live",
     "rich.progress",
     "stringprep",
 )
+#: The modules that start processes, and what is forked where they run it by ``python -m``.
+STARTERS = ("lpmkit.background.worker", "lpmkit.recorder.probe_process", "lpmkit.rehearsal")
+STARTED = (
+    "lpmkit.plan.conductor",
+    "lpmkit.probes.process",
+    "lpmkit.recorder.process",
+    "lpmkit.simulator",
+    "lpmkit.sinks.courier",
+)
 #: Longer than any request: arguments and environment.
 LONGEST = 1 << 20
+#: Room for the command line of a forked process, which others read in ``/proc``.
+ROOM = 4000
 
 
-class Command:
-    """A running command, as `subprocess.Popen` has one."""
+class Forked:
+    """A running process, as `subprocess.Popen` has one. ``args`` are ``python -m MODULE`` and its arguments."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        args: Sequence[str],
+        *,
+        stdin: IO[bytes] | int | None = None,
+        stdout: IO[bytes] | int | None = None,
+        stderr: IO[bytes] | int | None = None,
+        start_new_session: bool = False,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.args = args
         self.returncode: int | None = None
-        self._arguments = tuple(arguments)
-        self._output, output = os.pipe()
-        self._error, error = os.pipe()
+        self._turn = threading.Lock()
         self._reply, reply = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        request = json.dumps(
-            {"arguments": list(arguments), "environment": dict(environment), "folder": str(Path.cwd())}
+        ours, theirs, made = zip(
+            *(_stream(given, number) for number, given in enumerate((stdin, stdout, stderr))), strict=True
         )
+        self.stdin, self.stdout, self.stderr = ours
+        request = {
+            "module": args[2],
+            "arguments": list(args[3:]),
+            "environment": dict(os.environ if env is None else env),
+            "folder": cwd or str(Path.cwd()),
+            "session": start_new_session,
+        }
         try:
-            with _lock:
-                socket.send_fds(_parent(os.getpid()), [request.encode()], [output, error, reply.fileno()])
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as wire:
+                wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST)
+                wire.connect(_place or _parent(os.getpid()))
+                socket.send_fds(wire, [json.dumps(request).encode()], [*theirs, reply.fileno()])
         finally:
-            os.close(output)
-            os.close(error)
             reply.close()
+            for descriptor, is_ours in zip(theirs, made, strict=True):
+                if is_ours:
+                    os.close(descriptor)
         self.pid = int(self._reply.recv(32))
 
-    def send_signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def poll(self) -> int | None:
+        with self._turn:
+            if self.returncode is None and select.select([self._reply], [], [], 0)[0]:
+                self.returncode = int(self._reply.recv(32) or -signal.SIGKILL)
+            return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its status. Raises `subprocess.TimeoutExpired`."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while (status := self.poll()) is None:
+            left = None if until is None else until - time.monotonic()
+            if left is not None and left <= 0:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            select.select([self._reply], [], [], left)
+        return status
+
+
+def _stream(given: IO[bytes] | int | None, number: int) -> tuple[IO[bytes] | None, int, bool]:
+    """Our end of a stream of a process, its end, and whether that end was made here."""
+    if given == subprocess.PIPE:
+        read, write = os.pipe()
+        return (os.fdopen(write, "wb"), read, True) if number == 0 else (os.fdopen(read, "rb"), write, True)
+    if given == subprocess.DEVNULL:
+        return None, os.open(os.devnull, os.O_RDWR), True
+    return None, number if given is None else given if isinstance(given, int) else given.fileno(), False
+
+
+class Command(Forked):
+    """A command of lpmkit, typed."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        command = [sys.executable, "-m", "lpmkit.cli", *arguments]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        super().__init__(command, **streams, env=environment)  # type: ignore[arg-type] # one kind of value each
 
     def communicate(self, timeout: float) -> tuple[str, str]:
-        """Standard output and error when the command has ended. Raises `TimeoutError`."""
+        """Standard output and error when the command has ended. Raises `subprocess.TimeoutExpired`."""
         texts = ["", ""]
         readers = [
-            threading.Thread(target=_read, args=(descriptor, texts, index), daemon=True)
-            for index, descriptor in enumerate((self._output, self._error))
+            threading.Thread(target=_read, args=(stream, texts, index), daemon=True)
+            for index, stream in enumerate((self.stdout, self.stderr))
         ]
         for reader in readers:
             reader.start()
-        self._reply.settimeout(timeout)
-        self.returncode = int(self._reply.recv(32))
-        self._reply.close()
+        status = self.wait(timeout)
         for reader in readers:
             reader.join(timeout)
-        if "--json" in self._arguments:
+        if "--json" in self.args:
             from tests.answers import hold  # noqa: PLC0415 - loads what few workers need
 
-            hold(self._arguments, self.returncode, texts[0])
+            hold(self.args[3:], status, texts[0])
         return texts[0], texts[1]
 
 
-def _read(descriptor: int, texts: list[str], index: int) -> None:
-    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as stream:
-        texts[index] = stream.read()
+def _read(stream: IO[bytes], texts: list[str], index: int) -> None:
+    with stream:
+        texts[index] = stream.read().decode("utf-8", "replace")
 
 
-_lock = threading.Lock()
+def popen(args: Sequence[str], **options: Any) -> Any:
+    """`subprocess.Popen` that forks what is lpmkit's own."""
+    is_own = list(args[:2]) == [sys.executable, "-m"] and args[2] in STARTED
+    return Forked(args, **options) if is_own else subprocess.Popen(args, **options)
+
+
+def forking(module: Any) -> Any:
+    """A ``with`` block in which a module of lpmkit (`STARTERS`) starts processes by forking."""
+    return mock.patch.object(module, "subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": popen}))
+
+
+#: In a forked process: where the next one is forked.
+_place = ""
 
 
 @cache
-def _parent(_: int) -> socket.socket:
-    """The way to the process that forks commands; it ends when this one does."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST)
-    with theirs:
+def _parent(_: int) -> str:
+    """The address of the process that forks, which ends when this one does."""
+    address = f"\0lpmkit-tests-{token_hex(8)}"
+    alive, ours = os.pipe()
+    os.set_inheritable(alive, True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as requests:
+        requests.bind(address)
+        requests.listen(64)
         subprocess.Popen(
-            [sys.executable, "-m", "tests.forked", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
+            [sys.executable, "-m", "tests.forked", str(requests.fileno()), str(alive), " " * ROOM],
+            pass_fds=[requests.fileno(), alive],
             stdin=subprocess.DEVNULL,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,
         )
-    return ours
+    os.close(alive)
+    _held.append(ours)
+    return address
 
 
-def serve(requests: socket.socket) -> None:
-    """Fork a command for each request, and tell its process id and then its status, until nobody asks any more."""
+#: Open as long as this process lives.
+_held: list[int] = []
+
+
+def serve(requests: socket.socket, alive: int) -> None:
+    """Fork a process for each request, and tell its process id and then its status, until nobody asks any more."""
+    global _place  # noqa: PLW0603 - what a forked process knows of where it comes from
+    _place = requests.getsockname().decode()
     for name in PRELOADED:
         importlib.import_module(name)
+    for name in STARTERS:
+        forking(importlib.import_module(name)).start()
+    gc.collect()
+    gc.freeze()  # what is shared is not looked through again by each of them, and so stays shared
     waiting = selectors.DefaultSelector()
     waiting.register(requests, selectors.EVENT_READ)
+    waiting.register(alive, selectors.EVENT_READ)
     while True:
         for key, _ in waiting.select():
+            if key.fileobj == alive:
+                return
             if key.data is not None:
                 pid, reply = key.data
                 waiting.unregister(key.fd)
@@ -138,15 +259,17 @@ def serve(requests: socket.socket) -> None:
                 _tell(reply, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
                 reply.close()
                 continue
-            data, descriptors, _, _ = socket.recv_fds(requests, LONGEST, 3)
+            wire, _ = requests.accept()
+            with wire:
+                data, descriptors, _, _ = socket.recv_fds(wire, LONGEST, 4)
             if not data:
-                return
+                continue  # killed while it asked
             pid = os.fork()
             if pid == 0:
                 _become(json.loads(data), descriptors)
-            output, error, answer = descriptors
-            os.close(output)
-            os.close(error)
+            *streams, answer = descriptors
+            for stream in streams:
+                os.close(stream)
             reply = socket.socket(fileno=answer)
             _tell(reply, pid)
             waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, reply))
@@ -156,34 +279,50 @@ def _tell(reply: socket.socket, number: int) -> None:
     try:
         reply.send(str(number).encode())
     except (BrokenPipeError, ConnectionResetError):
-        return  # the test has ended, and nobody waits for this command any more
+        return  # who started this process has ended, and nobody waits for it any more
 
 
 def _become(request: dict[str, Any], descriptors: Sequence[int]) -> NoReturn:
-    """Turn this process into the command."""
+    """Turn this process into the one that was asked for."""
     status = 1
     try:
-        for stream, descriptor in ((1, descriptors[0]), (2, descriptors[1])):
-            os.dup2(descriptor, stream)
+        if request["session"]:
+            os.setsid()
+        for number, descriptor in enumerate(descriptors[:3]):
+            os.dup2(descriptor, number)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.environ.clear()
         os.environ.update(request["environment"])
         os.chdir(request["folder"])
         sys.stdin = os.fdopen(0, encoding="utf-8")
         sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
+        _show_as([sys.executable, "-m", request["module"], *request["arguments"]])
+        name = f"{request['module']}.__main__" if request["module"] == "lpmkit.simulator" else request["module"]
+        module = importlib.import_module(name)  # loaded already; what asks for processes needs none of it
         sys.argv = ["lpmkit", *request["arguments"]]
-        command = importlib.import_module("lpmkit.cli")  # loaded already; what asks for commands needs none of it
-        command.main(prog_name="lpmkit")
+        sys.modules["__main__"] = module  # a driver's process of its own imports this one anew
+        module.main(**({"prog_name": "lpmkit"} if name == "lpmkit.cli" else {}))
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - the last frame of the process: as the interpreter ends it
         traceback.print_exc()
     finally:
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
 
 
+def _show_as(command: Sequence[str]) -> None:
+    """Put a command line where the kernel has this process' own (fields 48 and 49 of its ``stat``)."""
+    begin, end = map(int, Path("/proc/self/stat").read_text().rpartition(")")[2].split()[45:47])
+    line = b"\0".join(os.fsencode(word) for word in command)
+    if len(line) < end - begin:
+        ctypes.memmove(begin, line.ljust(end - begin, b"\0"), end - begin)
+
+
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))

@@ -16,11 +16,13 @@ from lpmkit.analysis import Analysis, analyse
 from lpmkit.config import PartitionSettings, Site, load_site
 from lpmkit.probes.databases import database_plan
 from lpmkit.probes.orders import plan
+from lpmkit.recorder import probe_process
 from lpmkit.recorder.probe_process import ProbeProcess, in_groups
 from lpmkit.runs.folder import Run, RunWriter, create
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.simulator import GIVEN_BY
 from lpmkit.ssh.secrets import Secrets
+from tests.forked import forking
 
 HURRIED = {
     "interval_ms": 100,
@@ -60,9 +62,10 @@ class Watched:
         self.say("phase", phase="prepared")
         known = Secrets({f"env:{GIVEN_BY}": self.simulator.sap_password})
         self._log = (self._folder / "recorder.log").open("ab")
-        self._children = [
-            ProbeProcess(group, known.known(), self._posted.put, self._log) for group in in_groups(orders)
-        ]
+        with forking(probe_process):
+            self._children = [
+                ProbeProcess(group, known.known(), self._posted.put, self._log) for group in in_groups(orders)
+            ]
         self.until(lambda: self.beats() >= 8 and bool(self.seen("alert-log")) and self.states())
         return self
 
