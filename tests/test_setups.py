@@ -20,7 +20,7 @@ from lpmkit.control.aix import Subsystem
 from lpmkit.control.aix_identity import Identity
 from lpmkit.control.clusters import ClusterMember
 from lpmkit.inventory import Device
-from lpmkit.simulator.chassis import Frame, PagingDevice, Partition, ScsiPair, VirtualDisk, World
+from lpmkit.simulator.chassis import Frame, LogicalPort, PagingDevice, Partition, ScsiPair, VirtualDisk, World
 from lpmkit.simulator.faults import KINDS
 from lpmkit.survey.model import Guest
 from tests.in_process import place
@@ -183,6 +183,25 @@ def id_taken(world: World) -> World:
         moved, name="another", frame=target.name, state="Not Activated", scsi=scsi, host=False, rmc_state="none"
     )
     return world.with_partition(other)
+
+
+def prefers(moved: Partition) -> Partition:
+    """It runs in an older mode than the one it prefers, which the target has not."""
+    return replace(moved, attributes=(("desired_lpar_proc_compat_mode", "POWER9"),))
+
+
+def full_ports(world: World) -> World:
+    """The SR-IOV ports of the target have nothing left."""
+    target = world.frame("p8b")
+    ports = tuple(
+        LogicalPort(port.adapter, port.port, f"2700{port.adapter}00{port.port}", capacity=99.0) for port in target.sriov
+    )
+    other = world.home("p8aix06")
+    assert other is not None
+    neighbour = replace(
+        other, name="full", frame="p8b", lpar_id=88, scsi=(), fc=(), ethernets=(), host=False, logical_ports=ports
+    )
+    return world.with_partition(neighbour)
 
 
 def keystore(moved: Partition) -> Partition:
@@ -357,6 +376,16 @@ SETUPS = [
     Setup("mover", "p7aix01", "refuses", {"movers": FAIL, "movers-connected": FAIL}, "OPTEST", ("no-msp",)),
     Setup("mover", "p8aix01", "refuses", {"movers": FAIL}, "OPTEST", ("no-msp",)),
     Setup("mover", "p8aix01", "takes", {"multipath": WARN, "rmc-vios": WARN}, "BOND", ("one-vios",)),
+    Setup(
+        "redundant VIOS", "p8aix01", "refuses", {"multipath": FAIL}, "HMC7", ("one-vios",), options={"redundantvios": "1"}
+    ),
+    Setup("redundant VIOS", "p8aix01", "takes", {"multipath": PASS}, "HMC7", options={"redundantvios": "1"}),
+    Setup("virtual Ethernet", "p8aix01", "takes", {"bridged": WARN}, "HMC7", ("no-sea",), options={"vlanbridge": "2"}),
+    Setup("compatibility mode", "p8aix01", "refuses", {"compat-mode": FAIL}, "IBM-PCM", change=_on("p8aix01", prefers)),
+    Setup("vNIC", "p8vnic01", "refuses", {"vnic": FAIL}, "HMCMCP", change=full_ports),
+    Setup("SR-IOV", "p10sriov01", "takes", {"sriov": PASS}, "HMC9", options={"migsriov": "1"}),
+    Setup("SR-IOV", "p10sriov01", "refuses", {"sriov": FAIL}, "HMC9", ("no-link:p10sriov01",), options={"migsriov": "1"}),
+    Setup("SR-IOV", "p10sriov01", "takes", {"sriov": WARN}, "HMC9", ("no-link:p10sriov01",), options={"migsriov": "2"}),
     Setup("redundant movers", "p10aix01", "takes", {"redundant-movers": PASS}, "RedMSP"),
     Setup("redundant movers", "p10aix01", "takes", {"redundant-movers": WARN}, "recalled", mapping=FIRST_PAIR),
     Setup(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lpmkit.checks.judging import Fact, NotKnown, RuleResult, Verdict, moving_of, need
+from lpmkit.checks.judging import Fact, NotApplicable, NotKnown, RuleResult, Verdict, moving_of, need
 from lpmkit.control.clusters import cluster_kinds
 from lpmkit.inventory import OperatingSystem
 from lpmkit.survey.model import Survey
@@ -18,12 +18,16 @@ def cluster_patience(survey: Survey) -> RuleResult:
     """
     moving_of(survey)
     system = survey.operating_system
-    if survey.guest is None and system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
+    if system is OperatingSystem.IBM_I:
+        raise NotApplicable(
+            survey.partition, "no cluster software of IBM i is known to lpmkit: ask its administrator for PowerHA"
+        )
+    if survey.guest is None and system is OperatingSystem.LINUX:
         raise NotKnown(
             survey.partition,
             f"its cluster software is read over a login, and nobody was logged in to this {system} partition",
-            "Ask its administrator whether it is a node of a cluster, and compare the time-out with the expected "
-            "suspension.",
+            "Name a login for it in the site file; or ask its administrator whether it is a node of a cluster, and "
+            "compare the time-out with the expected suspension.",
         )
     guest = need(survey.guest, survey, "partition", survey.partition)
     members = need(guest.clusters, survey, "clusters", survey.partition)

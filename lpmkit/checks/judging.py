@@ -328,6 +328,11 @@ def io_servers_of(survey: Survey, side: SystemFacts) -> tuple[Partition, ...]:
     return side.io_servers
 
 
+def ordered(survey: Survey, option: str) -> str | None:
+    """The value of an option of the order (`lpmkit.control.move_options`); ``None`` where it is not ordered."""
+    return (survey.options or {}).get(option)
+
+
 def not_asked(survey: Survey, side: SystemFacts) -> list[str]:
     """VIOS that the manager lists, that may run, and that were not asked: what they have is not known.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lpmkit.checks.judging import (
     Fact,
     NotApplicable,
@@ -13,11 +15,12 @@ from lpmkit.checks.judging import (
     moving_of,
     need,
     not_asked,
+    ordered,
     passed,
     vios_of,
 )
 from lpmkit.checks.profile import current_profile
-from lpmkit.inventory import SharedEthernet, SriovPort, VirtualEthernetAdapter
+from lpmkit.inventory import SharedEthernet, SriovLogicalPort, SriovPort, VirtualEthernetAdapter
 from lpmkit.survey.model import WAITING, Survey, SystemFacts, adapters_of, bridges_for, forwards
 
 
@@ -53,9 +56,11 @@ def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
             side.name,
             f"no VIOS that was read bridges VLAN {joined(missing)}, and {joined(not_asked(survey, side))} was not read",
         )
+    # An order may do without the bridge on the target.
+    bad = Verdict.WARN if side is survey.target and ordered(survey, "vlanbridge") == "2" else Verdict.FAIL
     if missing:
         return RuleResult(
-            Verdict.FAIL,
+            bad,
             side.name,
             facts,
             f"Bridge VLAN {joined(missing)} on {side.name}: mkvdev -sea ADAPTER -vadapter TRUNK -default TRUNK "
@@ -75,7 +80,7 @@ def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
             f"only backup SEAs bridge VLAN {joined(dead)}, and {joined(not_asked(survey, side))} was not read",
         )
     if dead:
-        return RuleResult(Verdict.FAIL, side.name, facts, remedy)
+        return RuleResult(bad, side.name, facts, remedy)
     return passed(not broken, side.name, facts, remedy, bad=Verdict.WARN)
 
 
@@ -106,6 +111,7 @@ def vnic_ports(survey: Survey) -> RuleResult:
     ports = need(survey.target.sriov_ports, survey, "sriov ports", survey.target.name)
     if any(port.up is None for port in ports):
         raise NotKnown(survey.target.name, f"{survey.target.name} does not list which SR-IOV ports have a link")
+    bad = Verdict.WARN if ordered(survey, "vniccfg") == "2" else Verdict.FAIL
     up = [port for port in ports if port.up]
     left = {port: _capacity_left(survey, port) for port in up}
     wanted = max(len(nic.backing) for nic in nics)
@@ -124,21 +130,22 @@ def vnic_ports(survey: Survey) -> RuleResult:
         "--level eth, and ethc and roce), and name it in the order: --map vnic_mappings=SLOT/..."
     )
     if not up:
-        return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
+        return RuleResult(bad, survey.target.name, facts, remedy)
     able = [port for port, percent in left.items() if percent is None or percent >= smallest]
     if not able:
         remedy = (
             f"Each backing device needs at least {smallest:g} % of a port: take capacity from other logical ports of "
             "the target (lshwres -r sriov --rsubtype logport -m TARGET --level eth lists them)."
         )
-        return RuleResult(Verdict.FAIL, survey.target.name, facts, remedy)
+        return RuleResult(bad, survey.target.name, facts, remedy)
     if all(left[port] is None for port in able):
         raise OnlyFirmware(
             survey.target.name,
             "this level does not list the capacity of logical SR-IOV ports",
             "lpmkit validate asks it",
         )
-    return passed(len(able) >= wanted, survey.target.name, facts, remedy, bad=Verdict.WARN)
+    fewer = Verdict.FAIL if ordered(survey, "redundantvnicbkdev") == "1" else Verdict.WARN
+    return passed(len(able) >= wanted, survey.target.name, facts, remedy, bad=fewer)
 
 
 def _capacity_left(survey: Survey, port: SriovPort) -> float | None:
@@ -175,10 +182,7 @@ def sriov_ports(survey: Survey) -> RuleResult:
     if not facts:
         raise NotApplicable(survey.partition, "the partition has no logical SR-IOV port")
     if ports and all(port.migratable for port in ports):
-        remedy = (
-            "Order the move with --option migsriov=1; the ports need capacity on the SR-IOV adapters of the target."
-        )
-        return RuleResult(Verdict.WARN, survey.partition, facts, remedy)
+        return _migratable(survey, ports, facts)
     return RuleResult(
         Verdict.FAIL,
         survey.partition,
@@ -187,3 +191,32 @@ def sriov_ports(survey: Survey) -> RuleResult:
         "adapter "
         "and move its addresses there; then remove the port from partition and profile.",
     )
+
+
+def _migratable(survey: Survey, ports: Sequence[SriovLogicalPort], facts: dict[str, Fact]) -> RuleResult:
+    """Migratable ports, by what the order says of them (``--migsriov``, B `HMC9`): 1 needs a port of the target with
+    capacity for each, 2 moves without those that find none.
+    """
+    wanted = ordered(survey, "migsriov")
+    if wanted is None:
+        remedy = (
+            "Order the move with --option migsriov=1; the ports need capacity on the SR-IOV adapters of the target."
+        )
+        return RuleResult(Verdict.WARN, survey.partition, facts, remedy)
+    needed = max((port.capacity or 0.0 for port in ports), default=0.0)
+    there = need(survey.target.sriov_ports, survey, "sriov ports", survey.target.name)
+    left = [_capacity_left(survey, port) for port in there if port.up]
+    able = [percent for percent in left if percent is not None and percent >= needed]
+    facts |= {"--migsriov": wanted, "ports of the target with a link and capacity": len(able)}
+    if None in left and len(able) < len(ports):
+        raise OnlyFirmware(
+            survey.target.name,
+            "this level does not list the capacity of logical SR-IOV ports",
+            "lpmkit validate asks it",
+        )
+    remedy = (
+        f"Give the target {len(ports)} SR-IOV ports with a link and {needed:g} % left, or order --option migsriov=2: "
+        "then the partition goes on over the devices that back the ports up."
+    )
+    bad = Verdict.WARN if wanted == "2" else Verdict.FAIL
+    return passed(len(able) >= len(ports), survey.target.name, facts, remedy, bad=bad)

@@ -19,6 +19,7 @@ from lpmkit.checks.judging import (
     joined,
     moving_of,
     need,
+    ordered,
     passed,
 )
 from lpmkit.checks.profile import current_profile, profile_field, required_field
@@ -69,8 +70,12 @@ def system_name(survey: Survey, *, target: bool = False) -> str:
 def partition_running(survey: Survey) -> RuleResult:
     """Require a partition that is Running (active move) or Not Activated (inactive move)."""
     need(survey.source.partitions, survey, "partitions", survey.source.name)
+    if survey.moving and survey.moving.is_vios:
+        facts: dict[str, Fact] = {"environment": survey.moving.environment}
+        remedy = "A VIOS does not move (migrlpar takes AIX, Linux and IBM i): name another partition."
+        return RuleResult(Verdict.FAIL, survey.partition, facts, remedy)
     state = survey.moving.state if survey.moving else "not listed"
-    facts: dict[str, Fact] = {"state": state, "frame": survey.source.name}
+    facts = {"state": state, "frame": survey.source.name}
     system = f" -m {system_name(survey)}" if survey.source.manager == "hmc" else ""
     if is_inactive(survey):
         remedy = f"For an active move start it: chsysstate -r lpar{system} -o on -n {survey.partition}"
@@ -535,7 +540,13 @@ def remote_restart(survey: Survey) -> RuleResult:
     if moving.simplified_remote_restart_capable and target is None:
         raise NotKnown(survey.target.name, f"{survey.target.name} does not list its processor compatibility modes")
     too_old = moving.simplified_remote_restart_capable and target is not None and target < SIMPLIFIED_RESTART_SINCE
-    return RuleResult(Verdict.FAIL if too_old else Verdict.WARN, survey.partition, facts, remedy)
+    wanted = ordered(survey, "requirerr")
+    facts |= {"--requirerr": wanted} if wanted else {}
+    if wanted == "1" and not too_old:
+        raise OnlyFirmware(
+            survey.partition, "the order makes the validation require remote restart on the target", "lpmkit validate"
+        )
+    return RuleResult(Verdict.FAIL if too_old and wanted != "2" else Verdict.WARN, survey.partition, facts, remedy)
 
 
 def restricted_io(survey: Survey) -> RuleResult:

@@ -22,6 +22,7 @@ from lpmkit.checks.judging import (
     joined,
     moving_of,
     need,
+    ordered,
     passed,
     read_table,
     sides,
@@ -448,7 +449,7 @@ def optimizer_idle(survey: Survey, side: SystemFacts) -> RuleResult:
 
 
 def multipath(survey: Survey) -> RuleResult:
-    """Warn where the target has fewer VIOS than the source: a path is lost."""
+    """Warn where the target has fewer VIOS than the source: a path is lost, which an order can forbid."""
     now = {adapter.remote_lpar_id for adapter in client_adapters(survey)}
     able = [
         server.name
@@ -459,9 +460,9 @@ def multipath(survey: Survey) -> RuleResult:
         len(able) >= len(now),
         survey.target.name,
         {"VIOS now": len(now), "on the target": joined(able)},
-        "Accept fewer paths, or make sure that the other VIOS of the target run and have RMC; --map places "
-        "the adapters.",
-        bad=Verdict.WARN,
+        "Accept fewer paths (without --option redundantvios=1), or make sure that the other VIOS of the target run and "
+        "have RMC; --map places the adapters.",
+        bad=Verdict.FAIL if ordered(survey, "redundantvios") == "1" else Verdict.WARN,
     )
 
 

@@ -489,6 +489,8 @@ def _question(world: World, order: Order) -> Question:
         order.ports_required,
         order.restart_required,
         order.two_movers,
+        order.bridges_required,
+        order.servers_required,
     )
 
 

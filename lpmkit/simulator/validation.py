@@ -54,6 +54,10 @@ class Question:
     restart_required: bool = True
     #: ``--redundantmsps 1`` fails where two pairs are not to be had (`RedMSP`).
     two_movers: bool = False
+    #: ``--vlanbridge 2`` moves without bridges on the target (`HMC7`).
+    bridges_required: bool = True
+    #: ``--redundantvios 1`` fails where fewer I/O servers than now would serve the partition (`HMC7`).
+    servers_required: bool = False
 
     def placed(self) -> Placement:
         """Where every adapter would be."""
@@ -89,14 +93,19 @@ def warnings(question: Question) -> list[str]:
         there = seen_by(server, disk)
         if there is not None and 0 < there.failed_paths < len(question.world.storage_ports):
             found.append(message("one-path", disk=there.name, system=question.target.system_name))
-    moved, placed = question.partition, question.placed()
-    fewer_scsi = len({pair.server for pair in placed.scsi}) < len({pair.server for pair in moved.scsi})
-    fewer_fc = len({pair.server for pair in placed.fc}) < len({pair.server for pair in moved.fc})
+    moved = question.partition
     if moved.vterm_open:
         found.append(message("vterm", partition=moved.name))
-    if fewer_scsi or fewer_fc:
+    if _served_by_fewer(question):
         found.append(message("multipath", partition=moved.name))
     return found
+
+
+def _served_by_fewer(question: Question) -> bool:
+    """Whether fewer I/O servers than now would serve the disks."""
+    moved, placed = question.partition, question.placed()
+    scsi = len({pair.server for pair in placed.scsi}) < len({pair.server for pair in moved.scsi})
+    return scsi or len({pair.server for pair in placed.fc}) < len({pair.server for pair in moved.fc})
 
 
 def _ends(question: Question) -> Iterator[str]:
@@ -290,6 +299,11 @@ UNFIT = (
 )
 
 
+def _redundancy(question: Question) -> Iterator[str]:
+    if question.servers_required and _served_by_fewer(question):
+        yield message("multipath", partition=question.partition.name)
+
+
 def _readiness(question: Question) -> Iterator[str]:
     """What the operating system says when it is asked, last of all (`IBMDOC:iphc3ivmvalidation` #8)."""
     if question.active and not question.partition.ready:
@@ -369,6 +383,8 @@ def _lun(question: Question, server: Vios, here: Disk) -> Iterator[str]:
 
 
 def _network(question: Question) -> Iterator[str]:
+    if not question.bridges_required:
+        return
     for adapter in question.partition.ethernets:
         for vlan in adapter.vlans:
             if not any(servers_with_sea(question.target, vlan, adapter.vswitch)):
@@ -376,5 +392,5 @@ def _network(question: Question) -> Iterator[str]:
 
 
 GROUPS: tuple[Group, ...] = (
-    _ends, _state, _rmc, _capability, _limits, _resources, _adapters, _storage, _network, _readiness
+    _ends, _state, _rmc, _capability, _limits, _resources, _adapters, _storage, _network, _redundancy, _readiness
 )  # fmt: skip

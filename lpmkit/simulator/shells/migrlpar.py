@@ -38,6 +38,8 @@ class Order:
     ports_required: bool = True
     restart_required: bool = True
     two_movers: bool = False
+    bridges_required: bool = True
+    servers_required: bool = False
 
 
 def understand(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Order | Reply:
@@ -75,6 +77,8 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
         ports_required=options["--migsriov"] != "2",
         restart_required=options["--requirerr"] != "2",
         two_movers=options["--redundantmsps"] == "1",
+        bridges_required=options["--vlanbridge"] != "2",
+        servers_required=options["--redundantvios"] == "1",
     )
 
 
