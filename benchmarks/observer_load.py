@@ -27,7 +27,7 @@ from benchmarks.observing import Watched, cpu_s, memory_mib
 from benchmarks.soak import Still, targets_of
 from lpmkit.config import PaceSettings, PartitionSettings
 from lpmkit.probes.orders import WATCH, ProbeOrder, plan
-from lpmkit.runs.samples import MISSING
+from lpmkit.runs.cells import MISSING
 
 RESULTS = Path(__file__).parent / "results"
 TEN_HZ = PaceSettings(

@@ -105,6 +105,7 @@ def _packages() -> Iterator[Diagnosis]:
 
 #: The extras whose packages are examined, and what needs them.
 PURPOSES = {
+    "parquet": "runs whose samples are packed, and to pack them",
     "notebook": "JupyterLab and the application",
     "report": "reports, write-ups and plans",
     "oracle": "databases that are asked over the network",

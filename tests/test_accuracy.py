@@ -17,7 +17,7 @@ from benchmarks.accuracy.score import classes_of, rows_of, summary_of, violation
 from benchmarks.accuracy.trials import KINDS, listed
 from lpmkit.probes.icmp import IcmpProbe
 from lpmkit.probes.orders import ProbeOrder
-from lpmkit.runs.samples import MISSING
+from lpmkit.runs.cells import MISSING
 from lpmkit.ssh.client import Route
 from tests.made_runs import MS, START, Made, S, make
 from tests.test_probes import Seen

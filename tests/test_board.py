@@ -29,8 +29,9 @@ from lpmkit.commands.console import current_run
 from lpmkit.config import Site
 from lpmkit.errors import NotAllowed, UsageError
 from lpmkit.runbook import Runbook
+from lpmkit.runs.cells import MISSING
 from lpmkit.runs.folder import Run, RunWriter, write_document
-from lpmkit.runs.samples import MISSING, Columns
+from lpmkit.runs.samples import Columns
 from lpmkit.timeline import Event
 from tests.board_states import FIXTURE, STATES, SUSPENDED, board_in
 from tests.made_runs import START, Made, MadeClock, S, make

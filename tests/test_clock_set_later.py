@@ -7,7 +7,7 @@ import pytest
 
 from lpmkit.analysis.model import MILLISECOND, Interval, Method, Outage, Signals
 from lpmkit.analysis.silences import clock_set_between
-from lpmkit.runs.samples import MISSING, Int64Array
+from lpmkit.runs.cells import MISSING, Int64Array
 
 #: Milliseconds: suspended from 0 to 3587, processes late by 3205, the clock set on by 3587 at 7646, all of it received
 #: at 10078. So the guest's stamps say that it ran again from 3205 to 5740.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,8 @@ import pytest
 from click.testing import CliRunner
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from pyarrow.csv import WriteOptions, write_csv
+from pyarrow.parquet import read_table
 
 from lpmkit.cli import main
 from lpmkit.installed.extras import EXTRAS
@@ -127,6 +130,7 @@ def test_what_moves_and_records_imports_no_package_of_an_extra() -> None:
     ("words", "extra"),
     [
         (("write-up", str(RUN), "--json"), "report"),
+        (("analyse", str(RUN), "--json"), "parquet"),
         (("lab", "--no-browser"), "notebook"),
         (("app", "--no-browser"), "notebook"),
         (("secret", "set", "a/b"), "keyring"),
@@ -143,7 +147,11 @@ def test_a_missing_extra_is_named_with_the_line_to_type(words: tuple[str, ...], 
 
 
 def test_the_verdict_needs_no_extra_and_a_report_that_does_is_told(tmp_path: Path) -> None:
-    told = without_extras("report", str(RUN), "--output", str(tmp_path / "out"), "--json", folder=tmp_path)
+    run = shutil.copytree(RUN, tmp_path / "run")
+    for path in (run / "samples").iterdir():  # as a recorder leaves them that cannot pack them
+        write_csv(read_table(path), path.with_suffix(".csv"), WriteOptions(quoting_style="needed"))
+        path.unlink()
+    told = without_extras("report", str(run), "--output", str(tmp_path / "out"), "--json", folder=tmp_path)
     assert told.returncode == 3, told
     assert "report not written: this needs the extra 'report'" in told.stderr
     answer = json.loads(told.stdout)

@@ -17,8 +17,8 @@ import pytest
 
 from lpmkit.errors import NotFound, RecordError
 from lpmkit.runs import appender, files
+from lpmkit.runs.cells import MISSING
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
-from lpmkit.runs.samples import MISSING
 from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Outcome, Sample
 

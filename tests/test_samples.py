@@ -10,12 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lpmkit.errors import RecordError
-from lpmkit.runs import samples
+from lpmkit.runs import packed, samples
+from lpmkit.runs.cells import ANSWERED, MISSING, NUMBERS, TEXTS, read_cells
 from lpmkit.runs.folder import Run, RunWriter, create
-from lpmkit.runs.rows import COLUMNS
-from lpmkit.runs.samples import MISSING, columns, files, last_rows, pack, pieces, texts
+from lpmkit.runs.rows import COLUMNS, sample_line
+from lpmkit.runs.samples import columns, files, last_rows, pack, pieces, texts
 from lpmkit.timeline import Outcome, Sample
 
 ROWS = [
@@ -37,7 +40,7 @@ def run(tmp_path: Path) -> Run:
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "PIECE_BYTES", 700)
-    monkeypatch.setattr(samples, "GROUP_ROWS", 40)
+    monkeypatch.setattr(packed, "GROUP_ROWS", 40)
 
 
 def _everything(run: Run) -> list[list[object]]:
@@ -155,6 +158,14 @@ def test_a_file_that_is_gone_is_named(run: Run) -> None:
         columns(listed)
 
 
+def test_without_the_extra_samples_stay_csv(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lpmkit.runs.folder.is_installed", lambda package: package != "pyarrow")
+    with RunWriter(run.path) as writer:
+        writer.pack()
+    assert [file.is_packed for file in files(run.path / "samples")] == [False]
+    assert [event.kind for event in run.events()] == ["recorder-started"]
+
+
 def test_packing_that_was_cut_short_counts_no_row_twice(run: Run) -> None:
     """Killed between the packed file's last byte and the removal of the CSV."""
     (file,) = files(run.path / "samples")
@@ -177,3 +188,84 @@ def test_a_file_that_holds_something_else_is_named(run: Run) -> None:
         writer.pack()
     assert [event.kind for event in run.events()] == ["recorder-started", "note"]
     assert file.path.exists()
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_of_a_file_that_grows_only_what_is_new_is_read(run: Run) -> None:
+    (file,) = files(run.path / "samples")
+    before = pieces(file, {})
+    with RunWriter(run.path) as writer:
+        writer.sample_rows("icmp", b"".join(map(sample_line, ROWS)), file.segment)
+    content = file.path.read_bytes()
+    everything = pieces(file, {})
+    file.path.write_bytes(b"x" * before[-1].start + content[before[-1].start :])  # it is not looked at again
+    assert pieces(file, {}, before) == everything
+    assert sum(piece.rows for piece in everything) == 2 * len(ROWS)
+
+
+# --- CSV -------------------------------------------------------------------------------------------------------------
+
+TIMES = st.one_of(st.none(), st.integers(MISSING + 1, 2**63 - 1))
+SAMPLES = st.lists(
+    st.builds(
+        Sample,
+        st.integers(0, 2**63 - 1),
+        TIMES,
+        TIMES,
+        TIMES,
+        TIMES,
+        TIMES,
+        TIMES,
+        st.sampled_from(Outcome),
+        st.text(st.characters(codec="utf-8", exclude_characters="\0")),
+    )
+)
+
+
+@settings(deadline=None)
+@given(SAMPLES)
+def test_what_a_probe_writes_is_read_as_it_was_and_as_it_is_packed(made: list[Sample]) -> None:
+    content = b"".join(map(sample_line, made))
+    cells = read_cells(content, (*COLUMNS, ANSWERED))
+    for name in NUMBERS:
+        assert cells[name].tolist() == [MISSING if (value := getattr(one, name)) is None else value for one in made]
+    assert cells["outcome"].tolist() == [one.outcome.value for one in made]
+    assert cells[ANSWERED].tolist() == [one.outcome is Outcome.ANSWERED for one in made]
+    assert cells["detail"].tolist() == [one.detail.replace("\r", " ").replace("\n", " ") for one in made]
+    table = packed._parsed(content)
+    for name in COLUMNS:
+        assert packed._column(table, name).tolist() == cells[name].tolist()
+
+
+@pytest.mark.parametrize("names", [NUMBERS, TEXTS], ids=["numbers", "texts"])
+def test_lines_as_a_spreadsheet_ends_and_quotes_them_are_read(names: tuple[str, ...]) -> None:
+    cells = read_cells(b'"1","2","3","4","5","6","7","lost","a, ""b"""\r\n\r\n', names)
+    assert [column.tolist() for column in cells.values()] in (
+        [[1], [2], [3], [4], [5], [6], [7]],
+        [["lost"], ['a, "b"']],
+    )
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        b"1.79603E+18,2,3,4,5,6,7,answered,",
+        b"1,2.0,3,4,5,6,7,answered,",
+        b"1,2,3",
+        b"1,two,3,4,5,6,7,answered,",
+        b"1_0,2,3,4,5,6,7,answered,",
+        b"0x1,2,3,4,5,6,7,answered,",
+        b"9223372036854775808,2,3,4,5,6,7,answered,",
+        b"1,2\x00,3,4,5,6,7,answered,",
+        b"1,2,3,4,5,6,7,answered,\xff",
+    ],
+)
+def test_a_cell_that_is_no_time_is_refused(row: bytes) -> None:
+    with pytest.raises(ValueError, match=r"could not convert|invalid column|can't decode"):
+        read_cells(row + b"\n", NUMBERS)
+
+
+@pytest.mark.parametrize("row", [b"1,2,3,4,5,6,7,answered,a,b", b"1,2,3,4,5,6,7,answered", b'1,2,3,4,5,6,7,lost,"a'])
+def test_a_row_with_other_cells_than_a_sample_has_no_texts(row: bytes) -> None:
+    with pytest.raises(ValueError, match=r"a sample has 9|unexpected end"):
+        read_cells(row + b"\n", TEXTS)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lpmkit.runs.cells import MISSING, Int64Array
 from lpmkit.runs.folder import SampleTable
-from lpmkit.runs.samples import MISSING, Int64Array
 
 MS = 1_000_000
 #: Tools: name, ping interval in milliseconds, method.

@@ -17,7 +17,7 @@ from lpmkit.analysis.model import (
     Signals,
 )
 from lpmkit.analysis.noise import HOUR, MIN_ARRIVAL_SILENCE_NS, extreme, worst_of_seconds
-from lpmkit.runs.samples import MISSING, Int64Array
+from lpmkit.runs.cells import MISSING, Int64Array
 
 #: Ticks come in batches, about ten a second where the record does not have their number.
 TOLD_BATCH_NS = 100 * MILLISECOND

@@ -28,7 +28,7 @@ from lpmkit.analysis.model import (
     Trace,
 )
 from lpmkit.analysis.noise import within
-from lpmkit.runs.samples import MISSING, Int64Array
+from lpmkit.runs.cells import MISSING, Int64Array
 
 #: How long after a resume is looked at.
 LOOKED_NS = 60 * SECOND

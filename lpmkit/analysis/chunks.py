@@ -38,7 +38,7 @@ from lpmkit.analysis.noise import MIN_SILENCE_NS
 from lpmkit.analysis.record import Record, SampleSource
 from lpmkit.analysis.session_outage import split_sessions
 from lpmkit.analysis.signals import HostTraces, host_traces
-from lpmkit.runs.samples import MISSING, Int64Array
+from lpmkit.runs.cells import MISSING, Int64Array
 
 #: A record with up to this number of samples of one host is read whole.
 WHOLE_ROWS = 1_000_000

@@ -15,7 +15,7 @@ from lpmkit.analysis.layers import (
     widest_gap,
 )
 from lpmkit.analysis.model import MILLISECOND, SESSIONS, Interval, Method, Outage, OutageKind, Trace, uncovered_ns
-from lpmkit.runs.samples import MISSING
+from lpmkit.runs.cells import MISSING
 
 #: Probes whose silence alone can mean that the host is out of reach; any other probe speaks for its own service only.
 REACHABILITY = ("ticks", "echo", "connect", "ni", *KERNEL)

@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from lpmkit.analysis.model import MILLISECOND, SECOND, BoolArray, FloatArray, Interval
-from lpmkit.runs.samples import Int64Array
+from lpmkit.runs.cells import Int64Array
 
 #: Relative drift allowed between two clocks: 50 ppm nominal for each, and a clock that is being slewed (500 ppm at
 #: most).

@@ -27,7 +27,8 @@ from lpmkit.analysis.observer_stalls import merged
 from lpmkit.analysis.record import Record, SampleSource
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
-from lpmkit.runs.samples import MISSING, Columns, Int64Array, columns
+from lpmkit.runs.cells import MISSING, Int64Array
+from lpmkit.runs.samples import Columns, columns
 from lpmkit.timeline import EndCode, Event, TroubleCode, end_code, trouble_code
 
 #: Seconds after its recorder's start within which a probe looks: a login may take as long, and a second program is

@@ -24,7 +24,7 @@ from lpmkit.analysis.model import (
     Outage,
     Trace,
 )
-from lpmkit.runs.samples import MISSING
+from lpmkit.runs.cells import MISSING
 
 _NEAR_NS = 30 * SECOND
 _DRAWS = 4000

@@ -11,7 +11,7 @@ from lpmkit.analysis.clocks import DELIVERY_NS, Alignment
 from lpmkit.analysis.model import (
     Signals,
 )
-from lpmkit.runs.samples import MISSING, Int64Array
+from lpmkit.runs.cells import MISSING, Int64Array
 
 
 def tick_facts(

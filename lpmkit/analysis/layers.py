@@ -18,7 +18,7 @@ import numpy as np
 
 from lpmkit.analysis.model import MILLISECOND, SECOND, Interval, Outage, Trace
 from lpmkit.analysis.noise import HOUR, MIN_SILENCE_NS, extreme, within, worst_of_seconds
-from lpmkit.runs.samples import MISSING, Int64Array
+from lpmkit.runs.cells import MISSING, Int64Array
 
 #: Probes that a kernel answers, whether or not any process of the host runs.
 KERNEL = ("icmp", "ack", "syn")

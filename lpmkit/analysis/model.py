@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lpmkit.json_values import JsonMapping
 from lpmkit.rules.question import AnswerState, Question
-from lpmkit.runs.samples import Int64Array
+from lpmkit.runs.cells import Int64Array
 from lpmkit.sap.judge import SapOutcome
 from lpmkit.timeline import outwards
 

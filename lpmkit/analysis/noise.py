@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from lpmkit.analysis.model import MILLISECOND, SECOND, BoolArray, Interval, Noise, Signals
-from lpmkit.runs.samples import MISSING, Int64Array
+from lpmkit.runs.cells import MISSING, Int64Array
 
 #: A silence shorter than this is never reported, however quiet the lead-in was.
 MIN_SILENCE_NS = 40 * MILLISECOND

@@ -9,7 +9,7 @@ import numpy as np
 
 from lpmkit.analysis.model import MILLISECOND, Interval, Noise
 from lpmkit.analysis.noise import noise
-from lpmkit.runs.samples import MISSING, Int64Array
+from lpmkit.runs.cells import MISSING, Int64Array
 
 #: Our own ticker may be this late before it counts as a stall, however quiet it usually is.
 MIN_STALL_NS = 20 * MILLISECOND

@@ -12,8 +12,9 @@ from lpmkit.analysis.model import SECOND, Interval, Noise, PhaseSpan, Signals, W
 from lpmkit.analysis.observer_stalls import MIN_STALL_NS, holes, stalls
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonMapping
+from lpmkit.runs.cells import MISSING, Int64Array
 from lpmkit.runs.folder import Run
-from lpmkit.runs.samples import MISSING, Columns, Int64Array, Piece, columns, pieces
+from lpmkit.runs.samples import Columns, Piece, columns, pieces
 from lpmkit.timeline import Event
 
 #: How long after the end of a move silences still count as its own.

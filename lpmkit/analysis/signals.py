@@ -48,7 +48,7 @@ from lpmkit.analysis.silences import (
     tick_silences,
     unsure_ticks,
 )
-from lpmkit.runs.samples import MISSING, Int64Array
+from lpmkit.runs.cells import MISSING, Int64Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from lpmkit.analysis.model import (
     Signals,
 )
 from lpmkit.analysis.noise import MIN_SILENCE_NS
-from lpmkit.runs.samples import MISSING, Int64Array
+from lpmkit.runs.cells import MISSING, Int64Array
 
 #: Soft edges are never claimed finer than this: a process that is punctual on average is not punctual on demand,
 MIN_LATENESS_NS = 2 * MILLISECOND

@@ -45,8 +45,9 @@ from lpmkit.migration.status import RunStatus, State, order_of
 from lpmkit.oracle.rules import Classified
 from lpmkit.plots.colours import kind_of, lane_order
 from lpmkit.plots.live import WINDOW_S, Band, Lanes, LanesPicture, Window, lanes_svg
+from lpmkit.runs.cells import Int64Array
 from lpmkit.runs.folder import Run
-from lpmkit.runs.samples import Columns, Int64Array, Piece, columns, pieces
+from lpmkit.runs.samples import Columns, Piece, SampleFile, columns, pieces
 from lpmkit.timeline import Clock
 from lpmkit.wording.words import Words, words_of
 
@@ -93,6 +94,8 @@ class FollowedRun:
         self._breaks: list[SharedSilence] = []
         #: Silences that were explained by their end, each with the moment up to which the samples were known.
         self._explained: dict[int, tuple[int, SharedSilence]] = {}
+        #: The pieces of the samples files, as they were at the last look.
+        self._pieces: dict[SampleFile, list[Piece]] = {}
         self._searched: str | None = None
         self._frozen: LanesPicture | None = None
 
@@ -243,7 +246,8 @@ class FollowedRun:
         near: dict[str, list[Piece]] = {}
         for file in self.run.sample_files():
             if not file.probe.startswith("observer"):
-                wanted = [one for one in pieces(file, {}) if one.hi_ns >= begin_ns and one.lo_ns <= end_ns]
+                self._pieces[file] = pieces(file, {}, self._pieces.get(file, ()))
+                wanted = [one for one in self._pieces[file] if one.hi_ns >= begin_ns and one.lo_ns <= end_ns]
                 near.setdefault(file.probe, []).extend(wanted)
         return {name: columns(wanted) for name, wanted in near.items()}
 

@@ -13,7 +13,8 @@ from enum import StrEnum
 import numpy as np
 
 from lpmkit.plots.colours import kind_of
-from lpmkit.runs.samples import MISSING, Columns, Int64Array
+from lpmkit.runs.cells import MISSING, Int64Array
+from lpmkit.runs.samples import Columns
 
 #: Kinds of probes that answer often enough to show a suspension.
 WITNESSES = frozenset({"ticks", "icmp", "echo", "ni", "connect"})

@@ -9,6 +9,7 @@ from lpmkit.errors import UsageError
 
 #: The packages that each extra brings, by the names under which they are imported.
 EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "parquet": ("pyarrow",),
     "notebook": ("IPython", "anywidget", "ipywidgets", "jupyter_server", "jupyterlab", "tornado", "traitlets", "voila"),
     "report": ("PIL", "docx", "matplotlib", "openpyxl", "weasyprint"),
     "oracle": ("oracledb",),
@@ -42,9 +43,14 @@ def missing_extra(error: ModuleNotFoundError) -> MissingExtra | None:
     return None if extra is None else MissingExtra(extra, package)
 
 
+def is_installed(package: str) -> bool:
+    """True where a package of an extra can be imported; it is not."""
+    return importlib.util.find_spec(package) is not None
+
+
 def require_package(package: str) -> None:
     """Raise `MissingExtra` if a package of an extra, which another process will import, is not installed."""
-    if importlib.util.find_spec(package) is None:
+    if not is_installed(package):
         error = missing_extra(ModuleNotFoundError(name=package))
         assert error is not None
         raise error

@@ -16,7 +16,7 @@ from lpmkit.analysis import Analysis, Outage, OutageKind, Suspension, Trace, sec
 from lpmkit.json_values import JsonObject
 from lpmkit.plots.colours import FAINT, colour, lane_order
 from lpmkit.plots.time_axis import SECOND, add_utc_axis, shade_phases, shade_unobserved, time_zero, x_limits, x_span
-from lpmkit.runs.samples import MISSING
+from lpmkit.runs.cells import MISSING
 
 #: The hatch of each kind of gap that is no suspension.
 HATCHES: dict[OutageKind | None, str] = {

@@ -15,7 +15,7 @@ from lpmkit.analysis import Analysis, Trace
 from lpmkit.plots.colours import FAINT, INK, PAPER, colour
 from lpmkit.plots.figures import STYLE, Sheet
 from lpmkit.plots.time_axis import SECOND, shade_unobserved, time_zero, x_limits, x_span
-from lpmkit.runs.samples import MISSING
+from lpmkit.runs.cells import MISSING
 
 #: Up to this number values are drawn as dots, above it as ranges in columns: a picture has no more pixels.
 _MAX_DOTS, _COLUMNS = 5_000, 1_200

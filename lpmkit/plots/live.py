@@ -15,8 +15,9 @@ from html import escape
 import numpy as np
 
 from lpmkit.plots.colours import colour, kind_of, lane_order
+from lpmkit.runs.cells import Int64Array
 from lpmkit.runs.folder import Run
-from lpmkit.runs.samples import Int64Array, Tail
+from lpmkit.runs.samples import Tail
 from lpmkit.timeline import Clock
 
 WINDOW_S = 30.0

@@ -18,8 +18,8 @@ from lpmkit.json_values import JsonObject
 from lpmkit.plots.colours import FAINT, INK
 from lpmkit.plots.figures import STYLE, data_uri
 from lpmkit.report.templates import page_template
+from lpmkit.runs.cells import MISSING
 from lpmkit.runs.history import HEAD, History, Move
-from lpmkit.runs.samples import MISSING
 
 #: How much of the time before and after each suspension is laid over the others'.
 BEFORE_S, AFTER_S = 1.0, 2.5

@@ -13,10 +13,11 @@ from lpmkit.analysis import (
     Analysis,
     Interval,
 )
+from lpmkit.runs.cells import MISSING, NUMBERS, TEXTS
 from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run
 from lpmkit.runs.rows import COLUMNS
-from lpmkit.runs.samples import MISSING, NUMBERS, TEXTS, Piece, SampleFile, columns, pieces, texts
+from lpmkit.runs.samples import Piece, SampleFile, columns, pieces, texts
 
 #: Rows that the common spreadsheets hold, with some room.
 SPREADSHEET_ROWS = 1_000_000

@@ -34,8 +34,10 @@ import numpy.typing as npt
 import lpmkit
 from lpmkit.account.person import acting_person
 from lpmkit.errors import NotFound, RecordError
+from lpmkit.installed.extras import is_installed
 from lpmkit.json_values import JsonMapping, JsonObject, parse_json
 from lpmkit.runs.appender import Appender, sync_folder
+from lpmkit.runs.cells import NUMBERS, Int64Array
 from lpmkit.runs.files import (
     MAX_LINE_BYTES,
     HeldFolder,
@@ -50,7 +52,7 @@ from lpmkit.runs.files import (
 from lpmkit.runs.gate import event_of, is_event, is_reply, not_a_document, not_ours
 from lpmkit.runs.locks import FileLock, holder
 from lpmkit.runs.rows import COLUMNS, sample_line
-from lpmkit.runs.samples import NUMBERS, Int64Array, SampleFile, columns, files, last_rows, pack, pieces, texts
+from lpmkit.runs.samples import SampleFile, columns, files, last_rows, pack, pieces, texts
 from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock, Event, Outcome, Sample
 
@@ -568,7 +570,7 @@ class RunWriter:
         self._append(f"observations/{probe}.{segment or self.segment}.jsonl", rows)
 
     def pack(self) -> None:
-        """Pack every samples file at the end of the recording.
+        """Pack every samples file at the end of the recording; they stay as CSV without the extra ``parquet``.
 
         A file that cannot be packed stays as CSV and is noted.
         """
@@ -578,6 +580,8 @@ class RunWriter:
             if self._files[name].waiting:
                 continue  # a full disk: its rows are not all there
             self._files.pop(name).close()
+        if not is_installed("pyarrow"):
+            return
         open_still = {self.path / name for name in self._files}
         for file in Run(self.path).sample_files():
             if file.is_packed or file.path in open_still or file.segment > max(self.segment, self._last_segment):

@@ -1,8 +1,8 @@
 """Sample files of a run, read in pieces: memory does not grow with the record.
 
 A samples file is CSV while it grows (`lpmkit.runs.folder.RunWriter` appends) and may be *packed* into Parquet once
-it is complete (`pack`): same rows, same order, a sixth of the size. Readers here accept both. `pieces` lists the
-pieces of a file with their times, `columns` reads some of them.
+it is complete (`pack`): same rows, same order, a sixth of the size. Readers here accept both; packed files need the
+extra ``parquet``. `pieces` lists the pieces of a file with their times, `columns` reads some of them.
 """
 
 from __future__ import annotations
@@ -16,29 +16,32 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from lpmkit.errors import RecordError
-from lpmkit.json_values import JsonObject
 from lpmkit.runs.appender import sync_folder
+from lpmkit.runs.cells import (
+    ANSWERED,
+    MISSING,
+    NUMBERS,
+    TEXTS,
+    BoolArray,
+    Cells,
+    Int64Array,
+    TextArray,
+    joined,
+    read_cells,
+)
 from lpmkit.runs.files import open_plain, refuse_links
 from lpmkit.runs.rows import COLUMNS
 
-#: Columns with integers (the tick's number, and times in nanoseconds), and columns with texts.
-NUMBERS, TEXTS = COLUMNS[:7], COLUMNS[7:]
-#: An unknown time: the smallest 64-bit integer, which no clock shows.
-MISSING = int(np.iinfo(np.int64).min)
-#: Bytes in a piece of CSV, and rows in a row group of a packed file.
+#: Bytes in a piece of CSV.
 PIECE_BYTES = 2 * 1024 * 1024
-GROUP_ROWS = 25_000
 _ROW_BYTES = 90
 #: Times on this host's clock, which give the limits of a piece.
 _OURS = ("due_ns", "sent_ns", "answered_ns")
 _FILE = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.(?P<ending>csv|parquet)")
 
 Row = TypeVar("Row")
-Int64Array = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,35 +110,30 @@ def files(folder: Path) -> list[SampleFile]:
     return [latest[key] for key in sorted(latest)]
 
 
-def pieces(file: SampleFile, unreadable: dict[str, int]) -> list[Piece]:
-    """Every piece of a file. A torn last line is left out and counted in ``unreadable``."""
+def pieces(file: SampleFile, unreadable: dict[str, int], known: Sequence[Piece] = ()) -> list[Piece]:
+    """Every piece of a file. A torn last line is left out and counted in ``unreadable``.
+
+    ``known`` are the pieces of an earlier call: of a file that has grown only what is new is read.
+    """
     if file.is_packed:
         return list(_groups(file))
     try:
-        return list(_parts(file, unreadable))
+        # the last one may have grown
+        return [*known[:-1], *_parts(file, unreadable, known[-1] if known else None)]
     except FileNotFoundError:
         return list(_groups(_packed_since(file)))
 
 
 def columns(wanted: Sequence[Piece]) -> Columns:
     """The rows of some pieces, in the order of the pieces."""
-    import pyarrow as pa  # noqa: PLC0415 - its import takes a quarter of a second
-
-    tables = [_table(piece, (*NUMBERS, "outcome")) for piece in wanted]
-    table = pa.concat_tables(tables) if tables else _schema().empty_table().select([*NUMBERS, "outcome"])
-    numbers: JsonObject = {name: _numbers(table[name]) for name in NUMBERS}
-    return Columns(**numbers, answered=_is_answered(table["outcome"]))
+    names = (*NUMBERS, ANSWERED)
+    cells: Any = joined([_cells(piece, names) for piece in wanted], names)
+    return Columns(**cells)
 
 
-def texts(wanted: Sequence[Piece]) -> dict[str, npt.NDArray[np.object_]]:
+def texts(wanted: Sequence[Piece]) -> dict[str, TextArray]:
     """Outcome and detail of some pieces, as texts."""
-    tables = [_table(piece, TEXTS) for piece in wanted]
-    return {
-        name: np.concatenate(
-            [np.zeros(0, dtype=object), *[np.asarray(table[name].to_pylist(), dtype=object) for table in tables]]
-        )
-        for name in TEXTS
-    }
+    return dict(joined([_cells(piece, TEXTS) for piece in wanted], TEXTS))
 
 
 def last_rows(file: SampleFile, last_bytes: int, at_most: int) -> list[list[str]]:
@@ -145,9 +143,9 @@ def last_rows(file: SampleFile, last_bytes: int, at_most: int) -> list[list[str]
     """
     if file.is_packed:
         row_count = last_bytes // _ROW_BYTES
-        tables = [_table(group, COLUMNS) for group in _newest(file, row_count)]
-        rows = [row for table in tables for row in table.to_pylist()][-row_count:]
-        return [["" if row[name] is None else str(row[name]) for name in COLUMNS] for row in _some(rows, at_most)]
+        cells = joined([_cells(group, COLUMNS) for group in _newest(file, row_count)], COLUMNS)
+        rows = list(zip(*(cells[name][-row_count:].tolist() for name in COLUMNS), strict=True))
+        return [["" if cell in (None, MISSING) else str(cell) for cell in row] for row in _some(rows, at_most)]
     try:
         with open_plain(file.path, "rb") as raw:
             size = raw.seek(0, os.SEEK_END)
@@ -198,8 +196,8 @@ class Tail:
             return np.zeros(0, dtype=np.int64)
         self._read_to = 0
         row_count = TAIL_BYTES // _ROW_BYTES
-        parts = [_numbers(_table(group, ["answered_ns"])["answered_ns"]) for group in _newest(file, row_count)]
-        values = np.concatenate([np.zeros(0, dtype=np.int64), *parts])[-row_count:]
+        parts = [_cells(group, ["answered_ns"]) for group in _newest(file, row_count)]
+        values = joined(parts, ["answered_ns"])["answered_ns"][-row_count:]
         answered: Int64Array = values[values != MISSING]
         return answered
 
@@ -226,7 +224,7 @@ def pack(file: SampleFile, unreadable: dict[str, int]) -> Path:
     A CSV with a torn last line or with other content stays as it is. Raises `RecordError` if the disk is full or
     the file cannot be read; the CSV is intact then.
     """
-    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+    from lpmkit.runs import packed  # noqa: PLC0415 - pyarrow, of an extra
 
     target = file.path.with_suffix(".parquet")
     draft = target.with_name(f".{target.name}.{os.getpid()}")
@@ -237,20 +235,15 @@ def pack(file: SampleFile, unreadable: dict[str, int]) -> Path:
         return file.path
     try:
         with open_plain(draft, "wb") as out:
-            options: JsonObject = {
-                "compression": "zstd",
-                "use_dictionary": list(TEXTS),
-                "column_encoding": dict.fromkeys(NUMBERS, "DELTA_BINARY_PACKED"),
-            }
-            with pq.ParquetWriter(out, _schema(), **options) as writer:
-                for piece in parts:
-                    writer.write_table(_table(piece, COLUMNS), row_group_size=GROUP_ROWS)
+            packed.write(out, map(_content, parts))
             out.flush()
             os.fsync(out.fileno())
-        if pq.read_metadata(draft).num_rows != sum(piece.rows for piece in parts):
+        if packed.row_count(draft) != sum(piece.rows for piece in parts):
             raise RecordError("the packed file has other rows than the CSV", where=str(file.path))
         draft.replace(target)
         sync_folder(target.parent)  # before the CSV goes: a power cut must leave one of both
+    except ValueError as error:
+        raise _cannot_read(file, error) from error
     except OSError as error:
         raise RecordError(
             f"{target.name} cannot be written: {error.strerror or error}",
@@ -263,53 +256,26 @@ def pack(file: SampleFile, unreadable: dict[str, int]) -> Path:
     return target
 
 
-def _schema() -> Any:
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
-    return pa.schema([(name, pa.int64()) for name in NUMBERS] + [(name, pa.string()) for name in TEXTS])
-
-
-def _numbers(column: Any) -> Int64Array:
-    if not column.null_count:
-        return _array(column)
-    numbers = np.full(len(column), MISSING, dtype=np.int64)
-    numbers[_truths(column.is_valid())] = _array(column.drop_null())
-    return numbers
-
-
-def _is_answered(column: Any) -> BoolArray:
-    import pyarrow.compute as pc  # noqa: PLC0415 - as above
-
-    return _truths(pc.match_like(column, "answered"))
-
-
-def _truths(column: Any) -> BoolArray:
-    return _array(column.cast("uint8")).astype(np.bool_)
-
-
-def _array(column: Any) -> npt.NDArray[Any]:
-    """A column of numbers without nulls.
-
-    Arrow's own ``to_numpy`` loads pandas where that is installed, and so does whatever takes a Python value.
-    """
-    return np.concatenate([np.from_dlpack(chunk) for chunk in column.chunks or [column.combine_chunks()]])
-
-
-def _table(piece: Piece, names: Sequence[str]) -> Any:
+def _cells(piece: Piece, names: Sequence[str]) -> Cells:
+    """Columns of a piece. Raises `RecordError`."""
     if piece.file.is_packed:
-        import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+        from lpmkit.runs import packed  # noqa: PLC0415 - as above
 
         try:
-            with pq.ParquetFile(piece.file.path) as packed:
-                return packed.read_row_group(piece.start, columns=list(names))
+            return packed.read_group(piece.file.path, piece.start, names)
         except (OSError, ValueError) as error:
             raise _cannot_read(piece.file, error) from error
     try:
-        with open_plain(piece.file.path, "rb") as raw:
-            raw.seek(piece.start)
-            return _parsed(piece.file, raw.read(piece.size), names)
+        return _parsed(piece.file, _content(piece), names)
     except FileNotFoundError:
         return _rows_again(piece, names)
+
+
+def _content(piece: Piece) -> bytes:
+    """The bytes of a piece of CSV. Raises `OSError`."""
+    with open_plain(piece.file.path, "rb") as raw:
+        raw.seek(piece.start)
+        return raw.read(piece.size)
 
 
 def _packed_since(file: SampleFile) -> SampleFile:
@@ -317,39 +283,23 @@ def _packed_since(file: SampleFile) -> SampleFile:
     return replace(file, path=file.path.with_suffix(".parquet"))
 
 
-def _rows_again(piece: Piece, names: Sequence[str]) -> Any:
+def _rows_again(piece: Piece, names: Sequence[str]) -> Cells:
     """The rows of a piece of CSV, from the packed file that replaced it."""
-    import pyarrow as pa  # noqa: PLC0415 - as above
-
     last_row = piece.first_row + piece.rows
     groups = [
         group
         for group in _groups(_packed_since(piece.file))
         if group.first_row < last_row and group.first_row + group.rows > piece.first_row
     ]
-    if not groups:
-        return _schema().empty_table().select(list(names))
-    table = pa.concat_tables([_table(group, names) for group in groups])
-    return table.slice(piece.first_row - groups[0].first_row, piece.rows)
+    cells = joined([_cells(group, names) for group in groups], names)
+    begin = piece.first_row - groups[0].first_row if groups else 0
+    return {name: column[begin : begin + piece.rows] for name, column in cells.items()}
 
 
-def _parsed(file: SampleFile, content: bytes, names: Sequence[str]) -> Any:
-    import pyarrow as pa  # noqa: PLC0415 - as above
-    from pyarrow import csv as arrow  # noqa: PLC0415 - as above
-
-    schema = _schema()
+def _parsed(file: SampleFile, content: bytes, names: Sequence[str]) -> Cells:
     try:
-        return arrow.read_csv(
-            pa.BufferReader(content),
-            read_options=arrow.ReadOptions(column_names=list(COLUMNS), block_size=1 << 20),
-            parse_options=arrow.ParseOptions(newlines_in_values=False),
-            convert_options=arrow.ConvertOptions(
-                column_types=schema, null_values=[""], strings_can_be_null=False, include_columns=list(names)
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        if not content.strip():
-            return schema.empty_table().select(list(names))
+        return read_cells(content, names)
+    except ValueError as error:
         raise _cannot_read(file, error) from error
 
 
@@ -361,11 +311,13 @@ def _cannot_read(file: SampleFile, error: Exception) -> RecordError:
     )
 
 
-def _parts(file: SampleFile, unreadable: dict[str, int]) -> Iterator[Piece]:
-    """A CSV in pieces of complete lines."""
-    torn = rows = 0
+def _parts(file: SampleFile, unreadable: dict[str, int], begin: Piece | None) -> Iterator[Piece]:
+    """A CSV in pieces of complete lines, from the begin of a piece on."""
+    torn, rows = 0, begin.first_row if begin else 0
     with open_plain(file.path, "rb") as raw:
         start = len(raw.readline(PIECE_BYTES))  # the heading
+        if begin:
+            start = raw.seek(begin.start)
         while content := raw.read(PIECE_BYTES):
             complete = content.rfind(b"\n") + 1
             if not complete:
@@ -379,35 +331,22 @@ def _parts(file: SampleFile, unreadable: dict[str, int]) -> Iterator[Piece]:
 
 
 def _measured(file: SampleFile, start: int, first_row: int, content: bytes) -> Piece:
-    import pyarrow.compute as pc  # noqa: PLC0415 - as above
-
-    table = _parsed(file, content, _OURS)
-    ranges = [pc.min_max(table[name]).as_py() for name in _OURS]
-    lows = [limits["min"] for limits in ranges if limits["min"] is not None]
-    highs = [limits["max"] for limits in ranges if limits["max"] is not None]
+    cells = _parsed(file, content, _OURS)
+    known = [times[times != MISSING] for times in (cells[name] for name in _OURS)]
+    lows, highs = ([int(limit(times)) for times in known if len(times)] for limit in (np.min, np.max))
     lo, hi = min(lows, default=MISSING), max(highs, default=MISSING)
-    return Piece(file, start, len(content), first_row, table.num_rows, lo, hi)
+    return Piece(file, start, len(content), first_row, len(cells[_OURS[0]]), lo, hi)
 
 
 def _groups(file: SampleFile) -> Iterator[Piece]:
-    """The row groups of a packed file, with times from their statistics."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+    """The row groups of a packed file."""
+    from lpmkit.runs import packed  # noqa: PLC0415 - as above
 
     try:
-        metadata = pq.read_metadata(file.path)
+        groups = packed.groups(file.path)
     except (OSError, ValueError) as error:
         raise _cannot_read(file, error) from error
-    column_index = {metadata.schema.column(i).name: i for i in range(metadata.num_columns)}
-    if metadata.schema.to_arrow_schema() != _schema():
-        raise _cannot_read(file, ValueError("its columns are none of lpmkit"))
     rows = 0
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        statistics = [group.column(column_index[name]).statistics for name in _OURS]
-        limits = [limit for limit in statistics if limit is not None and limit.has_min_max]
-        lo, hi = (
-            min((limit.min for limit in limits), default=MISSING),
-            max((limit.max for limit in limits), default=MISSING),
-        )
-        yield Piece(file, number, 0, rows, group.num_rows, lo, hi)
-        rows += group.num_rows
+    for number, group in enumerate(groups):
+        yield Piece(file, number, 0, rows, group.rows, group.lo_ns, group.hi_ns)
+        rows += group.rows

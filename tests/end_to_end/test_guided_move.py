@@ -13,8 +13,8 @@ import pytest
 
 from lpmkit.analysis import analyse
 from lpmkit.rehearsal import Rehearsal
+from lpmkit.runs.cells import MISSING
 from lpmkit.runs.folder import Run
-from lpmkit.runs.samples import MISSING
 from tests.end_to_end.cases import (
     Hold,
     Terminal,
