@@ -23,6 +23,7 @@ grant select on sys.v_$event_histogram to lpmkit;   -- 10g on
 grant select on sys.v_$osstat to lpmkit;            -- 10g on
 grant select on sys.v_$dataguard_stats to lpmkit;   -- 10.2 on
 grant select on sys.v_$asm_diskgroup to lpmkit;     -- 10g on
+grant select on sys.v_$pdbs to lpmkit;              -- 12.1 on
 grant select on sys.v_$diag_info to lpmkit;         -- 11g on
 grant select on sys.v_$fast_start_failover_config to lpmkit;  -- 23ai on
 grant select on sys.v_$diag_alert_ext to lpmkit;    -- 12.1 on, for alert_log: V$DIAG_ALERT_EXT

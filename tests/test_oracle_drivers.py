@@ -193,6 +193,7 @@ def test_a_9i_database_has_neither_histograms_nor_statistics_of_its_machine(tmp_
                 old.listener.views.ask(fact.sql, session)
     assert {fact.name for fact in state.FACTS if fact.since > old.instance.release} == {
         "container",
+        "pluggable",
         "unique_name",
         "service",
         "failover",

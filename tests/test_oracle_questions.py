@@ -197,6 +197,31 @@ def test_the_view_of_one_container_is_said_to_be_partial() -> None:
     assert world.questions()["alert"].state is PASSED
 
 
+SERVES = {"database": [{"database_role": "PRIMARY", "open_mode": "READ WRITE"}],
+          "instance": [{"status": "OPEN", "logins": "ALLOWED", "archiver": "STARTED"}],
+          "pluggable": [{"name": "PDB1", "open_mode": "READ WRITE"}]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"database": [{"database_role": "PHYSICAL STANDBY", "open_mode": "MOUNTED"}]}, "is PHYSICAL STANDBY, PRIMARY before"),
+        ({"database": [{"database_role": "PRIMARY", "open_mode": "MOUNTED"}]}, "open_mode is MOUNTED, READ WRITE before"),
+        ({"instance": [{"status": "OPEN", "logins": "RESTRICTED", "archiver": "STARTED"}]}, "logins is RESTRICTED"),
+        ({"instance": [{"status": "OPEN", "logins": "ALLOWED", "archiver": "FAILED"}]}, "archiver is FAILED"),
+        ({"pluggable": [{"name": "PDB1", "open_mode": "MOUNTED"}]}, "pluggable database PDB1 is MOUNTED"),
+        ({"pluggable": []}, "pluggable database PDB1 is gone"),
+        ({}, ""),
+    ],
+)  # fmt: skip
+def test_a_database_that_serves_less_than_before_fails_whatever_its_log_says(change: dict[str, Any], says: str) -> None:
+    world = World()
+    world.states = [state_at(at, SERVES if at < 100 else {**SERVES, **change}) for at in range(2, END, 20)]
+    around = world.questions().get("around")
+    assert (around is not None and around.state is FAILED) is bool(says)
+    assert around is None or says in around.answer
+
+
 def test_a_probe_process_that_was_started_again_reads_on_and_fails_no_session() -> None:
     world = World()
     names = ", ".join(KINDS.values())

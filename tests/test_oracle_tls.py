@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from lpmkit.oracle.connections import connect
 from lpmkit.oracle.driver_choice import DatabaseAccess
 from lpmkit.oracle.drivers import by_driver
 from lpmkit.oracle.errors import QueryFailed, advice
+from lpmkit.oracle.tnsping import ping
+from lpmkit.timeline import Outcome
 from tests.served_database import Served
 from tests.tls_front import Authority, TlsFront
 
@@ -90,6 +93,30 @@ def test_an_encrypted_wallet_asks_nobody_at_the_terminal(
     assert "pass phrase" not in "".join(capfd.readouterr())
     assert connection.rows("select 1 from dual") == [("1",)]
     connection.close()
+
+
+def test_a_listener_over_tls_is_pinged_without_a_wallet(world: World) -> None:
+    ping(world.good.address, 10.0, "tcps")
+    ping(world.expired.address, 10.0, "tcps")
+    with pytest.raises(QueryFailed):
+        ping(world.good.address, 10.0)
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A port that takes connections and never answers, as a listener without TLS does when it is asked for TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        yield f"127.0.0.1:{port.getsockname()[1]}"
+
+
+def test_a_port_that_is_silent_over_tls_ends_at_its_limit_with_what_to_write(world: World, silent: str) -> None:
+    way = replace(world.way("good", "right", "CN=bxaix85"), listener=silent)
+    for asked in (lambda: by_driver(way, "secret", 0.3), lambda: ping(silent, 0.3, "tcps")):
+        with pytest.raises(QueryFailed) as refused:
+            asked()
+        assert refused.value.outcome is Outcome.SILENT
+        assert "leave `protocol: tcps` out" in str(refused.value.next_step)
+        assert not refused.value.refused
 
 
 def test_a_tls_port_that_is_asked_without_tls_says_what_to_write() -> None:

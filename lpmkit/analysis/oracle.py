@@ -23,6 +23,7 @@ from lpmkit.oracle.event_rows import from_row
 from lpmkit.oracle.judge import Judge, LogPosition, LogTally, LogVerdict, LogWindow
 from lpmkit.oracle.rules import Classified, LogRules, Witness
 from lpmkit.oracle.stamps import Moment
+from lpmkit.oracle.surroundings import lag_s, surroundings, worse_around, worse_itself
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.rules.table import Class
 from lpmkit.runs.folder import Run
@@ -562,18 +563,21 @@ def _short(host: str) -> str:
 
 
 def _around(title: str, database: DatabaseAnalysis) -> Iterator[Question]:
-    """Standby databases, ASM disk groups, other instances: only where there are any before the move or after it."""
-    name, what = f"oracle-around-{database.sid}", f"{title} standby, disk groups and other instances OK?"
+    """The database's role and mode, its containers, standby databases, ASM disk groups, other instances: only where
+    there are surroundings before the move or after it, or something got worse.
+    """
+    name, what = f"oracle-around-{database.sid}", f"{title} role, standby, disk groups and other instances OK?"
     if not database.before or not database.after:
         return
-    there = facts.surroundings(database.before), facts.surroundings(database.after)
-    if not any(there):
+    itself = worse_itself(database.before, database.after)
+    there = surroundings(database.before), surroundings(database.after)
+    if not any(there) and not itself:
         return
-    wrong = facts.worse_around(database.before, database.after)
+    wrong = [*itself, *worse_around(database.before, database.after)]
     if wrong:
         yield Question(name, what, FAILED, "; ".join(wrong), reply=ReplyWord.NO)
         return
-    lag = facts.lag_s(database.after)
+    lag = lag_s(database.after)
     behind = f"; the standby is {lag} s behind" if lag else ""
     yield Question(name, what, PASSED, f"{', '.join(there[1] or there[0])}{behind}", reply=ReplyWord.YES)
 

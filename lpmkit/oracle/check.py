@@ -41,7 +41,7 @@ def look_at(
         Look(f"way to database {sid}", chosen.trouble is None, f"{chosen.way}: {chosen.why}", chosen.trouble or "")
     ]
     if settings.listener:
-        looks.append(_listener(sid, settings.listener))
+        looks.append(_listener(sid, settings.listener, settings.protocol))
     if chosen.way != "none" and chosen.trouble is None:
         access = DatabaseAccess.of(sid, settings)
         looks.append(_logon(access, password, host, settings, wallet_password))
@@ -91,16 +91,12 @@ def _objects(
     return looks
 
 
-def _listener(sid: str, listener: str) -> Look:
+def _listener(sid: str, listener: str, protocol: str) -> Look:
     try:
-        ping(listener, LIMIT_S)
+        ping(listener, LIMIT_S, protocol)
     except QueryFailed as trouble:
-        return Look(
-            f"listener of {sid}",
-            False,
-            str(trouble),
-            "Correct `listener:`, or leave it out when no listener may be reached from here.",
-        )
+        step = trouble.next_step or "Correct `listener:`, or leave it out when no listener may be reached from here."
+        return Look(f"listener of {sid}", False, f"{listener}: {trouble.what}", step)
     return Look(f"listener of {sid}", True, f"{listener} answers")
 
 

@@ -143,6 +143,11 @@ class DatabaseAccess:
         return f"(DESCRIPTION={address}(CONNECT_DATA=(SERVICE_NAME={self.service}))(SECURITY={security}))"
 
     @property
+    def logon(self) -> str:
+        """What is waited for when nothing answers: a port without TLS is silent when it is asked for TLS."""
+        return "logon over TLS" if self.protocol == "tcps" else "logon"
+
+    @property
     def account(self) -> str:
         """The account that a logon uses, for messages and for `lpmkit.ssh.refusals.Accounts`."""
         where = "on its host" if self.way == "sqlplus" else f"at {self.listener}"

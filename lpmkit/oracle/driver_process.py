@@ -62,7 +62,7 @@ class ChildConnection:
         self._child = _context().Process(target=_serve, args=(far,), daemon=True, name=f"driver of {access.sid}")
         self._child.start()
         far.close()
-        self._ask(("log on", access.as_data(), password, wallet_password), limit_s, "logon")
+        self._ask(("log on", access.as_data(), password, wallet_password), limit_s, access.logon)
 
     def rows(self, sql: str, limit_s: float = STATE_LIMIT_S) -> list[Row]:
         """See `lpmkit.oracle.drivers.Connection.rows`."""

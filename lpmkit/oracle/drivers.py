@@ -65,7 +65,7 @@ class ThinConnection:
             )
 
         try:
-            self._connection = self._wait(log_on(), limit_s, "logon")
+            self._connection = self._wait(log_on(), limit_s, access.logon)
         except BaseException:
             self._loop.close()
             raise

@@ -81,6 +81,11 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         " client's wallet (orapki wallet add -trusted_cert).",
     ),
     (
+        r"no (?:logon|answer) over TLS within",
+        "A port without TLS is silent when it is asked for TLS: name the port of TCPS as `listener:`, or leave"
+        " `protocol: tcps` out; `lsnrctl status` on the host lists both. Else nothing answers there at all.",
+    ),
+    (
         r"WRONG_VERSION_NUMBER|\[SSL|ORA-2886[0-9]",
         "What answers there speaks another protocol: a TCPS port needs `protocol: tcps`, a TCP port needs it left out.",
     ),

@@ -8,7 +8,6 @@ rest is there. `FACTS` names views of `ORACLE-REF`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,6 +66,7 @@ FACTS: tuple[Fact, ...] = (
     Fact("database", ("name", "open_mode", "log_mode", "database_role", "protection_mode"),
          "select name, open_mode, log_mode, database_role, protection_mode from v$database"),
     Fact("container", ("con_name", "cdb"), "select sys_context('userenv', 'con_name'), cdb from v$database", (12, 1)),
+    Fact("pluggable", ("name", "open_mode"), "select name, open_mode from v$pdbs", (12, 1)),
     Fact("unique_name", ("db_unique_name",), "select db_unique_name from v$database", (10, 1)),
     Fact("service", ("inst_id",),
          "select distinct inst_id from gv$active_services where name ="
@@ -296,8 +296,8 @@ def waits_between(before: JsonMapping, after: JsonMapping) -> tuple[WaitChange, 
         if was is None:
             continue
         waits, micros = (
-            _whole(row["total_waits"]) - _whole(was["total_waits"]),
-            _whole(row["time_waited_micro"]) - _whole(was["time_waited_micro"]),
+            whole(row["total_waits"]) - whole(was["total_waits"]),
+            whole(row["time_waited_micro"]) - whole(was["time_waited_micro"]),
         )
         if waits < 0 or micros < 0:
             continue
@@ -309,86 +309,18 @@ def waits_between(before: JsonMapping, after: JsonMapping) -> tuple[WaitChange, 
 
 def _buckets_between(before: JsonMapping, after: JsonMapping) -> dict[str, list[int]]:
     early = {
-        (row["event"], row["wait_time_milli"]): _whole(row["wait_count"])
+        (row["event"], row["wait_time_milli"]): whole(row["wait_count"])
         for row in before.get("facts", {}).get("histogram", ())
     }
     grown: dict[str, list[int]] = {}
     for row in after.get("facts", {}).get("histogram", ()):
-        if _whole(row["wait_count"]) > early.get((row["event"], row["wait_time_milli"]), 0):
-            grown.setdefault(str(row["event"]), []).append(_whole(row["wait_time_milli"]))
+        if whole(row["wait_count"]) > early.get((row["event"], row["wait_time_milli"]), 0):
+            grown.setdefault(str(row["event"]), []).append(whole(row["wait_time_milli"]))
     return grown
 
 
-def _whole(value: Any) -> int:
+def whole(value: Any) -> int:
     return int(float(value or 0))
-
-
-def surroundings(state: JsonMapping) -> list[str]:
-    """The surroundings of the instance, in words: standby destinations, disk groups, other instances of a cluster."""
-    facts, words = state.get("facts", {}), []
-    words += [f"standby destination {row['dest_id']}" for row in facts.get("standby", ())]
-    words += [f"disk group {row['name']}" for row in facts.get("asm", ())]
-    if len(facts.get("cluster", ())) > 1:
-        words += [f"instance {row['instance_name']}" for row in facts["cluster"]]
-    return words
-
-
-#: States in which ASM and a database see a group that is in use (V$ASM_DISKGROUP).
-_GROUP_IN_USE = ("MOUNTED", "CONNECTED")
-
-
-def worse_around(before: JsonMapping, after: JsonMapping) -> list[str]:
-    """The surroundings that are worse than before.
-
-    A fault of before is not the move's; what could not be asked is not called gone.
-    """
-    early, late = before.get("facts", {}), after.get("facts", {})
-    found: list[str] = []
-    for old, new in _pairs(early, late, "standby", "dest_id"):
-        if old["status"] == "VALID" and new is not None and new["status"] != "VALID":
-            found.append(
-                f"standby destination {old['dest_id']} is "
-                f"{new['status']}{': ' + str(new['error']) if new['error'] else ''}"
-            )
-    for old, new in _pairs(early, late, "asm", "name"):
-        if new is None or (old["state"] in _GROUP_IN_USE and new["state"] not in _GROUP_IN_USE):
-            found.append(f"disk group {old['name']} is {new['state'] if new else 'gone'}")
-        elif _whole(new["offline_disks"]) > _whole(old["offline_disks"]):
-            found.append(
-                f"disk group {old['name']} has {new['offline_disks']} disks offline, {old['offline_disks']} before"
-            )
-    for old, new in _pairs(early, late, "cluster", "instance_name"):
-        if new is None:
-            found.append(f"instance {old['instance_name']} on {old['host_name']} is gone from the cluster")
-        elif new["startup_time"] != old["startup_time"]:
-            found.append(f"instance {old['instance_name']} was started again")
-        elif old["status"] == "OPEN" != new["status"]:
-            found.append(f"instance {old['instance_name']} is {new['status']}")
-    return found
-
-
-def _pairs(early: JsonMapping, late: JsonMapping, name: str, key: str) -> list[tuple[JsonMapping, JsonMapping | None]]:
-    """Each row of a fact before the move with its row after it; nothing where one side was not asked."""
-    if name not in early or name not in late:
-        return []
-    new = {row[key]: row for row in late[name]}
-    return [(row, new.get(row[key])) for row in early[name]]
-
-
-def lag_s(state: JsonMapping) -> int | None:
-    """The greatest lag of the standby in whole seconds; ``None`` where nothing tells.
-
-    >>> lag_s({"facts": {"standby_lag": [{"name": "apply lag", "value": "+00 00:01:35"}]}})
-    95
-    """
-    found = [_LAG.fullmatch(str(row["value"]).strip()) for row in state.get("facts", {}).get("standby_lag", ())]
-    spans = [tuple(map(int, one.groups())) for one in found if one is not None]
-    return max(
-        (((days * 24 + hours) * 60 + minutes) * 60 + seconds for days, hours, minutes, seconds in spans), default=None
-    )
-
-
-_LAG = re.compile(r"\+?(\d+) (\d\d):(\d\d):(\d\d)(?:\.\d+)?")
 
 
 def state_changes(before: JsonMapping, after: JsonMapping) -> list[tuple[str, str, str]]:
@@ -397,7 +329,7 @@ def state_changes(before: JsonMapping, after: JsonMapping) -> list[tuple[str, st
     Counters and sessions are compared elsewhere.
     """
     rows = []
-    for name in ("instance", "database", "machine", "standby", "cluster", "asm"):
+    for name in ("instance", "database", "pluggable", "machine", "standby", "cluster", "asm"):
         early, late = before.get("facts", {}).get(name), after.get("facts", {}).get(name)
         if early is None or late is None:
             continue
@@ -410,7 +342,9 @@ def state_changes(before: JsonMapping, after: JsonMapping) -> list[tuple[str, st
 def _labelled(
     name: str, early: Sequence[JsonMapping], late: Sequence[JsonMapping]
 ) -> list[tuple[str, str | None, str | None]]:
-    key = {"machine": "stat_name", "standby": "dest_id", "cluster": "inst_id", "asm": "name"}.get(name)
+    key = {"pluggable": "name", "machine": "stat_name", "standby": "dest_id", "cluster": "inst_id", "asm": "name"}.get(
+        name
+    )
     old = {str(row[key]) if key else "": row for row in early}
     new = {str(row[key]) if key else "": row for row in late}
     columns = [column for column in next((one.columns for one in FACTS if one.name == name), ()) if column != key]

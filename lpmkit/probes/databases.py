@@ -66,7 +66,7 @@ def _orders(site: Site, sid: str, settings: DatabaseSettings, suffix: str) -> It
         yield order("logon", "logon", settings.logon_interval_ms * 1_000_000, logon_limit_s=settings.logon_limit_s)
         yield order("state", "db-state", STATE_EVERY_NS)
     if settings.listener:
-        yield order("tnsping", "tnsping", PING_EVERY_NS, listener=settings.listener)
+        yield order("tnsping", "tnsping", PING_EVERY_NS, listener=settings.listener, protocol=settings.protocol)
     yield order(
         "alert",
         "alert",

@@ -258,8 +258,8 @@ def build(
 ) -> SessionProbe | AttemptProbe | StateProbe | AlertProbe:
     """Create the probe of an order."""
     if order.kind == "tnsping":
-        listener = str(order.options["listener"])
-        return AttemptProbe(order, lambda: ping(listener, PING_LIMIT_S))
+        listener, protocol = str(order.options["listener"]), str(order.options.get("protocol") or "tcp")
+        return AttemptProbe(order, lambda: ping(listener, PING_LIMIT_S, protocol))
     database = Database.of(order, Secrets(known, may_ask=False), accounts)
     for account, answered in dict(order.options.get("refused") or {}).items():
         accounts.refuse(account, answered)

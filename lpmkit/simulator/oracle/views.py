@@ -395,6 +395,11 @@ def _diag_alert_ext(of: Instance) -> tuple[Sequence[str], Rows]:
     ), rows
 
 
+def _pdbs(of: Instance) -> tuple[Sequence[str], Rows]:
+    rows: Rows = [] if of.container in (None, "CDB$ROOT") else [(3, of.container, "READ WRITE")]
+    return ("con_id", "name", "open_mode"), rows
+
+
 def _dual(of: Instance) -> tuple[Sequence[str], Rows]:
     return ("dummy",), [("X",)]
 
@@ -413,6 +418,7 @@ _VIEWS: dict[str, Callable[[Instance], tuple[Sequence[str], Rows]]] = {
     "v$osstat": _osstat,
     "v$diag_info": _diag_info,
     "v$diag_alert_ext": _diag_alert_ext,
+    "v$pdbs": _pdbs,
     "v$archive_dest": _archive_dest,
     "v$dataguard_stats": _dataguard_stats,
     "v$fast_start_failover_config": _failover_config,
@@ -422,6 +428,7 @@ _SINCE = {
     "v$event_histogram": (10,),
     "v$osstat": (10,),
     "gv$active_services": (10, 1),
+    "v$pdbs": (12, 1),
     "v$diag_info": (11,),
     "v$diag_alert_ext": (11, 2),
     "v$dataguard_stats": (10, 2),
