@@ -195,8 +195,10 @@ class ChangeWindow(_Part):
 
     def sentence(self) -> str:
         """The window in words, in the zone in which it was given."""
-        begin, end = ("open" if edge is None else _shown(edge) for edge in (self.begin, self.end))
-        return f"{begin} … {end}"
+        if self.begin is None or self.end is None:
+            edge = self.begin or self.end
+            return "none" if edge is None else f"{'from' if self.begin else 'until'} {_shown(edge)}"
+        return f"{_shown(self.begin)} … {_shown(self.end)}"
 
 
 def _ns(moment: datetime) -> int:

@@ -157,7 +157,7 @@ def test_a_kernel_that_answers_on_is_a_disagreement_and_neither_hides_nor_decide
     found = analysis.suspension
     assert found is not None
     assert found.contradicted == ("icmp",)
-    assert any("icmp was answered in the midst" in one for one in found.disagreement)
+    assert any("icmp was answered during it" in one for one in found.disagreement)
     assert "icmp" not in found.mechanisms
     assert analysis.verdict.question("suspended").state is AnswerState.NOT_EVALUATED
 

@@ -150,18 +150,18 @@ def test_the_expected_suspension_is_held_against_limit_clusters_and_fast_start_f
 
 
 def test_the_time_outs_of_sap_are_told_and_only_one_that_a_profile_sets_stops_the_copy() -> None:
-    profile = {"instance": "D00", "values": {"enque/process_location": "REMOTESA", "rdisp/keepalive_timeout": "9"}}
+    profile = {"instance": "D00", "values": {"rdisp/keepalive_timeout": "9"}}
     survey = {"sap": [{"system": "BX5", "profiles": [profile]}]}
     guard = guard_of({}, time_outs=time_outs_of(survey))
     guard.expect({"suspension_s": Quantiles(1, 3, 4.9)})
     assert told(guard, at(0, Phase.PREPARED)) == []
-    guard.forecast(forecast(suspended=10))
-    keepalive, enqueue = guard.look(at(1))
+    guard.forecast(forecast(suspended=61))
+    keepalive, gateway = guard.look(at(1))
     assert keepalive.text == (
-        "a suspension of 10.0 s is expected (P90), the time-out of SAP BX5 (rdisp/keepalive_timeout) is 9 s"
+        "a suspension of 61.0 s is expected (P90), the time-out of SAP BX5 (rdisp/keepalive_timeout) is 9 s"
     )
-    assert enqueue.text.endswith("the time-out of SAP BX5 (enque/con_timeout) is 5 s, SAP's default")
-    assert (keepalive.may_stop, enqueue.may_stop) == (True, False)
+    assert gateway.text.endswith("the time-out of SAP BX5 (gw/accept_timeout) is 60 s, SAP's default")
+    assert (keepalive.may_stop, gateway.may_stop) == (True, False)
 
 
 def test_the_other_limits_are_held_against_multiples_of_the_suspension_and_never_stop_a_copy() -> None:

@@ -80,11 +80,11 @@ CASES: dict[str, Case] = {
     "limit kept": Case(move(7), "passed", ("within 2 s",), {"suspension_s": 2}),
     "limit warns": Case(move(8), "passed", ("Warning: suspension: within 2 s, above the warning limit of 1.5 s.",), {"suspension_s": {"warn": 1.5, "fail": 2}}),
     "limit broken": Case(move(9), "failed", ("Failed: suspension: the limit is 1 s.",), {"suspension_s": 1}),
-    "limit between the bounds": Case(move(10), "not evaluated", ("the limit is 1.537 s",), {"suspension_s": 1.537}),
+    "limit between the bounds": Case(move(10), "not evaluated", ("Not evaluated: suspension: may exceed the limit of 1.537 s.",), {"suspension_s": 1.537}),
     "session limit broken": Case(move(11), "failed", ("Failed: session outage: ",), {"session_outage_s": 0.5}),
-    "window kept": Case(move(12), "passed", ("the move lay inside",), {"window": {"end": (BEGIN + timedelta(minutes=9)).isoformat()}}),
-    "window missed": Case(move(13), "failed", ("the move lay outside",), {"window": {"end": (BEGIN + timedelta(seconds=9)).isoformat()}}),
-    "window by hand missed": Case(move(14), "passed", ("the move lay outside",), window=f"{BEGIN - timedelta(hours=2):%H:%M}-{BEGIN - timedelta(hours=1):%H:%M} UTC"),
+    "window kept": Case(move(12), "passed", ("the move lay within it",), {"window": {"end": (BEGIN + timedelta(minutes=9)).isoformat()}}),
+    "window missed": Case(move(13), "failed", ("the move did not lie within it", "Failed: change window: the move ended after the end of the change window"), {"window": {"end": (BEGIN + timedelta(seconds=9)).isoformat()}}),
+    "window by hand missed": Case(move(14), "passed", ("the move did not lie within it",), window=f"{BEGIN - timedelta(hours=2):%H:%M}-{BEGIN - timedelta(hours=1):%H:%M} UTC"),
     "stopped": Case(move(15, suspend=None, phases=(*HOME, (18.0, "stopped"))), "failed", ("Not moved", "stopped", "Nothing to take back: bxaix85 is on blade13")),
     "stopped by the guard": Case(
         move(16, suspend=None, phases=(*HOME, (18.0, "stopped"))), "failed", ("the guard stopped the copy: x has had no answer for 20 s",),
@@ -95,12 +95,12 @@ CASES: dict[str, Case] = {
         move(17, suspend=None, phases=(*HOME, (18.0, "failed"))), "failed", ("Not moved", "the migration was rolled back", "was to be moved"),
         documents={"changes": [{"what": "machine serial", "before": "1", "after": "1", "change": "same", "as_it_should": False}]},
     ),
-    "left in between": Case(move(18, suspend=None, phases=(*HOME, (18.0, "needs-recovery"))), "failed", ("needs recovery", "lpmkit recover")),
+    "left in between": Case(move(18, suspend=None, phases=(*HOME, (18.0, "needs-recovery"))), "failed", ("needs recovery", "Recover the migration: lpmkit recover ")),
     "cluster too impatient": Case(
         move(19), "failed", ("PowerHA waits 1 s",),
         documents={"survey": {"guest": {"clusters": [{"kind": "PowerHA", "tolerates_s": 1.0}]}}},
     ),
-    "not observed for a while": Case(move(20, hole=(18.0, 21.0), relogin_at=None), "not evaluated", ("not observed",)),
+    "not observed for a while": Case(move(20, hole=(18.0, 21.0), relogin_at=None), "not evaluated", ("not observed", "Find out where the partition runs: lpmkit recover ")),
     "observer stood still": Case(move(21, stalls=((10.0, 10.4),)), "passed"),
 }  # fmt: skip
 PASSED_CHECKS = [{"key": "keys", "title": "Keys", "verdict": "pass", "about": "", "facts": {}}]
@@ -268,6 +268,9 @@ def test_the_licence_ledger_has_the_instants_of_the_summary_rounded_outwards(agr
     assert end.microsecond
     assert (here.until_earliest_utc, here.until_latest_utc) == (left, came)
     assert (there.from_earliest_utc, there.from_latest_utc) == (left, came)
+    span = f"{begin:%Y-%m-%d %H:%M:%S} … {end + timedelta(seconds=1):%H:%M:%S} UTC"
+    stays = agreed.texts["en"]["md"].partition("## Location of the partition")[2].partition("##")[0]
+    assert stays.count(span) == 2, "the write-up has the ledger's bounds: left the one, came to the other"
 
 
 def test_bounds_that_are_rounded_inwards_are_found() -> None:

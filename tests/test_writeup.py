@@ -22,8 +22,7 @@ from lpmkit.report.writeup import FORMS, LANGUAGES, Words, add_remark, remarks, 
 from lpmkit.report.writeup.document import Facts, Text
 from lpmkit.report.writeup.front import deviations, follow_up, header
 from lpmkit.report.writeup.inputs import WriteUpInputs
-from lpmkit.report.writeup.whereabouts import whereabouts
-from lpmkit.runs.folder import Run, create, write_document
+from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import NAME, change_of
 from lpmkit.wording.words import texts_of
 from tests.made_runs import Made, make
@@ -234,40 +233,6 @@ def test_a_remark_that_cannot_be_kept_is_said(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
     with pytest.raises(RecordError, match=r"remarks\.jsonl cannot be written"):
         add_remark(tmp_path, "remark", "x")
-
-
-# --- where the partition was ----------------------------------------------------------------------------------------
-
-
-def _moved(parent: Path, number: int, source: str, target: str, hour: int, partition: str = "bxaix85") -> Run:
-    order = {"partition": partition, "source": source, "target": target, "target_machine": f"machine of {target}"}
-    made = create(parent, mode="move", title=f"{number}-{partition}", facts={"order": order})
-    settled = {"phase": "settled", "began": {"utc": f"2026-03-01T{hour:02d}:00:00.000000Z", "mono_ns": hour}}
-    write_document(
-        made.path, "summary", {"phases": [{"phase": "copying", "began": {"utc": "x", "mono_ns": 0}}, settled]}
-    )
-    write_document(made.path, "survey", {"source": {"frame": {"type_model": "7998-61X", "serial": source}}})
-    return made
-
-
-def test_the_stays_of_a_partition_follow_from_its_runs_and_what_is_missing_is_not_known(tmp_path: Path) -> None:
-    _moved(tmp_path, 1, "a", "b", 1)
-    _moved(tmp_path, 2, "b", "a", 3)
-    _moved(tmp_path, 3, "a", "x", 4, partition="other")
-    last = _moved(tmp_path, 4, "c", "b", 7)  # somebody moved it from a to c without lpmkit
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "run.json").write_text("{")
-    stays, unreadable = whereabouts(last)
-    hours = [
-        tuple(None if at is None else at // 3_600_000_000_000 % 24 for at in (one.since_ns, one.until_ns))
-        for one in stays
-    ]
-    assert [(one.frame, *span) for one, span in zip(stays, hours, strict=True)] == [
-        ("a", None, 1), ("b", 1, 3), ("a", 3, None), ("c", None, 7), ("b", 7, None),
-    ]  # fmt: skip
-    assert stays[0].machine == "7998-61X*a"
-    assert stays[1].machine == "machine of b"
-    assert unreadable == ["broken"]
 
 
 # --- the commands ---------------------------------------------------------------------------------------------------

@@ -281,7 +281,7 @@ def _weighed(
         return replace(
             question, state=AnswerState.NOT_EVALUATED, details=f"{question.details}; but {doubt}", reply=None
         )
-    reasons = list(_reasons(question.key, coverages, record, hosts, incomplete))
+    reasons = list(dict.fromkeys(_reasons(question.key, coverages, record, hosts, incomplete)))
     if question.state is not AnswerState.PASSED or not reasons:
         return question
     more = f" and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""

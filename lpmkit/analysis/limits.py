@@ -77,8 +77,10 @@ def against(limit: Limit, found: Measured) -> tuple[LimitState, str]:
     state = judge(found.low_s, found.high_s, limit)
     if state is LimitState.COULD_NOT_TELL and (found.low_s is None or found.high_s is None):
         return state, f"{found.words}; {limit.sentence()}"
-    if state in (LimitState.FAILED, LimitState.COULD_NOT_TELL):
+    if state is LimitState.FAILED:
         return state, f"{found.words}, {limit.sentence()}"
+    if state is LimitState.COULD_NOT_TELL:
+        return state, f"{found.words}, may exceed {limit.sentence().replace(' is', ' of', 1)}"
     within = f"{found.words}, within {limit.fail:g} s" if limit.fail is not None else found.words
     if state is LimitState.PASSED:
         return state, within if limit.fail is not None else f"{within}, within {limit.warn:g} s"
@@ -260,9 +262,13 @@ def window_question(
         yield Question(key, title, AnswerState.NOT_EVALUATED, f"no move was asked for; the window is {window}")
         return
     ends = [one.since_ns for one in phases if one.name in ("settled", "failed", "stopped")]
-    why = limits.window.why_outside(wall.at(asked[0]), wall.at(ends[-1] if ends else asked[0]))
+    begin_ns = wall.at(asked[0])
+    why = limits.window.why_outside(begin_ns, wall.at(ends[-1] if ends else asked[0]))
     if why:
-        yield Question(key, title, AnswerState.FAILED, f"the move lay {why}", reply=ReplyWord.NO)
+        is_early = limits.window.begin_ns is not None and begin_ns < limits.window.begin_ns
+        is_late = bool(limits.window.why_outside(begin_ns))
+        text = f"the move began {why}" if is_early else f"the move lay {why}" if is_late else f"the move ended {why}"
+        yield Question(key, title, AnswerState.FAILED, text, reply=ReplyWord.NO)
     elif not ends:
         yield Question(key, title, AnswerState.NOT_EVALUATED, f"its end was not seen; the window is {window}")
     else:

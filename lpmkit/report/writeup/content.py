@@ -49,9 +49,9 @@ from lpmkit.report.writeup.inputs import (
     seconds_text,
     state_word,
 )
-from lpmkit.report.writeup.whereabouts import whereabouts
 from lpmkit.runs.away import disk_mapping
 from lpmkit.runs.folder import Run
+from lpmkit.runs.licences import read_sightings, stays
 from lpmkit.sap.judge.values import JobLine
 from lpmkit.sap.model import JobStatus
 from lpmkit.wording.titles import check_title, question_title, remedy_text, who_text
@@ -397,12 +397,18 @@ def _licence(source: WriteUpInputs) -> Section:
     if not source.is_move:
         return Section("licence", "", ())
     words = source.words
-    stays, unreadable = whereabouts(source.run)
+    sightings, unreadable = read_sightings(source.run.path.parent)
     rows = [
-        (f"{stay.frame} {stay.machine}".strip(), _stay(words, stay.since_ns), _stay(words, stay.until_ns), stay.run)
-        for stay in stays
+        (
+            f"{stay.frame} {stay.machine}".strip() or words("not_known"),
+            "–" if stay.cores is None else f"{stay.cores:g}",
+            _edge(words, stay.since),
+            _edge(words, stay.until),
+            ", ".join(stay.runs),
+        )
+        for stay in stays(source.partition, sightings.get(source.partition, ()))
     ]
-    head = tuple(words(f"head.{name}") for name in ("frame", "since", "until", "by_run"))
+    head = tuple(words(f"head.{name}") for name in ("frame", "cores", "since", "until", "by_run"))
     blocks: list[Block] = [Text(words("licence.about"))]
     blocks.append(Table(head, tuple(rows)) if rows else Text(words("licence.none")))
     if unreadable:
@@ -413,8 +419,13 @@ def _licence(source: WriteUpInputs) -> Section:
     return Section("licence", words("section.licence"), tuple(blocks))
 
 
-def _stay(words: Words, wall_ns: int | None) -> str:
-    return words("not_known") if wall_ns is None else f"{both_times(words, wall_ns)[0]} UTC"
+def _edge(words: Words, bounds: tuple[int | None, int | None]) -> str:
+    """The begin or end of a stay in whole seconds, rounded outwards as in the licence ledger."""
+    earliest, latest = bounds
+    if earliest is None or latest is None:
+        return words("not_known")
+    second = 1_000_000_000
+    return f"{instants(words, earliest // second * second, -(-latest // second) * second)} UTC"
 
 
 def _unseen(source: WriteUpInputs) -> Section:

@@ -106,10 +106,12 @@ def figures_of(source: WriteUpInputs) -> Iterator[Figure]:
     longest, slowest = analysis.longest_wait, longest_session(analysis)
     watched = any(trace.kind == "echo" for host in analysis.hosts for trace in host.traces)
     felt = words("none_seen") if watched else words("not_looked_at")
+    is_shorter = longest is not None and still is not None and longest.hi_ns < still.length.lo_ns
+    note = "shorter" if is_shorter else "note"
     yield Figure(
         words("figure.session.name"),
         felt if longest is None else seconds_text(words, longest),
-        words("figure.session.note", probe=slowest.probe) if slowest else words("figure.session.none"),
+        words(f"figure.session.{note}", probe=slowest.probe) if slowest else words("figure.session.none"),
     )
     yield Figure(words("figure.move.name"), _duration(source), words("figure.move.note"))
     yield Figure(words("figure.other.name"), str(analysis.other_silences), words("figure.other.note"))
@@ -302,12 +304,12 @@ def _interruptions(source: WriteUpInputs) -> Iterator[tuple[str, str, str]]:
     moved = has_moved(source)
     for one in interruptions(source.events, str(source.run.manifest.get("by") or "?")):
         begin = both_times(words, one.since_ns)[0]
-        end = both_times(words, one.until_ns)[0] if one.until_ns is not None else words("not_known")
         done = words("not_known") if one.percent is None else f"{one.percent} %"
-        parts = [words("deviation.interrupted", percent=done, begin=begin, end=f"{end} UTC" if one.until_ns else end)]
         if one.until_ns is None:
-            parts.append(words("deviation.not_recovered"))
+            parts = [words("deviation.open", percent=done, begin=begin), words("deviation.not_recovered")]
         else:
+            end = both_times(words, one.until_ns)[0]
+            parts = [words("deviation.interrupted", percent=done, begin=begin, end=f"{end} UTC")]
             force = " --force" if one.forced else ""
             how = words("deviation.recovered", who=one.recovered_by, force=force) if one.recovered_by else ""
             parts.append(how or words("deviation.in_order"))
@@ -334,6 +336,11 @@ def follow_up(source: WriteUpInputs) -> Section:
             (words(f"follow_up.{name}"), words(f"owner.{who}"), "lpmkit")
             for name, who in (("profile", "vios"), ("inventory", "operator"), ("licence", "sap"))
         ]
+    last = source.analysis.phases[-1].name if source.is_move and source.analysis.phases else ""
+    if last == "needs-recovery":
+        rows.append((words("follow_up.recover", run=source.run.name), words("owner.vios"), "lpmkit"))
+    elif last and not has_moved(source) and last not in STAYED and _move_span(source) is not None:
+        rows.append((words("follow_up.whereabouts", run=source.run.name), words("owner.operator"), "lpmkit"))
     if source.is_move and _was_broken_off(source):
         rows.append((words("follow_up.cause"), words("owner.vios"), "lpmkit"))
     head = tuple(words(f"head.{name}") for name in ("what", "owner", "said_by"))
