@@ -33,7 +33,9 @@ class Made:
     mode: str = "move"
     duration_s: float = 60.0
     suspend: tuple[float, float] | None = (30.0, 31.537)
-    again: Spans = ()  #: further suspensions, which the guest's clocks count
+    again: Spans = ()  #: further suspensions
+    again_counted: bool = True  #: the guest's clocks count those, else they stand still in them
+    stuck: Spans = ()  #: nothing of the host runs, what is sent to it waits, and its clocks go on: pages are fetched
     counted: float = 1.0  #: which part of the suspension the guest's monotonic clock counts
     wall_counted: float = 1.0
     tick_hz: int = 100
@@ -55,6 +57,8 @@ class Made:
     icmp_ms: int = 10
     acks: bool = False  #: acknowledgements of the echo's questions, and requests for a connection without them
     icmp_lost: float = 0.0  #: part of the echo requests that the network loses
+    icmp_a_second: float = 0.0  #: a firewall lets so many echo requests a second through; 0: all
+    session_from: float = 0.0  #: when ticks and echo got their session
     kernel_runs: bool = False  #: the host's processes stand still, its kernel answers on
     observer: bool = True
     mono_clock: bool = True  #: an old perl has no monotonic clock
@@ -107,6 +111,9 @@ class _World:
         self.rng = np.random.default_rng(self.made.seed)
         self._offset = self.made.offset_s * S
         self._stopped = tuple(round(one * S) for one in self.made.suspend) if self.made.suspend else None
+        self._missed = [self._stopped] if self._stopped else []
+        if not self.made.again_counted:
+            self._missed += [(round(lo * S), round(hi * S)) for lo, hi in self.made.again]
         self._runs_on = not (self.made.step or self.made.slew)
         self._late = np.log(self.made.jitter_ms * MS)
         self.frozen: Spans = ((self.made.suspend,) if self.made.suspend else ()) + self.made.again
@@ -124,12 +131,9 @@ class _World:
         """The guest's monotonic clock at our instant ``t_ns``."""
         made, since = self.made, t_ns - START
         share = 1 - (made.counted if counted is None else counted)
-        if self._runs_on and (self._stopped is None or not share):
+        if self._runs_on and not (self._missed and share):
             return START + round(self._offset + since * (1 + made.drift))
-        missed = 0.0
-        if self._stopped is not None:
-            lo, hi = self._stopped
-            missed = share * min(max(0, since - lo), hi - lo)
+        missed = share * sum(min(max(0, since - lo), hi - lo) for lo, hi in self._missed)
         stepped = made.step[1] * S if made.step and since >= made.step[0] * S and counted is None else 0
         slewed = 0.0
         if made.slew:
@@ -163,44 +167,57 @@ class _World:
         return hi
 
     def held(self, t_ns: int, *spans: Spans) -> int:
-        """The end of the span that holds ``t_ns``, or ``t_ns``."""
+        """When nothing holds any more what would happen at ``t_ns``: one span may end in another."""
         for group in spans:
             for since, until in group:
                 if self.ns(since) <= t_ns < self.ns(until):
-                    return self.ns(until)
+                    return self.held(self.ns(until), *spans)
         return t_ns
 
     def run_at(self, t_ns: int, *more: Spans) -> int:
         """When a process that wants to run at ``t_ns`` really runs."""
         t_ns += round(self.rng.lognormal(self._late, 0.8))
-        free = self.held(t_ns, self.frozen, self.made.starved, *more)
+        free = self.held(t_ns, self.frozen, self.made.stuck, self.made.starved, *more)
         if self.held(t_ns, self.frozen) != t_ns:
             free += round(self.made.limp_s * S)
         return free + round(self.rng.exponential(self.made.wake_ms * MS)) if free != t_ns else t_ns
 
     def carry(self, t_ns: int) -> int:
-        """When something sent at ``t_ns`` is there; TCP sends again what the network lost, doubling its pauses."""
-        out = self.held(t_ns, self.made.network_out)
-        t_ns = _resent(t_ns, out) if out != t_ns else t_ns
+        """When something sent at ``t_ns`` is there."""
         return t_ns + round(self.made.network_ms * MS * (0.5 + self.rng.exponential(0.5)))
+
+    def over_tcp(self, t_ns: int, before_ns: int, *closed: Spans) -> int:
+        """When something sent at ``t_ns`` is there by TCP, that sends again what is lost and doubles its pauses.
+
+        ``before_ns`` is when what was sent before it is there: nothing overtakes, and what follows a loss comes with
+        it.
+        """
+        if t_ns < before_ns:
+            return before_ns
+        pause = 200 * MS
+        while self.held(t_ns, *closed) != t_ns:
+            t_ns += pause
+            pause *= 2
+        return self.carry(t_ns)
+
+    def lost_at(self) -> tuple[Spans, ...]:
+        """The spans in which what is sent to the host neither arrives nor is kept for it."""
+        lost = self.made.dropped and not self.made.kernel_runs
+        return (self.made.network_out, self.frozen) if lost else (self.made.network_out,)
+
+    def kernel(self) -> tuple[Spans, ...]:
+        """The spans in which the host's kernel answers nothing."""
+        return () if self.made.kernel_runs else (self.frozen, self.made.stuck)
 
     def seen(self, t_ns: int) -> int:
         """When our side takes note of what came at ``t_ns``."""
         return self.held(t_ns, self.made.stalls) + round(self.rng.exponential(0.03 * MS))
 
 
-def _resent(sent_ns: int, free_ns: int) -> int:
-    pause, again = 200 * MS, sent_ns
-    while again < free_ns:
-        again += pause
-        pause *= 2
-    return again
-
-
 def _ticks(world: _World, since: float, until: float) -> Iterator[Sample]:
     made, period = world.made, S // world.made.tick_hz
     start = world.guest(world.ns(since))
-    number, batch, flushed, base, every = 0, [], start, 0, 100 * MS
+    number, batch, flushed, base, every, blocked_until = 0, [], start, 0, 100 * MS, 0
     world.turned("ticks", 1, period, every)
     while True:
         number += 1
@@ -212,7 +229,8 @@ def _ticks(world: _World, since: float, until: float) -> Iterator[Sample]:
         due = start + number * period
         batch.append((base + number, due, guest, world.wall(now)))
         if guest - flushed >= every or guest < flushed:
-            arrived = world.seen(world.carry(now))
+            blocked_until = world.over_tcp(now, blocked_until, made.network_out)
+            arrived = world.seen(blocked_until)
             for seq, was_due, mono, wall in batch:
                 yield Sample(
                     seq=seq,
@@ -242,15 +260,12 @@ def _asked(world: _World, since: float, until: float, kind: str, every_ms: int) 
 
 
 def _echo(world: _World, since: float, until: float) -> Iterator[Sample]:
-    made, blocked_until, first_lost = world.made, 0, None
+    made, blocked_until, answered_until = world.made, 0, 0
     for number, due, sent in _asked(world, since, until, "echo", 100):
-        there = blocked_until = max(world.carry(sent), blocked_until)  # one session: nothing overtakes
-        frozen = world.held(there, world.frozen)
-        if made.dropped and frozen != there:
-            first_lost = first_lost or sent
-            there = blocked_until = _resent(first_lost, frozen)
+        there = blocked_until = world.over_tcp(sent, blocked_until, *world.lost_at())
         ran = world.run_at(there) + round(_brown(world, there))
-        answered = world.seen(world.carry(ran))
+        answered_until = world.over_tcp(ran, answered_until, made.network_out)
+        answered = world.seen(answered_until)
         known = answered < world.ns(until)
         yield Sample(
             seq=number,
@@ -274,25 +289,29 @@ def _connect(world: _World, since: float, until: float) -> Iterator[Sample]:
     for number, due, sent in _asked(world, since, until, "connect", 500):
         there = world.carry(sent)
         for pause in (1000, 2000, 4000):
-            if not (world.made.dropped and world.held(there, world.frozen) != there):
+            if world.held(there, *world.lost_at()) == there:
                 break
             there += pause * MS
         ran = world.run_at(world.held(there, world.made.banner_out), world.made.banner_out)
-        answered = world.seen(world.carry(ran) + round((3 + world.rng.exponential(2)) * MS))
+        ready = ran + round((3 + world.rng.exponential(2)) * MS)
+        answered = world.seen(world.over_tcp(ready, 0, world.made.network_out))
         known = answered - sent < 2400 * MS
         outcome = Outcome.ANSWERED if known else Outcome.SILENT
         yield Sample(seq=number, due_ns=due, sent_ns=sent, answered_ns=answered if known else None, outcome=outcome)
 
 
 def _icmp(world: _World, since: float, until: float) -> Iterator[Sample]:
-    made = world.made
+    made, tokens, last = world.made, 1.0, world.ns(since)
     frozen = () if made.kernel_runs else world.frozen
     for number, due, sent in _asked(world, since, until, "icmp", made.icmp_ms):
         there = sent + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
         lost = world.rng.random() < made.icmp_lost or world.held(there, made.network_out) != there
-        free = world.held(there, frozen)
+        free = world.held(there, *world.kernel())
         stopped = next((world.ns(lo) for lo, hi in frozen if world.ns(lo) <= there < world.ns(hi)), there)
-        lost = lost or (made.dropped and free != there) or there - stopped > made.queue_s * S
+        lost = lost or (made.dropped and stopped != there) or there - stopped > made.queue_s * S
+        if made.icmp_a_second:
+            tokens = min(1.0, tokens + (sent - last) * made.icmp_a_second / S)
+            last, lost, tokens = sent, lost or tokens < 1.0, tokens - (tokens >= 1.0)
         back = free + round(
             made.network_ms * MS * (0.5 + world.rng.exponential(0.5))
         )  # its kernel's stamp, not when we read it
@@ -303,15 +322,10 @@ def _icmp(world: _World, since: float, until: float) -> Iterator[Sample]:
 
 def _acks(world: _World, since: float, until: float) -> Iterator[Sample]:
     """The kernel acknowledges with the answer, or 40 ms later by itself."""
-    made, first_lost, blocked_until = world.made, None, 0
-    frozen = () if made.kernel_runs else world.frozen
+    made, blocked_until = world.made, 0
     for number, due, sent in _asked(world, since, until, "ack", 100):
-        there = max(world.carry(sent), blocked_until)
-        free = world.held(there, frozen)
-        if made.dropped and free != there:
-            first_lost = first_lost or sent
-            free = _resent(first_lost, free)
-        blocked_until = free
+        there = world.over_tcp(sent, blocked_until, *world.lost_at())
+        free = blocked_until = world.held(there, *world.kernel())
         ready = min(world.run_at(free), free + 40 * MS)
         back = ready + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
         known = back < world.ns(until)
@@ -322,14 +336,13 @@ def _acks(world: _World, since: float, until: float) -> Iterator[Sample]:
 def _requests(world: _World, since: float, until: float) -> Iterator[Sample]:
     """Requests for a connection, while the oldest question was not acknowledged for 50 ms."""
     made, number, at = world.made, 0, 0
-    frozen = () if made.kernel_runs else world.frozen
     for question in _acks(_World(made), since, until):
         at = max(at, (question.sent_ns or 0) + 50 * MS)
         while at < (question.answered_ns or world.ns(until)):
             number += 1
             there = at + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
-            free = world.held(there, frozen)
-            gone = world.held(there, made.network_out) != there or (made.dropped and free != there)
+            free = world.held(there, *world.kernel())
+            gone = world.held(there, *world.lost_at()) != there
             if gone or free - at > 200 * MS:
                 yield Sample(seq=number, due_ns=at, sent_ns=at, outcome=Outcome.SILENT)
                 at += 25 * MS
@@ -381,7 +394,9 @@ def add(run: Run, made: Made, clock: MadeClock | None = None) -> None:
         clock.now_ns = world.ns(since)
         with RunWriter(run.path, clock) as writer:
             world.paces.clear()
-            seen = {name: list(_PROBES[name][1](world, since, until)) for name in _wanted(made)}
+            seen = {
+                name: list(_PROBES[name][1](world, max(since, _since(made, name)), until)) for name in _wanted(made)
+            }
             _tell(writer, clock, world, _events(made, since, until, resumed=number > 0))
             for name, samples in seen.items():
                 if made.calm:
@@ -392,6 +407,10 @@ def add(run: Run, made: Made, clock: MadeClock | None = None) -> None:
                 clock.now_ns = world.ns(until)
                 reason = "settled" if made.mode == "move" else "the time asked for is over"
                 writer.event("recorder", "recorder-ended", reason=reason)
+
+
+def _since(made: Made, name: str) -> float:
+    return made.session_from if name in ("ssh-ticks", "ssh-echo", "ssh-acks", "tcp-syn") else 0.0
 
 
 def _paces(world: _World, made: Made, name: str, since: float) -> Iterator[tuple[float, str, str, dict[str, Any]]]:
@@ -435,7 +454,7 @@ def _events(
         yield since, probe, "probe-started", {"kind": kind, "host": host, "interval_ns": interval}
         if kind in ("ticks", "echo"):
             yield (
-                since,
+                max(since, made.session_from),
                 probe,
                 "session",
                 {"connection": 1, "remote_pid": 7000 + 10 * resumed + len(probe), "how": "perl"},

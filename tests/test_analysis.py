@@ -328,10 +328,11 @@ def test_a_suspension_that_nobody_foresaw_is_as_narrow_as_its_calm_ticks(tmp_pat
 
 def test_connections_whose_syn_was_sent_again_do_not_make_a_break_longer(tmp_path: Path) -> None:
     """Attempts of the break succeed a second and more after it; those sent after it were answered at once."""
-    made = Made(duration_s=22.0, suspend=None, network_out=((12.0, 12.7),), ticks=False, echo=False)
+    made = Made(duration_s=22.0, suspend=None, network_out=((12.0, 12.45),), ticks=False, echo=False)
     found = analyse(make(tmp_path, made))
     (one,) = (outage for host in found.hosts for outage in host.outages)
-    assert one.length.lo_ns <= 0.7 * S <= one.length.hi_ns
+    assert one.kind is OutageKind.UNDECIDED, "what shows a break is no brown-out after it"
+    assert one.length.lo_ns <= 0.45 * S <= one.length.hi_ns
     assert one.length.hi_ns < 1.3 * S
 
 
@@ -633,8 +634,9 @@ def test_offset_bounds_hold_and_a_step_starts_a_new_epoch() -> None:
     stamp[100:] += 40 * MS
     none = np.zeros(0, dtype=np.int64)
     found = align(Exchanges(sent, sent + MS, stamp), none, none, [], [], 300 * MS)
-    (step,) = list(found.steps())
-    assert step[1].contains(40 * MS)
+    ((_, step, slewed),) = found.steps()
+    assert step.contains(40 * MS)
+    assert not slewed
     early, late = found.bounds(5 * S, 0), found.bounds(15 * S, 0)
     assert early is not None
     assert late is not None

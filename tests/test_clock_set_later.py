@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from lpmkit.analysis.model import MILLISECOND, Interval, Method, Outage, Signals
+from lpmkit.analysis import analyse
+from lpmkit.analysis.model import MILLISECOND, Interval, LikelyBy, Method, Outage, Signals
 from lpmkit.analysis.silences import clock_set_between
 from lpmkit.runs.cells import MISSING, Int64Array
+from tests.made_runs import MS, START, Made, S, make
 
 #: Milliseconds: suspended from 0 to 3587, processes late by 3205, the clock set on by 3587 at 7646, all of it received
 #: at 10078. So the guest's stamps say that it ran again from 3205 to 5740.
@@ -65,3 +69,29 @@ def test_what_came_in_between_ties_the_clock(came: int) -> None:
 def test_a_single_silence_stays_as_it_is() -> None:
     silences, _ = clock_set_between(TWO[:1], *ticks())
     assert silences == TWO[:1]
+
+
+def test_what_it_was_set_on_by_is_the_length_where_requests_were_lost_as_long(tmp_path: Path) -> None:
+    stop, length, late = 12.003, 3.5, 3.2
+    resume = stop + length
+    set_at = resume + late + 0.85
+    made = Made(
+        mode="watch",
+        duration_s=36.0,
+        suspend=(stop, resume),
+        counted=0.0,
+        wall_counted=0.0,
+        step=(set_at, length),
+        wall_step=(set_at, length),
+        dropped=True,
+        acks=True,
+        starved=((resume, resume + late),),
+        network_out=((resume, set_at + length),),
+    )
+    (host,) = analyse(make(tmp_path, made)).hosts
+    still = max(host.suspensions, key=lambda one: one.length.hi_ns)
+    assert still.begin.lo_ns <= START + round(stop * S)
+    assert still.end.hi_ns >= START + round(resume * S)
+    assert still.length.contains(round(length * S))
+    assert still.likely_by is LikelyBy.CLOCK
+    assert abs(still.best_ns - length * S) <= 15 * MS

@@ -29,8 +29,14 @@ BATCH_LATE_NS = 50 * MILLISECOND
 
 #: A guest clock that missed more than this of a silence did not count it.
 CLOCK_MISSED_NS = 20 * MILLISECOND
+#: The fastest of some ticks is no later than this on its way, beyond what an exchange shows.
+_TICK_DELIVERY_NS = 2 * MILLISECOND
 #: A clock's offset after a suspension is looked for up to so much later: 600 millionths of drift are 3 ms then.
 _SETTLED_NS = 5 * SECOND
+
+
+#: A clock that fell back once may have stood still in so many pauses, one soon after the other.
+_STOPS_AT_ONCE = 3
 
 
 #: Ticks come at a thousand a second at most.
@@ -96,16 +102,28 @@ def stopped_clock_breaks(ticks: Signals, alignments: Iterable[Alignment]) -> lis
     arrival, pauses = ticks.answered, np.diff(ticks.answered)
     found: dict[int, Break] = {}
     for alignment in alignments:
-        for at, step in alignment.steps():
+        for at, step, _ in alignment.steps():
             first = max(1, int(np.searchsorted(arrival, at.lo_ns)))
             last = min(len(pauses), int(np.searchsorted(arrival, at.hi_ns)) + 2)
             if step.hi_ns > -CLOCK_MISSED_NS or first >= last:
                 continue
-            longest = first - 1 + int(np.argmax(pauses[first - 1 : last]))
-            usual = int(np.median(pauses[max(0, longest - 200) : longest][pauses[max(0, longest - 200) : longest] > 0]))
-            if pauses[longest] >= usual // 2 - step.hi_ns:
-                window = Interval(int(arrival[longest]), int(arrival[longest + 1]))
-                found[longest + 1] = Break(longest + 1, window, stamped=False)
+            before = pauses[max(0, first - 201) : first - 1]
+            usual = int(np.median(before[before > 0])) if (before > 0).any() else 0
+            long = first - 1 + np.flatnonzero(pauses[first - 1 : last] >= usual // 2 - step.hi_ns)
+            if len(long):  # any of them may be the one
+                window = Interval(int(arrival[long[0]]), int(arrival[long[-1] + 1]))
+                found[int(long[0]) + 1] = Break(int(long[0]) + 1, window, stamped=False)
+                continue
+            stops, left = [], -step.hi_ns
+            for pause in (np.argsort(pauses[first - 1 : last])[::-1] + first - 1)[:_STOPS_AT_ONCE].tolist():
+                stops.append(pause)
+                left -= int(pauses[pause]) - usual // 2
+                if left <= 0 or pauses[pause] < usual // 2 + CLOCK_MISSED_NS:
+                    break
+            if left <= 0:
+                for pause in stops:
+                    window = Interval(int(arrival[pause]), int(arrival[pause + 1]))
+                    found[pause + 1] = Break(pause + 1, window, stamped=False)
     return list(found.values())
 
 
@@ -204,12 +222,12 @@ def clock_readings(
     offset across it.
     """
     crossed = [index for index, one in enumerate(breaks) if one.window.overlaps(over)]
-    if not crossed:
-        return ()
+    earlier = sum(one.window.hi_ns < over.lo_ns for one in breaks)
+    first, last = (crossed[0], crossed[-1] + 1) if crossed else (earlier, earlier)
     readings = []
     for clock, alignment in alignments.items():
-        before = alignment.bounds(over.lo_ns, crossed[0])
-        after = settled(alignment, breaks, over.hi_ns, crossed[-1] + 1)
+        before = unsettled(alignment, breaks, over.lo_ns, first)
+        after = settled(alignment, breaks, over.hi_ns, last) if crossed else alignment.bounds(over.hi_ns, last)
         if before is None or after is None:
             continue
         missed = Interval(before.lo_ns - after.hi_ns, before.hi_ns - after.lo_ns)
@@ -228,7 +246,32 @@ def settled(alignment: Alignment, breaks: Sequence[Break], moment_ns: int, stret
         if since_ns > moment_ns + _SETTLED_NS:
             return None
         if (bounds := alignment.bounds(since_ns, index)) is not None:
-            return bounds
+            return _stopped_again(alignment, breaks, moment_ns, stretch, index, bounds) or bounds
+    return None
+
+
+def unsettled(alignment: Alignment, breaks: Sequence[Break], moment_ns: int, stretch: int) -> Interval | None:
+    """The offset before a suspension: of the stretch before it, and where nothing bounds that one closely, because the
+    host had stopped just before, by what came in it and by what the next one that is bounded allows.
+    """
+    if (bounds := alignment.bounds(moment_ns, stretch)) is not None or not stretch:
+        return bounds
+    for index in range(stretch + 1, len(breaks) + 1):
+        if (bounds := alignment.bounds(breaks[index - 1].window.hi_ns, index)) is not None:
+            return _stopped_again(alignment, breaks, moment_ns, stretch, index, bounds)
+    return None
+
+
+def _stopped_again(
+    alignment: Alignment, breaks: Sequence[Break], moment_ns: int, stretch: int, bounded: int, bounds: Interval
+) -> Interval | None:
+    """The offset in a stretch that only ticks bound, from below, where the clock stood still once more before the
+    stretch that is bounded: it missed no more than the breaks between the two lasted. ``None`` where it did not.
+    """
+    for index in range(stretch, bounded):
+        least = alignment.at_least(moment_ns, index)
+        if least is not None and least > bounds.hi_ns + _TICK_DELIVERY_NS:
+            return Interval(least, bounds.hi_ns + sum(one.window.length_ns for one in breaks[index:bounded]))
     return None
 
 

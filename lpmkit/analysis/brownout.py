@@ -9,17 +9,19 @@ ones. Its length is known to a second, whatever the probe.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from lpmkit.analysis.layers import SIGNS_ONLY, loses_in_a_row
+from lpmkit.analysis.breaks import CLOCK_MISSED_NS
+from lpmkit.analysis.layers import SIGNS_ONLY, loses_in_a_row, telling_losses
 from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
     BoolArray,
     BrownOut,
+    ClockVerdict,
     Interval,
     Method,
     Outage,
@@ -38,6 +40,10 @@ _TICK_WINDOW_NS = 100 * MILLISECOND
 MIN_LIMP_NS = 10 * MILLISECOND
 #: A host that limps may be silent altogether once more, so soon after its first sign of life.
 _AT_ONCE_NS = SECOND // 2
+#: How long after a suspension a host that runs on may still wait for its pages.
+_PAGES_NS = 10 * SECOND
+#: Requests that are lost for so long after the host runs again are lost on the way.
+_CLOSED_NS = SECOND // 2
 #: Quiet windows of the ticks that end it, or quiet seconds; later slowness has a reason of its own.
 _QUIET_TICK_WINDOWS = 5
 _QUIET_SECONDS = 3
@@ -134,7 +140,73 @@ def explained(
     suspension of its own. Where requests are lost in a row the way was closed or the machine stopped once more.
     """
     spans = [(still, _brown_out_of(still, slow)) for still in stills]
-    return tuple(outage if loses_in_a_row(outage.outer, traces) else _explained(outage, spans) for outage in outages)
+    waits = [witness for still in _waits_for_pages(stills, traces) for witness in still.witnesses]
+    return tuple(
+        outage
+        if loses_in_a_row(outage.outer, traces)
+        else replace(outage, kind=OutageKind.BROWN_OUT, why=_FOR_PAGES)
+        if outage in waits
+        else _explained(outage, spans)
+        for outage in outages
+    )
+
+
+_FOR_PAGES = (
+    "soon after the suspension, and unlike in it no request was lost and no clock stood still: "
+    "the host waited, it did not stop"
+)
+
+
+def _waits_for_pages(stills: Sequence[Suspension], traces: Sequence[Trace]) -> Iterator[Suspension]:
+    """What looks like a suspension soon after another one, and shows neither of what that one shows: requests lost in
+    a row, and a clock that stood still.
+    """
+    first: Suspension | None = None
+    for still in sorted(stills, key=lambda one: one.begin):
+        if first is None or not _is_unlike(still, first, traces):
+            first = still
+        else:
+            yield still
+
+
+def _is_unlike(still: Suspension, first: Suspension, traces: Sequence[Trace]) -> bool:
+    inside = Interval(still.begin.hi_ns, max(still.begin.hi_ns, still.end.lo_ns))
+    if still.begin.lo_ns > first.end.hi_ns + _PAGES_NS or loses_in_a_row(still.outer, traces):
+        return False
+    readings = [one for one in still.clocks if one.clock == "monotonic"]
+    if any(one.missed.lo_ns >= CLOCK_MISSED_NS for one in readings):
+        return False
+    stood = any(one.clock == "monotonic" and one.verdict is ClockVerdict.STOPPED for one in first.clocks)
+    ran = any(one.missed.hi_ns < CLOCK_MISSED_NS for one in readings)
+    asked = any(trace.kind == "icmp" and _asks_within(trace, inside) for trace in traces)
+    return (stood and ran) or (asked and loses_in_a_row(first.outer, traces))
+
+
+def _asks_within(trace: Trace, span: Interval) -> bool:
+    """True where a probe sent as many requests as an absent host is known by."""
+    return int(((trace.sent >= span.lo_ns) & (trace.sent <= span.hi_ns)).sum()) >= telling_losses(trace)
+
+
+def closed_after(still: Suspension, traces: Sequence[Trace]) -> Outage | None:
+    """The break of the network after a suspension: requests were lost on, long after the host ran again.
+
+    A network that was not told the partition's new place, or has not learnt it yet, loses what is sent to it.
+    """
+    ran_ns = min(still.end.hi_ns, still.begin.hi_ns + still.length.hi_ns)
+    for trace in traces:
+        if trace.kind != "icmp" or trace.host != still.host:
+            continue
+        first = int(np.searchsorted(trace.sent, ran_ns))
+        answered = np.flatnonzero(trace.answered[first:] != MISSING)
+        lost = int(answered[0]) if len(answered) else 0
+        if lost < telling_losses(trace) or trace.sent[first + lost - 1] - ran_ns < _CLOSED_NS:
+            continue
+        begin = Interval(min(still.end.lo_ns, ran_ns), ran_ns)
+        end = Interval(int(trace.sent[first + lost - 1]), int(trace.answered[first + lost]))
+        length = Interval(end.lo_ns - begin.hi_ns, end.hi_ns - begin.lo_ns)
+        why = "requests were lost although the host ran again: the way to it was not yet open"
+        return Outage(trace.probe, trace.host, OutageKind.NETWORK, begin, end, length, Method.QUESTIONS, why)
+    return None
 
 
 def _brown_out_of(still: Suspension, slow: Sequence[BrownOut]) -> Interval:
@@ -148,9 +220,9 @@ _EXPLAINED = (OutageKind.MICRO_STOP, OutageKind.APPLICATION, OutageKind.NETWORK,
 
 def _explained(outage: Outage, spans: Sequence[tuple[Suspension, Interval]]) -> Outage:
     for still, span in spans:
-        if not span.contains(outage.begin.hi_ns):
+        if not span.contains(outage.begin.hi_ns) or outage in still.witnesses:
             continue
-        own = outage.method is Method.CLOCK_JUMP or outage in still.witnesses
+        own = outage.method is Method.CLOCK_JUMP
         at_once = still.end.lo_ns <= outage.begin.lo_ns <= still.end.hi_ns + _AT_ONCE_NS
         again = outage.kind is OutageKind.SUSPENSION and at_once and not own
         if outage.kind in _EXPLAINED or (again and still.limp_ns >= MIN_LIMP_NS):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lpmkit.analysis.brownout import brown_outs, explained
+from lpmkit.analysis.brownout import brown_outs, closed_after, explained
 from lpmkit.analysis.classify import classed
 from lpmkit.analysis.clock_rates import slews
 from lpmkit.analysis.combine import answered_by_itself, session_outages, shown_by_a_clock, suspensions
@@ -192,7 +192,8 @@ def _part(
             cleared, found.traces, record.stalls, found.alignments, found.breaks, announced=bool(record.phases)
         )
         slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
-    outages = cleared
+    closed = [one for each in still if (one := closed_after(each, found.traces)) is not None]
+    outages = tuple(sorted([*cleared, *closed], key=lambda one: one.begin))
     sessions = split_sessions(
         session_outages(outages, found.traces, still), outages, found.traces, still, record.events
     )

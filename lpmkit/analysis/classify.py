@@ -71,7 +71,8 @@ def _was_silent(trace: Trace, core: Interval) -> bool:
     before = int(trace.alive_hi[trace.alive_hi <= core.middle_ns].max(initial=-(2**62)))
     after = int(trace.alive_hi[trace.alive_hi > core.middle_ns].min(initial=2**62))
     asked = (trace.sent > before) & (trace.sent < after - 2 * MILLISECOND)
-    needed = max(4 * interval, core.length_ns + 2 * trace.noise.median_ns, trace.noise.quantile_ns)
+    usual_ns = max(4, trace.noise.lost_in_a_row + 2) * interval
+    needed = max(usual_ns, core.length_ns + 2 * trace.noise.median_ns, trace.noise.quantile_ns)
     return bool(asked.any()) and after - before >= needed
 
 
@@ -209,7 +210,7 @@ def _ticks_class(
     if kernel.spoke and processes.silent and not processes.spoke:
         return _disputed(outage, processes, kernel, its_own)
     if not processes.spoke and (processes.silent or (kernel.silent and not kernel.spoke)):
-        late_alone = not loses_in_a_row(core, traces)
+        late_alone = not loses_in_a_row(core, traces) and gap_with_losses(outage.outer, others) is None
         return _silent_together(outage, core, (*processes.silent, *kernel.silent), own_noise_ns if late_alone else 0)
     return _by_ticks_alone(outage, processes, kernel)
 
@@ -265,7 +266,12 @@ def _asked_class(
 ) -> Outage:
     felt = _felt(outage)
     suspended = next(
-        (one for one in stopped if one.kind is OutageKind.SUSPENSION and (_shares(one, felt) or _lost_in(outage, one))),
+        (
+            one
+            for one in stopped
+            if one.kind is OutageKind.SUSPENSION
+            and (_shares(one, felt) or _lost_in(outage, one) or _is_within(outage, one))
+        ),
         None,
     )
     if suspended is not None:
@@ -284,10 +290,14 @@ def _asked_class(
         return _without_ticks(outage, names, traces)
     if shared is not None and shared.kind is not None and 2 * shared.outer.length_ns >= felt.length_ns:
         return _as(outage, shared.kind, f"contains the gap measured by {shared.probe}: {shared.why}")
-    return _while_it_ticked(outage, names, by_kernel=mine.kind in KERNEL)
+    return _while_it_ticked(outage, names, mine, traces)
 
 
-def _while_it_ticked(outage: Outage, names: str, *, by_kernel: bool) -> Outage:
+def _while_it_ticked(outage: Outage, names: str, mine: Trace, traces: Sequence[Trace]) -> Outage:
+    by_kernel = mine.kind in KERNEL
+    if by_kernel and not any(trace.kind == "ticks" and _tells(trace, outage) for trace in traces):
+        together = f"{names} silent too; " if names else ""
+        return _as(outage, OutageKind.UNDECIDED, f"{together}too short for the ticks to tell")
     if names:
         return _as(outage, OutageKind.NETWORK, f"the host ticked on; {names} silent too, so nothing reached us")
     if by_kernel:
@@ -299,7 +309,12 @@ def _ticked_around(trace: Trace, felt: Interval) -> bool:
     """True where ticks came from before a silence and from after its begin: a session that began later or ended shows
     nothing of it.
     """
-    return bool((trace.alive_hi <= felt.hi_ns).any() and (trace.alive_lo >= felt.lo_ns).any())
+    return bool((trace.alive_lo <= felt.lo_ns).any() and (trace.alive_lo >= felt.lo_ns).any())
+
+
+def _tells(trace: Trace, outage: Outage) -> bool:
+    """True where a silence is so long that a tick should have come in it, or where one came."""
+    return outage.core.length_ns > trace.interval_at(outage.core.middle_ns) or _voices(trace, outage.core)
 
 
 def _felt(outage: Outage) -> Interval:
@@ -311,6 +326,12 @@ def _shares(suspended: Outage, felt: Interval) -> bool:
     """True where a silence holds a good part of a suspension, not just its edge."""
     common = suspended.core.intersect(felt)
     return common is not None and common.length_ns >= min(suspended.core.length_ns, felt.length_ns) // 4
+
+
+def _is_within(outage: Outage, suspended: Outage) -> bool:
+    """True where most of a silence whose edges are as wide as itself lies in a suspension."""
+    common = suspended.outer.intersect(outage.outer)
+    return outage.inner is None and common is not None and 2 * common.length_ns >= outage.outer.length_ns
 
 
 def _lost_in(outage: Outage, suspended: Outage) -> bool:

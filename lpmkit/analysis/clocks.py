@@ -23,6 +23,15 @@ from lpmkit.runs.cells import Int64Array
 #: Relative drift allowed between two clocks: 50 ppm nominal for each, and a clock that is being slewed (500 ppm at
 #: most).
 DRIFT = 600e-6
+#: A clock that is corrected in a hurry: Linux takes a tick a tenth longer or shorter (`ADJTIMEX`), and chrony slews by
+#: a twelfth unless it is told otherwise (`CHRONY-CONF`).
+SLEW = 0.1005
+#: A stretch of time that contradicts the one before it so soon is of a clock that is being slewed.
+SLEWED_NS = SECOND
+#: So many contradictions in a row, each within a second of the last, are one slew.
+_SLEWED_STEPS = 4
+#: Constraints that enclose θ by no more than this multiple of the closest ones are close.
+_CLOSE = 4
 #: Without questions the offset is bounded on one side only; then the fastest delivery is assumed to have taken no
 #: longer than this.
 DELIVERY_NS = 50 * MILLISECOND
@@ -45,12 +54,18 @@ class Epoch:
     lower_v: FloatArray
     upper_t: FloatArray
     upper_v: FloatArray
+    #: Where the clock is slewed nearby: between which instants constraints of both kinds show that it was not; beyond
+    #: these θ may move by `SLEW`.
+    steady: tuple[float, float] | None = None
 
     def at(self, moments_ns: Int64Array) -> tuple[Int64Array, Int64Array]:
         """Bounds of θ at each moment. Without an upper constraint it is the lower one plus `DELIVERY_NS`."""
         t = (moments_ns - self.base_t).astype(np.float64)
         lower = _envelope(t, self.lower_t, self.lower_v)
         upper = -_envelope(t, self.upper_t, -self.upper_v)
+        if self.steady is not None:
+            more = (SLEW - DRIFT) * np.abs(t - np.clip(t, *self.steady))
+            lower, upper = lower - more, upper + more
         upper = np.where(np.isinf(upper), lower + DELIVERY_NS, upper)
         lower = np.where(np.isinf(lower), upper - DELIVERY_NS, lower)
         return (
@@ -100,6 +115,9 @@ class Alignment:
 
     stretches: tuple[tuple[Epoch, ...], ...]
     doubts: tuple[tuple[Interval, ...], ...]
+    #: Of the ticks that came just after each break, and may have been stamped before it: the lower bound of θ that they
+    #: show if the clock stood still in it at most.
+    held: tuple[int | None, ...] = ()
 
     def at(self, moments_ns: Int64Array, stretch: int) -> tuple[Int64Array, Int64Array] | None:
         """Bounds of θ at moments of one stretch, ``None`` when nothing is known about it.
@@ -139,14 +157,33 @@ class Alignment:
         found = self.at(np.array([moment_ns], dtype=np.int64), stretch)
         return Interval(int(found[0][0]), int(found[1][0])) if found else None
 
-    def steps(self) -> Iterator[tuple[Interval, Interval]]:
-        """Steps of the clock in the middle of a quiet stretch, with bounds of their size."""
+    def at_least(self, moment_ns: int, stretch: int) -> int | None:
+        """The lower bound of θ alone, by whatever came in a stretch whose clock was not set; ``None`` where nothing
+        did.
+        """
+        moment = np.array([moment_ns], dtype=np.int64)
+        shown = [int(epoch.at(moment)[0][0]) for epoch in self.stretches[stretch]]
+        shown += [held for held in self.held[stretch : stretch + 1] if held is not None]
+        return max(shown, default=None)
+
+    def steps(self) -> Iterator[tuple[Interval, Interval, bool]]:
+        """Steps of the clock in the middle of a quiet stretch, with bounds of their size, and whether it was slewed:
+        many small steps in a row.
+        """
         for epochs, doubts in zip(self.stretches, self.doubts, strict=True):
-            for (earlier, later), doubt in zip(pairwise(epochs), doubts, strict=True):
-                moment = np.array([later.since_ns], dtype=np.int64)
-                was, now = earlier.at(moment), later.at(moment)
+            first = 0
+            for last in range(1, len(epochs)):
+                if last + 1 < len(epochs) and epochs[last].until_ns - epochs[last].since_ns < SLEWED_NS:
+                    continue
+                earlier, later, slewed = epochs[first], epochs[last], last - first >= _SLEWED_STEPS
+                moments = (earlier.until_ns, later.since_ns) if slewed else (later.since_ns, later.since_ns)
+                was, now = (
+                    epoch.at(np.array([moment], dtype=np.int64))
+                    for epoch, moment in zip((earlier, later), moments, strict=True)
+                )
                 step = Interval(int(now[0][0] - was[1][0]), int(now[1][0] - was[0][0]))
-                yield Interval(min(doubt.lo_ns, earlier.until_ns - _PENDING_NS), later.since_ns), step
+                yield Interval(min(doubts[first].lo_ns, earlier.until_ns - _PENDING_NS), later.since_ns), step, slewed
+                first = last
 
 
 def align(
@@ -162,13 +199,15 @@ def align(
     Ticks that arrive within ``pending_ns`` after a break, one figure for each, may have been stamped before it;
     ``held_ns`` is how long any may be held.
     """
-    stretches = []
+    stretches, held = [], []
     edges = [-(2**62), *(edge for gap in breaks for edge in (gap.lo_ns, gap.hi_ns)), 2**62]
     for index in range(0, len(edges), 2):
         since, until = edges[index], edges[index + 1]
         exchange = (asked.sent >= since) & (asked.answered <= until)
         settled = since + pending_ns[index // 2 - 1] if index else since
         tick = (arrived >= settled) & (arrived <= until)
+        pending = (arrived >= since) & (arrived < settled) & (arrived <= until)
+        held.append(int((arrived_stamp - arrived)[pending].max()) if pending.any() else None)
         stretches.append(
             tuple(
                 _epochs(
@@ -180,7 +219,7 @@ def align(
             )
         )
     doubts = [tuple(_doubt(a, b, held_ns) for a, b in pairwise(epochs)) for epochs in stretches]
-    return Alignment(tuple(stretches), tuple(doubts))
+    return Alignment(tuple(stretches), tuple(doubts), tuple(held))
 
 
 def _doubt(earlier: Epoch, later: Epoch, held_ns: int) -> Interval:
@@ -213,11 +252,15 @@ def _epochs(lower_t: Int64Array, lower_v: Int64Array, upper_t: Int64Array, upper
     t = (times[order] - base_t).astype(np.float64)
     v = (values[order] - base_v).astype(np.float64)
     is_upper = is_upper[order]
-    first = 0
-    while first < len(t):
-        last = first + _consistent(t[first:], v[first:], is_upper[first:])
+    edges = [0]
+    while edges[-1] < len(t):
+        first = edges[-1]
+        edges.append(first + _consistent(t[first:], v[first:], is_upper[first:]))
+    short = [t[last - 1] - t[first] < SLEWED_NS for first, last in pairwise(edges)]
+    for number, (first, last) in enumerate(pairwise(edges)):
         here = slice(first, last)
         up = is_upper[here]
+        is_slewed = len(short) > 1 and any(short[max(0, number - 1) : number + 2])
         yield Epoch(
             since_ns=base_t + int(t[first]),
             until_ns=base_t + int(t[last - 1]),
@@ -227,8 +270,21 @@ def _epochs(lower_t: Int64Array, lower_v: Int64Array, upper_t: Int64Array, upper
             lower_v=v[here][~up],
             upper_t=t[here][up],
             upper_v=v[here][up],
+            steady=_steady(t[here], v[here], up) if is_slewed else None,
         )
-        first = last
+
+
+def _steady(t: FloatArray, v: FloatArray, is_upper: BoolArray) -> tuple[float, float]:
+    """Between which instants constraints enclose θ closely from both sides; else where there are any at all.
+
+    A question that waited until TCP sent it again bounds nothing closely.
+    """
+    lower, at = ~is_upper, t[is_upper]
+    if not lower.any() or not len(at):
+        return float(t[0]), float(t[-1])
+    apart = v[is_upper] - _envelope(at, t[lower], v[lower])
+    close = at[apart <= _CLOSE * apart.min() + MILLISECOND]
+    return float(close[0]), float(close[-1])
 
 
 def _consistent(t: FloatArray, v: FloatArray, is_upper: BoolArray) -> int:

@@ -15,6 +15,7 @@ from lpmkit.analysis.breaks import CLOCK_MISSED_NS, Break, clock_readings
 from lpmkit.analysis.classify import answered_by_kernel, deep, machine_core
 from lpmkit.analysis.clocks import Alignment
 from lpmkit.analysis.estimate import (
+    Likely,
     Signs,
     by_a_clock_that_stood_still,
     likely_length,
@@ -22,13 +23,15 @@ from lpmkit.analysis.estimate import (
     missed_from,
     signs_of,
     spoke_last,
+    stood_still,
 )
-from lpmkit.analysis.layers import LostRequests, lost_requests, widest_gap
+from lpmkit.analysis.layers import LostRequests, loses_throughout, lost_requests, widest_gap
 from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
     SESSIONS,
     Interval,
+    LikelyBy,
     Method,
     Outage,
     OutageKind,
@@ -145,15 +148,27 @@ def agree(
     begin, end = _near_stalls(begin, end, stalls)
     most = min(reference.length.hi_ns, end.hi_ns - begin.lo_ns)
     least = max(0, end.lo_ns - begin.hi_ns)
-    if reference.method is Method.CLOCK_JUMP:
-        least = reference.length.lo_ns  # the jump is a hard bound of its own; it needs no edges
+    if reference.method is Method.CLOCK_JUMP and reference.length.lo_ns <= most:
+        # The jump is a hard bound of its own and needs no edges; one that exceeds this silence is of several.
+        least = reference.length.lo_ns
     length = Interval(min(most, least), most)
     trace = next(one for one in traces if one.probe == reference.probe)
     clocks = clock_readings(alignments, breaks, Interval(begin.lo_ns, end.hi_ns), length)
+    if lost.end is None and (stood_ns := stood_still(clocks, length)) is not None:
+        # What that clock counted of the silence the host ran, and its answers were late.
+        end, length = _ended_by(begin.lo_ns + stood_ns, end), _as_short_as(stood_ns, length)
+        clocks = clock_readings(alignments, breaks, Interval(begin.lo_ns, end.hi_ns), length)
+    set_on = _set_on(reference, begin, signs, heard)
+    if set_on is not None:
+        end, length = _ended_by(begin.lo_ns + set_on.lo_ns, end), _as_short_as(set_on.lo_ns, length)
     slot = spoke_last(trace, reference, inside_ns).lo_ns + trace.interval_at(reference.begin.lo_ns)
-    missed = missed_from(signs.last.lo_ns, slot, core.middle_ns, heard if lost.begin is None else ())
-    drawn = likely_length(begin, end, length, trace, signs, missed, lost, limp_ns)
+    missed_ns = missed_from(signs.last.lo_ns, slot, core.middle_ns, heard if lost.begin is None else ())
+    drawn = likely_length(begin, end, length, trace, signs, missed_ns, lost, limp_ns)
     likely = by_a_clock_that_stood_still(clocks, length, drawn)
+    if set_on is not None and (missed := set_on.intersect(length)) is not None:
+        # What lies between the two stamps beside that is a tick, as long as the host kept its pace.
+        best_ns = max(missed.lo_ns, missed.hi_ns - trace.interval_at(reference.begin.lo_ns))
+        likely = Likely(missed, best_ns, LikelyBy.CLOCK)
     return Suspension(
         host=reference.host,
         begin=begin,
@@ -173,6 +188,26 @@ def agree(
         limp_ns=limp_ns,
         ended_by=signs.ended_by,
     )
+
+
+def _ended_by(moment_ns: int, end: Interval) -> Interval:
+    """The end, which may be as early as ``moment_ns``."""
+    return Interval(min(end.lo_ns, moment_ns), end.hi_ns)
+
+
+def _as_short_as(least_ns: int, length: Interval) -> Interval:
+    """The length, which may be as little as ``least_ns``."""
+    return Interval(min(length.lo_ns, least_ns), length.hi_ns)
+
+
+def _set_on(reference: Outage, begin: Interval, signs: Signs, traces: Sequence[Trace]) -> Interval | None:
+    """By how much the host's clock was set on after it had stood still, where requests were lost for as long: those of
+    a second suspension, which looks the same by the clock, would have been answered in between.
+    """
+    if reference.set_on is None or signs.not_after < begin.lo_ns + reference.set_on.lo_ns:
+        return None
+    meanwhile = Interval(begin.hi_ns, begin.lo_ns + reference.set_on.lo_ns)
+    return reference.set_on if any(loses_throughout(meanwhile, trace) for trace in traces) else None
 
 
 def _edges(reference: Outage, signs: Signs, lost: LostRequests, limp_ns: int) -> tuple[Interval, Interval]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lpmkit.analysis.breaks import CLOCK_MISSED_NS
 from lpmkit.analysis.layers import LostRequests
 from lpmkit.analysis.model import (
     MILLISECOND,
@@ -200,6 +201,20 @@ def likely_missed(missed: Interval, doubts_ns: tuple[int, int]) -> Interval:
     return Interval(missed.lo_ns + int(cut), missed.hi_ns - int(cut))
 
 
+def stood_still(clocks: Sequence[ClockReading], length: Interval) -> int | None:
+    """The least time that the monotonic clock stood still in a silence that lasted clearly longer; ``None`` where it
+    did not.
+
+    Nobody sets that clock, and no hypervisor is known that lets it run on for a part of the pause. One that counts a
+    second of it and no more is taken at its word.
+    """
+    for reading in clocks:
+        missed, partly = reading.missed, reading.verdict is ClockVerdict.COUNTED_PARTLY
+        if reading.clock == "monotonic" and partly and CLOCK_MISSED_NS <= missed.lo_ns < length.lo_ns:
+            return missed.lo_ns
+    return None
+
+
 def by_a_clock_that_stood_still(clocks: Sequence[ClockReading], length: Interval, otherwise: Likely) -> Likely:
     """The length by a guest clock that stood still, closer than any tick shows it: its timers slept on, so the first
     tick comes up to a period late.
@@ -214,6 +229,12 @@ def by_a_clock_that_stood_still(clocks: Sequence[ClockReading], length: Interval
     if reading.missed.length_ns <= _WELL_TIED_NS:
         missed = likely_missed(reading.missed, reading.doubts_ns).intersect(length) or missed
     both = missed.intersect(otherwise.span)
+    if both is None and missed.length_ns > max(_WELL_TIED_NS, otherwise.span.length_ns):
+        # a clock that is badly tied and the signs of life exclude each other: what lies next to these is most likely
+        below = otherwise.span.lo_ns > missed.hi_ns
+        far = missed.hi_ns - otherwise.span.length_ns if below else missed.lo_ns + otherwise.span.length_ns
+        near = Interval(far, missed.hi_ns) if below else Interval(missed.lo_ns, far)
+        return Likely(near, near.hi_ns if below else near.lo_ns, LikelyBy.CLOCK)
     if both is None or missed.length_ns <= max(_WELL_TIED_NS, otherwise.span.length_ns):
         return Likely(missed, missed.middle_ns, LikelyBy.CLOCK)
     # A clock that is badly tied just then only cuts off what it excludes.

@@ -38,6 +38,8 @@ _HEAVY_TAIL = 2.0
 _SYN_OPEN_NS = 200 * MILLISECOND
 #: Requests lost in a row that prove an absence; fewer are lost on every network.
 _MIN_LOST = 3
+#: Where a greater share of the requests is lost anyway, a lost one encloses nothing.
+_MAX_LOST_SHARE = 0.05
 #: Requests looked at on both sides of a gap: those that are lost there as well were lost on the way.
 _BEYOND = 3
 
@@ -139,9 +141,11 @@ def lost_requests(gap: Interval, traces: Sequence[Trace]) -> LostRequests:
     # The longest run: a request may be lost for a reason of its own.
     runs = np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1)
     run = max(runs, key=len)
-    if len(run) < _MIN_LOST:
+    if len(run) < telling_losses(trace):
         return LostRequests()
     first, last = int(run[0]), int(run[-1])
+    if trace.noise.lost_share > _MAX_LOST_SHARE:
+        return LostRequests(between=Interval(int(sent[first]), int(sent[last])))
     begin = end = None
     # What was lost before the last sign of life, or after the next one, was lost on the way.
     if sent[first] >= gap.lo_ns and trace.kind != "syn":  # those begin when the host is silent already
@@ -157,6 +161,11 @@ def lost_requests(gap: Interval, traces: Sequence[Trace]) -> LostRequests:
     return LostRequests(begin, end, Interval(int(sent[first]), int(sent[last])) if in_it else None)
 
 
+def telling_losses(trace: Trace) -> int:
+    """The number of requests in a row that are lost to an absent host only."""
+    return max(_MIN_LOST, trace.noise.lost_in_a_row + 1)
+
+
 def loses_in_a_row(gap: Interval, traces: Sequence[Trace]) -> bool:
     """True where requests were lost throughout a gap, as those to an absent host are: a host that is only slow answers
     late.
@@ -165,10 +174,20 @@ def loses_in_a_row(gap: Interval, traces: Sequence[Trace]) -> bool:
     return lost.between is not None and lost.between.length_ns >= MIN_SILENCE_NS
 
 
+def loses_throughout(span: Interval, trace: Trace) -> bool:
+    """True where a probe lost all that it sent once within a span, up to its end."""
+    if trace.kind not in SENT_ONCE:
+        return False
+    inside = (trace.sent >= span.lo_ns) & (trace.sent <= span.hi_ns)
+    last = int(trace.sent[inside].max(initial=-(2**62)))
+    lost = (trace.answered == MISSING)[inside]
+    return bool(lost.all()) and len(lost) >= telling_losses(trace) and 2 * last >= span.lo_ns + span.hi_ns
+
+
 def loses_within(core: Interval, trace: Trace) -> bool:
     """True where a probe lost several requests in a row that it sent during a silence."""
     inside = (trace.sent >= core.lo_ns) & (trace.sent <= core.hi_ns)
-    lost = np.flatnonzero((trace.answered == MISSING)[inside])
-    if len(lost) < _MIN_LOST:
+    lost, needed = np.flatnonzero((trace.answered == MISSING)[inside]), telling_losses(trace)
+    if len(lost) < needed:
         return False
-    return max(map(len, np.split(lost, np.flatnonzero(np.diff(lost) > 1) + 1))) >= _MIN_LOST
+    return max(map(len, np.split(lost, np.flatnonzero(np.diff(lost) > 1) + 1))) >= needed

@@ -232,6 +232,8 @@ class Noise:
     basis: str
     alarms: int = 0  #: how often the lead-in exceeded the threshold: false alarms, since nothing happened there
     over_ns: int = 0  #: how much of the lead-in the probe saw
+    lost_share: float = 0.0  #: of requests that are sent once, the share lost where nothing happens
+    lost_in_a_row: int = 0  #: how many of them are lost in a row there
     sample: Int64Array = field(repr=False, default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
@@ -254,6 +256,7 @@ class Outage:
     length: Interval
     method: Method
     why: str = ""
+    set_on: Interval | None = None  #: by so much a clock was set on soon after, if it had stood still meanwhile
 
     @property
     def outer(self) -> Interval:

@@ -160,6 +160,37 @@ def quiet_values(
     return quiet, f"{int(quiet.sum())} samples of {where}{left_out}"
 
 
+#: The longest run of lost requests of a second, as a share of what chance would make it, of a limit to their number.
+_LIMITED = 0.6
+
+
+def usual_losses(asked: Signals, baseline: Interval) -> tuple[float, int]:
+    """The share of the requests of one probe that is lost where nothing happens, and how many in a row chance does not
+    lose, but for one time in a hundred.
+
+    Requests are lost one by one, or by a limit of so many a second: then the runs are all alike, and shorter than by
+    chance.
+    """
+    here = (asked.sent >= baseline.lo_ns) & (asked.sent <= baseline.hi_ns)
+    sent, lost = asked.sent[here], ~asked.spoke[here]
+    if len(sent) < 2 or not lost.any() or lost.all():
+        return 0.0, 0
+    second = (sent - sent[0]) // SECOND
+    every = np.bincount(second)
+    usual = float(np.median(np.bincount(second, lost)[every > 0] / every[every > 0]))
+    came = sent[~lost]
+    longest = -(-MIN_SILENCE_NS // max(1, asked.interval_ns))
+    missing = np.round(np.diff(came) / max(1, asked.interval_ns)) - 1
+    alone = int(((missing > 0) & (missing < longest)).sum())
+    share = min(0.9, max(usual, max(alone, 1) / len(sent)))
+    by_chance = math.ceil(math.log(100 * len(sent)) / -math.log(share)) - 1
+    worst = worst_of_seconds(came[1:], missing.astype(np.int64))[1]
+    typical, most = np.quantile(worst, [0.5, 0.9])
+    expected = math.log(max(2.0, len(sent) / max(1, len(every)) * (1 - share))) / -math.log(share)
+    in_a_row = min(by_chance, int(most) + 1) if typical < _LIMITED * expected else by_chance
+    return usual, in_a_row
+
+
 def alarms_an_hour(level: Noise) -> float | None:
     """The most false alarms an hour, with 95 % confidence: the upper Poisson limit for what the lead-in showed.
 
@@ -209,7 +240,9 @@ def noise_of(
     level = noise(moments[quiet], values[quiet], basis, threshold)
     counted = usable & (moments >= baseline.lo_ns) & (moments <= baseline.hi_ns) if is_lead_in else quiet
     over = len(np.unique(moments[counted] // SECOND)) * SECOND
-    return replace(level, alarms=int((values[counted] > level.threshold_ns).sum()), over_ns=over)
+    share, in_a_row = usual_losses(signals, baseline) if signals.kind == "icmp" else (0.0, 0)
+    alarms = int((values[counted] > level.threshold_ns).sum())
+    return replace(level, alarms=alarms, over_ns=over, lost_share=share, lost_in_a_row=in_a_row)
 
 
 def stamp_of(signals: Signals, clock: str | None) -> Int64Array | None:

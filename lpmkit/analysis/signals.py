@@ -66,18 +66,6 @@ class HostTraces:
     notes: tuple[str, ...]
 
 
-# --- clocks and breaks ----------------------------------------------------------------------------------------------
-
-
-# --- facts ----------------------------------------------------------------------------------------------------------
-
-
-# --- silences -------------------------------------------------------------------------------------------------------
-
-
-# --- one host -------------------------------------------------------------------------------------------------------
-
-
 def host_traces(
     host: str,
     signals: Sequence[Signals],
@@ -239,22 +227,18 @@ def _is_unsteady(breaks: Sequence[Break], alignments: dict[str, Alignment], cloc
         if before and after and before.hi_ns - after.lo_ns < -CLOCK_MISSED_NS:
             return True
     steps = alignments[clock].steps()
-    return any(step.lo_ns > CLOCK_MISSED_NS or step.hi_ns < -CLOCK_MISSED_NS for _, step in steps)
+    return any(step.lo_ns > CLOCK_MISSED_NS or step.hi_ns < -CLOCK_MISSED_NS for _, step, slewed in steps if not slewed)
 
 
 def _steps(host: str, alignments: dict[str, Alignment]) -> list[ClockStep]:
-    return [
-        ClockStep(
-            host,
-            clock,
-            at,
-            step,
-            f"set {'forward' if step.lo_ns > 0 else 'back'} while the host ran (nothing was silent)",
-        )
-        for clock, alignment in alignments.items()
-        for at, step in alignment.steps()
-        if step.lo_ns > MILLISECOND or step.hi_ns < -MILLISECOND
-    ]
+    steps = []
+    for clock, alignment in alignments.items():
+        for at, step, slewed in alignment.steps():
+            if step.lo_ns > MILLISECOND or step.hi_ns < -MILLISECOND:
+                way = "forward" if step.lo_ns > 0 else "back"
+                how = f"slewed {way} for {at.length_ns / SECOND:.1f} s" if slewed else f"set {way}"
+                steps.append(ClockStep(host, clock, at, step, f"{how} while the host ran (nothing was silent)"))
+    return steps
 
 
 def _trace(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
-from lpmkit.analysis.breaks import BATCH_LATE_NS, CLOCK_MISSED_NS, TOLD_BATCH_NS, Break, mixed_from, settled
+from lpmkit.analysis.breaks import BATCH_LATE_NS, CLOCK_MISSED_NS, TOLD_BATCH_NS, Break, mixed_from, settled, unsettled
 from lpmkit.analysis.clocks import DELIVERY_NS, DRIFT, Alignment
 from lpmkit.analysis.model import (
     MILLISECOND,
@@ -66,7 +65,8 @@ def tick_silences(
         last = int(np.searchsorted(hi, within_it.hi_ns)) + 2
         here = slice(first, last)
         common = np.minimum(lo[1:][here], within_it.hi_ns) - np.maximum(hi[:-1][here], within_it.lo_ns)
-        long[here] |= common > max(MIN_SILENCE_NS, int(_SHARED * span.length_ns))
+        missed_one = gaps[here] > ticks.step[1:][here] + MIN_LATENESS_NS
+        long[here] |= missed_one & (common > max(MIN_SILENCE_NS, int(_SHARED * span.length_ns)))
     silent = np.flatnonzero(long)
     for last in silent.tolist():
         first = last + 1
@@ -121,7 +121,7 @@ def frozen_silences(
     lo, hi = facts
     silences, doubtful, numbers = [], np.zeros(len(lo), dtype=np.bool_), np.arange(len(lo))
     for index, one in enumerate(breaks):
-        before = alignment.bounds(one.window.lo_ns, index)
+        before = unsettled(alignment, breaks, one.window.lo_ns, index)
         after = settled(alignment, breaks, one.window.hi_ns, index + 1)
         mixed = mixed_from(ticks, stamp, one)
         if (one.stamped and mixed is None) or before is None or after is None:
@@ -171,6 +171,7 @@ def clock_set_between(
             widened[at],
             end=replace(end, hi_ns=end.hi_ns + missed),
             length=replace(one.length, hi_ns=one.length.hi_ns + missed),
+            set_on=Interval(other.length.lo_ns, other.length.hi_ns) if missed == other.length.hi_ns else None,
         )
         widened[at + 1] = replace(
             other,
@@ -245,25 +246,18 @@ def asked_silences(asked: Signals, facts: tuple[Int64Array, Int64Array], late: B
     late answers usually are.
     """
     silences = []
-    needed = _telling_losses(asked)
+    needed = max(-(-MIN_SILENCE_NS // max(1, asked.interval_ns)), level.lost_in_a_row + 1)
+    usual_ns = level.threshold_ns + 2 * level.lost_in_a_row * asked.interval_ns
     for first, last in _runs(late):
         silence = _one_asked_silence(asked, facts, first, last, level)
         if silence is None:
             continue
-        lost = max((b - a + 1 for a, b in _runs(~asked.spoke[first : last + 1])), default=0)
-        if asked.kind != "icmp" or silence.outer.length_ns > level.threshold_ns or lost >= needed:
+        spoke = asked.spoke[first : last + 1]
+        lost = max((b - a + 1 for a, b in _runs(~spoke)), default=0)
+        answered_late = spoke.any() and silence.outer.length_ns > usual_ns
+        if asked.kind != "icmp" or answered_late or lost >= needed:
             silences.append(silence)
     return silences
-
-
-def _telling_losses(asked: Signals) -> int:
-    """The number of requests in a row that chance does not lose in this record, but for one time in a hundred; at
-    least those of the shortest silence.
-    """
-    least = -(-MIN_SILENCE_NS // max(1, asked.interval_ns))
-    alone = sum(1 for first, last in _runs(~asked.spoke) if last - first < least)
-    share = max(alone, 1) / max(2, len(asked.spoke))
-    return max(least, math.ceil(math.log(100 * max(2, len(asked.spoke))) / -math.log(min(share, 0.9))))
 
 
 def _runs(flags: BoolArray) -> list[tuple[int, int]]:
