@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lpmkit.checks import CHECKS, Answer, Finding, Verdict, examine, machine_id_of, ready
-from lpmkit.checks.judging import bases, prerequisites
+from lpmkit.checks.judging import RuleResult, bases, once, prerequisites
 from lpmkit.control.aix import Subsystem
 from lpmkit.control.aix_identity import Identity
 from lpmkit.control.base import MigrationReading
@@ -918,6 +918,17 @@ def test_every_rule_is_shown_to_say_no_and_to_say_that_it_does_not_know() -> Non
     assert len(asked_of_sap) == 7
     assert {key for key, _ in (*FAILS, *WARNS)} == keys - FIRMWARE_ALONE
     assert {key for key, _ in UNKNOWNS} == keys
+
+
+def test_a_fault_of_a_rule_costs_one_finding_and_never_passes() -> None:
+    def faulty(survey: Survey) -> RuleResult:
+        raise KeyError("slot")
+
+    (finding,) = replace(CHECKS[0], judges=once(faulty))(REFERENCE)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "KeyError" in str(finding.facts["not known"])
+    odd = side("source", profiles=(replace(PROFILE, record='"name=normal'),))(REFERENCE)
+    assert {one.verdict for one in findings_of("barrier-register", odd)} == {Verdict.UNKNOWN}
 
 
 def test_keys_of_rules_are_unique() -> None:

@@ -15,6 +15,8 @@ from typing import TypeVar
 
 from ruamel.yaml import YAML
 
+from lpmkit.control.listings import READER_FAULTS
+from lpmkit.errors import UnexpectedReply
 from lpmkit.inventory import Frame, Partition, Vios
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.sap.model import SapSnapshot
@@ -228,6 +230,10 @@ class Check:
             result = RuleResult(Verdict.UNKNOWN, missing.about, facts, missing.remedy)
         except NotKnown as missing:
             result = RuleResult(Verdict.UNKNOWN, missing.about, {"not known": missing.why}, missing.remedy)
+        except (*READER_FAULTS, UnexpectedReply) as fault:
+            why = f"this rule could not be applied ({type(fault).__name__}: {fault})"
+            remedy = "This is a fault of lpmkit. lpmkit validate asks the firmware."
+            result = RuleResult(Verdict.UNKNOWN, survey.partition, {"not known": why}, remedy)
         asked = tuple(_named(command, survey, result.about) for command in self.basis.asked(survey.source.manager))
         return Finding(
             self.key,

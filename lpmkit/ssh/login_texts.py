@@ -21,7 +21,7 @@ _EXPIRED = (
 #: The words and numbers of AIX and of PAM as recalled (D).
 _LOCKED = (
     r"there have been too many unsuccessful login attempts",
-    r"account (is|has been) (temporarily )?locked",
+    r"account (is|has been) (temporarily )?(locked|disabled)",
     r"account (temporarily )?locked (due to|as|because)",
     r"account (has )?expired",
 )

@@ -36,6 +36,10 @@ from lpmkit.survey.model import Backing, Gap, Guest, KeyTest, Survey, SystemFact
 
 Value = TypeVar("Value")
 
+#: POWER generations of the first systems with SR-IOV (POWER7+) and with virtual NICs (B, announcements). An older
+#: system is not asked: its manager would refuse, and what it has not would be unknown for ever.
+SRIOV_SINCE, VNIC_SINCE = 7, 8
+
 
 class Gathering:
     """Runs queries and records the ones that failed."""
@@ -226,7 +230,8 @@ def _side(
     frame = asking.ask("frame", name, control.frame) or asking.ask("system", name, control.system)
     fibre = control.kind == "hmc" and (frame is None or frame.virtual_fc_capable is not False)
     servers = _servers(asking, vios, name, fibre=fibre, clusters=CLUSTERS in wanted)
-    sriov_ports = asking.ask("sriov ports", name, control.sriov_ports)
+    generation = (frame.generation if frame else None) or VNIC_SINCE
+    sriov_ports = asking.ask("sriov ports", name, control.sriov_ports) if generation >= SRIOV_SINCE else ()
     return SystemFacts(
         name=name,
         frame=frame,
@@ -238,7 +243,7 @@ def _side(
         asked=tuple(vios) if control.kind == "hmc" and not isinstance(vios, ViosShell) else (),
         servers=tuple(servers.values()),
         fc_adapters=asking.ask("fc adapters", name, control.fc_adapters) if fibre else (),
-        vnics=asking.ask("vnics", name, control.vnics),
+        vnics=asking.ask("vnics", name, control.vnics) if generation >= VNIC_SINCE else (),
         sriov_ports=sriov_ports,
         logical_ports=() if sriov_ports == () else asking.ask("logical ports", name, control.logical_ports),
         memory_pools=asking.ask("memory pools", name, control.memory_pools) if MEMORY_POOLS in wanted else None,
