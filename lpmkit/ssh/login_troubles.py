@@ -162,16 +162,26 @@ def login_refusal(
             f"there is no key to offer for {target.user}: no file that the ssh configuration names exists, "
             "and no agent holds one",
             **facts,
-            next_step=f"Load a key with ssh-add, or name one as IdentityFile in the ssh configuration, "
-            f"then try `{by_hand(target)}`.",
+            next_step=f"{_unused_ways(target, methods)}Load a key with ssh-add, or name one as IdentityFile in the ssh "
+            f"configuration, then try `{by_hand(target)}`.",
         )
     unread = [f"{key.label}: {key.why}" for key in keys if key.usable is Usable.UNREADABLE]
     return LoginRefused(
         f"it does not let {target.user} in",
         **facts,
-        next_step=f"{_offered(offered)}{_not_used(unread)}Try `{by_hand(target)}`; load the key with ssh-add, "
-        "or name it as IdentityFile in the ssh configuration.",
+        next_step=f"{_offered(offered)}{_not_used(unread)}{_unused_ways(target, methods)}"
+        f"Try `{by_hand(target)}`; load the key with ssh-add, or name it as IdentityFile in the ssh configuration.",
     )
+
+
+def _unused_ways(target: Route, methods: Sequence[str]) -> str:
+    """What else the configuration and the host allow, and what that lacks: a ticket, or the PIN of a token."""
+    token = target.options.first("pkcs11provider")
+    ticket = "gssapi-with-mic" in methods and "gssapi-with-mic" in methods_of(target)
+    return (
+        ("Kerberos (GSSAPI) is allowed, too: klist shows the ticket, kinit gets one. " if ticket else "")
+        + (f"The token's keys need its PIN: load them once with ssh-add -s {token}. " if token else "")
+    )  # fmt: skip
 
 
 def _not_accepted(keys: Sequence[Candidate], facts: Mapping[str, str]) -> LoginRefused:
