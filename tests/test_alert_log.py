@@ -1039,6 +1039,17 @@ def test_everyday_lines_beside_them_have_none(text: str) -> None:
     assert (event.rule, event.meaning) == (None, Class.OTHER)
 
 
+def test_a_network_block_of_any_platform_is_one_event_with_its_client() -> None:
+    """Stamps stand between its lines from 12.2 on, and each platform names its protocol adapters."""
+    lines = ["*" * 71, "Fatal NI connect error 12170.", "  VERSION INFORMATION:", "\tTNS for 64-bit Windows: Version 19.0.0.0.0",
+             "\tWindows NT TCP/IP NT Protocol Adapter for 64-bit Windows: Version 19.0.0.0.0", "  Version 19.3.0.0.0",
+             "  Time: 01-MAR-2026 11:01:46", "TNS-12535: TNS:operation timed out", "    nt secondary err code: 60",
+             "  Client address: (ADDRESS=(PROTOCOL=TCPS)(HOST=2001:db8::9)(PORT=51001))"]  # fmt: skip
+    log = "".join(f"2026-03-01T10:01:46.{number}00000+00:00\n{line}\n" for number, line in enumerate(lines))
+    (event,) = read_alert_log(log)
+    assert RULES.classify(event).client == "(ADDRESS=(PROTOCOL=TCPS)(HOST=2001:db8::9)(PORT=51001))"
+
+
 @pytest.mark.parametrize(
     ("text", "meaning"),
     [

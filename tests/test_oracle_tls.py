@@ -139,3 +139,25 @@ def test_a_tls_port_that_is_asked_without_tls_says_what_to_write() -> None:
 )
 def test_what_clients_say_of_tls_is_advised_too(text: str, says: str) -> None:
     assert says in str(advice(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ORA-00257: Archiver error. Connect AS SYSDBA only until resolved.", "archiver is stuck"),
+        ("ORA-01035: ORACLE only available to users with RESTRICTED SESSION privilege", "restricted"),
+        ("ORA-01089: immediate shutdown or close in progress", "being shut down"),
+        ("ORA-02391: exceeded simultaneous SESSIONS_PER_USER limit", "SESSIONS_PER_USER"),
+        ("ORA-12545: Connect failed because target host or object does not exist", "a name that DNS knows"),
+        ("DPY-6005: cannot connect to database. [Errno -2] Name or service not known", "a name that DNS knows"),
+        ("DPY-6005: cannot connect to database. [Errno 113] No route to host", "cannot be reached from here"),
+        ("ORA-12170: TNS:Connect timeout occurred", "Nothing answered in time"),
+        ("ORA-12518: TNS:listener could not hand off client connection", "out of processes"),
+        ("DPY-6000: Listener refused connection. (Similar to ORA-12529)", "rules do not let this host in"),
+        ("ORA-12547: TNS:lost contact", "closed the connection"),
+        ("ORA-12516: TNS:listener could not find available handler", "no handler for this service"),
+        ("ORA-28009: connection as SYS should be as SYSDBA or SYSOPER", "a user of its own"),
+    ],
+)
+def test_what_a_listener_or_an_instance_says_at_a_logon_is_advised(text: str, says: str) -> None:
+    assert says in str(advice(text))

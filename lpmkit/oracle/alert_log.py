@@ -54,7 +54,7 @@ _FIRST_WORDS = tuple(beginning for _, beginnings in GOES_WITH for beginning in b
 
 _NET = re.compile(
     r"\*{20,}\s*$|Fatal NI connect error|TNS-\d+:"
-    r"|\s+(?:TNS-\d+:|VERSION INFORMATION:|TNS for |TCP/IP NT |Oracle Bequeath |Unix Domain |SSL |Version \d|Time: \d|"
+    r"|\s+(?:TNS-\d+:|VERSION INFORMATION:|TNS for |[\w/ ]{3,40} Protocol Adapter for |Version \d|Time: \d|"
     r"Tracing (?:not|to)|Tns error struct"
     r"|n[st] (?:main|secondary|OS) err code|Client address:|\(DESCRIPTION ?=|\(CONNECT_DATA ?=|\(ADDRESS ?=|\(LOCAL=)|"
     r"\(DESCRIPTION ?=|\(ADDRESS ?="

@@ -127,7 +127,38 @@ _ADVICE: tuple[tuple[str, str], ...] = (
             "whose passwords do not expire."
         ),
     ),
-    (r"ORA-0103[34]", "The instance is not open."),
+    (r"ORA-0103[34]|ORA-01109|ORA-27101", "The instance is not open."),
+    (r"ORA-01035", "Logons are restricted: alter system disable restricted session, when its DBA agrees."),
+    (r"ORA-0?10(?:89|90)\b", "The instance is being shut down."),
+    (
+        r"ORA-00?257\b",
+        "The archiver is stuck, so that the database takes no logons: its DBA makes room for the archived redo.",
+    ),
+    (
+        r"ORA-0?2391\b",
+        "The profile of the user allows fewer sessions (SESSIONS_PER_USER) than the watcher's four or five.",
+    ),
+    (r"ORA-28009", "A watcher does not log on as SYS: name a user of its own; docs/oracle.md has its grants."),
+    (
+        r"ORA-12154|ORA-12545|Name or service not known|nodename nor servname|getaddrinfo",
+        "The host in `listener:` has no address here: write a name that DNS knows, or an address.",
+    ),
+    (
+        r"ORA-12543|No route to host|Network is unreachable",
+        "That host cannot be reached from here: a route or a firewall is missing between the two.",
+    ),
+    (
+        r"ORA-12170|ORA-12535|tcp_connect_timeout|DPY-6005.*timed out",
+        "Nothing answered in time: a firewall drops the packets, or the host is down; correct `listener:` else.",
+    ),
+    (r"ORA-12521|ORA-12502", "The listener does not know this instance: correct `service:`."),
+    (r"ORA-12518", "The listener could not hand the connection over: the host or the instance is out of processes."),
+    (r"ORA-12529", "The listener's rules do not let this host in: its DBA adds it (TCP.INVITED_NODES, or a firewall)."),
+    (
+        r"ORA-12537|ORA-12547|ORA-12637",
+        "The other side closed the connection. Where it does so at every logon, TCP.INVITED_NODES or a firewall does"
+        " not let this host in, or a TCPS port needs `protocol: tcps`.",
+    ),
     (
         r"ORA-0*1882\b",
         "The time zone of this session is not known to the database: its time zone file is older than the zone's name."

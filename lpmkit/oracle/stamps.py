@@ -133,7 +133,7 @@ _ISO = re.compile(
     r"(\*\*\* )?(\d{4}-\d\d-\d\d)([T ])(\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?( ?(?:Z|[+-]\d\d:\d\d))?(?::|:? (.*))?\s*$"
 )
 #: Behind the stamp of the clusterware's log: the daemon and its process.
-_CLUSTERWARE = re.compile(r"\[[\w. -]+\(\d+\)\]\s*CRS-\d+")
+_CLUSTERWARE = re.compile(r"\[[^\]\s][^\]]{0,200}\(\d+\)\]\s*CRS-\d+")
 _GLUED = re.compile(r"(.*\S)(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6} [+-]\d\d:\d\d)")
 _INNER = re.compile(r"\s+Time: (\d{1,2})-(\w{3,5})\.?-(\d{4}) (\d\d):(\d\d):(\d\d)")
 
