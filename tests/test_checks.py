@@ -457,7 +457,7 @@ def clustered(tolerates_s: float | None, expected_s: float | None = 6.0, kind: s
 
 
 #: A primary database whose commits wait for a standby database 30 s, and whose observer does.
-GUARDED = DatabaseSnapshot("BX5", (19,), "PRIMARY", "MAXIMUM PROTECTION", (30.0,), "SYNCHRONIZED", 30.0)
+GUARDED = DatabaseSnapshot("BX5", (19,), "PRIMARY", "MAXIMUM PROTECTION", (30.0,), "SYNCHRONIZED", 30.0, net={})
 
 
 def guarded(expected_s: float | None, **facts: Any) -> Altered:
@@ -470,6 +470,8 @@ FAILS += [
     ("oracle-failover", guarded(31.0)),
     ("oracle-failover", guarded(6.0, failover_threshold_s=6.0)),
     ("oracle-failover", guarded(2.0, release=(23, 26), observer_waits_s=1.0)),
+    ("oracle-net", guarded(6.0, net={"SQLNET.RECV_TIMEOUT": "5"})),
+    ("oracle-net", guarded(6.0, net={"SQLNET.SEND_TIMEOUT": "5", "SQLNET.RECV_TIMEOUT": "?"})),
     *(("cluster", clustered(5.0, kind=kind)) for kind in cluster_kinds()),
     ("movers-connected", hmc(whole(mover_pairs=()))),
     ("mobility-allowed", hmc(moving(mobility_disabled=True))),
@@ -525,6 +527,8 @@ WARNS: list[tuple[str, Altered]] = [
     ("oracle-protection", guarded(40.0, protection_mode="MAXIMUM AVAILABILITY")),
     ("oracle-failover", guarded(16.0)),
     ("oracle-failover", guarded(40.0, role="PHYSICAL STANDBY")),
+    ("oracle-net", guarded(31.0)),
+    ("oracle-net", guarded(6.0, net={"SQLNET.RECV_TIMEOUT": "11"})),
     *(("cluster", clustered(None, 40.0, kind)) for kind in cluster_kinds()),
     *(("cluster", clustered(10.0, kind=kind)) for kind in cluster_kinds()),
     ("pool", hmc(moving(pool="SAP pool", pool_id=1))),
@@ -664,6 +668,9 @@ UNKNOWNS: list[tuple[str, Altered]] = [
     ("oracle-failover", guarded(1.0, failover_threshold_s=None)),
     ("oracle-failover", guarded(1.0, release=(23, 26))),
     ("oracle-failover", guarded(1.0, role=None)),
+    ("oracle-net", guarded(1.0, net=None)),
+    ("oracle-net", guarded(None)),
+    ("oracle-net", guarded(1.0, net={"SQLNET.RECV_TIMEOUT": "10 min"})),
     *(("cluster", clustered(30.0, None, kind)) for kind in cluster_kinds()),
     ("redundant-movers", hmc(whole(mover_pairs=None))),
     ("redundant-movers", hmc(whole(mover_pairs=()))),

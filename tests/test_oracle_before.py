@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from lpmkit.config import DatabaseSettings, PartitionSettings, Site
 from lpmkit.oracle.before import ask_before
 from lpmkit.oracle.drivers import Row
 from lpmkit.oracle.errors import QueryFailed
+from lpmkit.oracle.net_time_outs import ORATAB, told
 from lpmkit.oracle.snapshot import DatabaseSnapshot
 from lpmkit.runs.folder import RunWriter, create
 from lpmkit.runs.refusals import refused_accounts
@@ -20,6 +21,7 @@ from lpmkit.simulator.oracle.alert_log import AlertLog
 from lpmkit.simulator.oracle.instance import DiskGroup, Instance, OracleError, Standby
 from lpmkit.simulator.oracle.views import Views
 from lpmkit.ssh.secrets import Secrets
+from lpmkit.ssh.session import Reply
 from lpmkit.survey.connect import database_snapshots
 from lpmkit.survey.model import Survey, SystemFacts
 from lpmkit.timeline import Outcome
@@ -122,7 +124,8 @@ def test_one_logon_tells_the_partners_of_a_database_and_the_survey_keeps_it(serv
     served.instance.do("protect:protection|1")
     served.instance.do("failover:30")
     (found,) = asked(site_of(served, tmp_path))
-    assert findings(found) == {"oracle-protection": Verdict.FAIL, "oracle-failover": Verdict.PASS}
+    unread = {"oracle-net": Verdict.UNKNOWN}  # there is no such host
+    assert findings(found) == {"oracle-protection": Verdict.FAIL, "oracle-failover": Verdict.PASS, **unread}
     survey = Survey("bxaix85", SystemFacts("a"), SystemFacts("b"), databases=(found,))
     assert Survey.from_dict(survey.to_dict()).databases == (found,)
     assert len(served.instance.sessions) == 24, "and logged off"
@@ -132,7 +135,7 @@ def test_a_refused_logon_is_one_and_no_other_follows_in_the_run(served: Served, 
     site = site_of(served, tmp_path)
     (found,) = asked(site, password="wrong")
     assert served.instance.refused == {"LPMKIT": 1}
-    assert findings(found) == {"oracle-protection": Verdict.UNKNOWN, "oracle-failover": Verdict.UNKNOWN}
+    assert set(findings(found).values()) == {Verdict.UNKNOWN}
     run = create(tmp_path / "runs", mode="move", title="test", facts={})
     with RunWriter(run.path) as writer:
         writer.document("survey", Survey("bxaix85", SystemFacts("a"), SystemFacts("b"), databases=(found,)).to_dict())
@@ -154,3 +157,44 @@ def test_what_cannot_be_asked_is_unknown_and_what_is_not_to_be_asked_is_no_findi
     (unreachable,) = asked(site_of(served, tmp_path))
     assert set(findings(refused, no_secret, unreachable).values()) == {Verdict.UNKNOWN}
     assert asked(site_of(served, tmp_path, way="none")) == ()
+
+
+class Host:
+    """A session to a host with these files."""
+
+    where = "bxaix85"
+
+    def __init__(self, files: dict[str, str]) -> None:
+        self.files = files
+
+    def run(self, arguments: Sequence[str], timeout_s: float = 0.0, stdin: str = "") -> Reply:
+        program, path = arguments
+        names = [name.rpartition("/")[2] for name in self.files if name.rpartition("/")[0] == path]
+        printed = self.files.get(path, "") if program == "cat" else "\n".join(names)
+        return Reply(self.where, " ".join(arguments), 0 if printed else 2, printed, "" if printed else "Cannot open")
+
+    def close(self) -> None: ...
+
+
+FOLDER = "/oracle/BX5/19/network/admin"
+
+
+@pytest.mark.parametrize(
+    ("files", "values", "why"),
+    [
+        ({ORATAB: "BX5:/oracle/BX5/19:N", f"{FOLDER}/sqlnet.ora": "SQLNET.RECV_TIMEOUT=30\nSQLNET.EXPIRE_TIME=10"},
+         {"SQLNET.RECV_TIMEOUT": "30"}, ""),
+        ({ORATAB: "BX5:/oracle/BX5/19:N", f"{FOLDER}/tnsnames.ora": "BX5 ="}, {}, ""),
+        ({ORATAB: "OTHER:/oracle/OTHER/19:N"}, None, "does not name the home of BX5"),
+        ({}, None, "Cannot open"),
+        ({ORATAB: "BX5:/oracle/BX5/19:N"}, None, "Cannot open"),
+    ],
+    ids=["read", "there is none", "another database", "no oratab", "the folder cannot be listed"],
+)  # fmt: skip
+def test_the_servers_sqlnet_ora_is_read_or_said_not_to_have_been(
+    files: dict[str, str], values: dict[str, str] | None, why: str
+) -> None:
+    found, reason = told(Host(files), "BX5")
+    assert found == values
+    assert why in reason
+    assert bool(reason) is (values is None)

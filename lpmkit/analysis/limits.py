@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 from lpmkit.analysis.model import SECOND, HostAnalysis, Interval, PhaseSpan, WallClock
 from lpmkit.analysis.oracle import DatabaseAnalysis
-from lpmkit.analysis.time_outs import TimeOut, cluster_time_outs, failover_patience, sap_time_outs, shortest
+from lpmkit.analysis.time_outs import (
+    TimeOut,
+    cluster_time_outs,
+    failover_patience,
+    net_time_outs,
+    sap_time_outs,
+    shortest,
+)
 from lpmkit.errors import UsageError
 from lpmkit.json_values import JsonMapping
 from lpmkit.limits import Limit, LimitState, MoveLimits, judge, read_limits
@@ -214,15 +221,15 @@ def commit_stall(found: DatabaseAnalysis) -> Measured:
 def time_out_question(
     suspension: Interval | None, survey: object, databases: Sequence[DatabaseAnalysis]
 ) -> Iterator[Question]:
-    """The measured suspension against the time-outs of clusters, of fast-start failover and of SAP, where there are
-    any.
+    """The measured suspension against the time-outs of clusters, of fast-start failover, of Oracle Net and of SAP,
+    where there are any.
     """
     waits = [TimeOut(name, value) for name, value in cluster_time_outs(survey).items()]
     for database in databases:
         name, patience = failover_patience(database.sid, database.before)
         if patience is not None:
             waits.append(TimeOut(name, patience))
-    waits += sap_time_outs(survey)
+    waits += [*net_time_outs(survey), *sap_time_outs(survey)]
     if not waits:
         return
     key, title = "time-outs", "Suspension shorter than all time-outs?"

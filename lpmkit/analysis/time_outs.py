@@ -1,4 +1,6 @@
-"""Time-outs of those who wait for the partition: cluster software, the observer of a fast-start failover, and SAP."""
+"""Time-outs of those who wait for the partition: cluster software, the observer of a fast-start failover, Oracle Net,
+and SAP.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lpmkit.json_values import JsonMapping
+from lpmkit.oracle.net_time_outs import net_waits
 from lpmkit.sap.time_outs import profiles_in, sap_waits
 
 
@@ -60,6 +63,26 @@ def sap_time_outs(survey: Any) -> list[TimeOut]:
     return found
 
 
+def net_time_outs(survey: Any) -> list[TimeOut]:
+    """The time-outs of Oracle Net in a survey, by each server's ``sqlnet.ora``; none in runs of earlier versions.
+
+    >>> rows = {"databases": [{"sid": "BX5", "release": [19], "net": {"SQLNET.RECV_TIMEOUT": "30"}}]}
+    >>> [(one.name, one.seconds) for one in net_time_outs(rows)][0]
+    ('Oracle Net of BX5 (SQLNET.RECV_TIMEOUT)', 30.0)
+    """
+    databases = survey.get("databases") if isinstance(survey, dict) else None
+    found = []
+    for row in databases if isinstance(databases, list) else ():
+        if not isinstance(row, dict) or "net" not in row:
+            continue
+        name = f"Oracle Net of {row.get('sid')}"
+        if row["net"] is None:
+            found.append(TimeOut(name, None))
+        for wait in net_waits(row["net"] or {}, row.get("release") or ()):
+            found.append(TimeOut(f"{name} ({wait.parameter})", wait.seconds, wait.is_set, name))
+    return found
+
+
 def failover_patience(sid: str, state: JsonMapping | None) -> tuple[str, float | None]:
     """The threshold of fast-start failover in a database's state (``V$DATABASE``, `ORACLE-REF`), in seconds; ``None``
     where it is off or not known.
@@ -95,16 +118,16 @@ def cluster_time_outs(survey: Any) -> dict[str, float | None]:
 
 
 def time_outs_of(survey: Any) -> list[TimeOut]:
-    """The time-outs that a survey found in the partition: of clusters, and of each SAP system the shortest one that a
-    profile sets and the shortest of SAP's defaults.
+    """The time-outs that a survey found in the partition: of clusters, and of Oracle Net and each SAP system the
+    shortest one that is set and the shortest default.
 
     >>> [one.name for one in time_outs_of({"guest": {"clusters": [{"kind": "GPFS", "tolerates_s": 35.0}]}})]
     ['GPFS']
     """
-    sap = sap_time_outs(survey)
+    software = [*net_time_outs(survey), *sap_time_outs(survey)]
     clusters = [TimeOut(name, seconds) for name, seconds in cluster_time_outs(survey).items()]
     return [
         *clusters,
-        *shortest([one for one in sap if one.was_read]),
-        *shortest([one for one in sap if not one.was_read]),
+        *shortest([one for one in software if one.was_read]),
+        *shortest([one for one in software if not one.was_read]),
     ]

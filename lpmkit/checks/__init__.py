@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lpmkit.checks.cluster import cluster_patience
-from lpmkit.checks.database import data_guard_protection, each_database, failover_patience
+from lpmkit.checks.database import data_guard_protection, each_database, failover_patience, net_patience
 from lpmkit.checks.fibre import logged_in, masked, ports_free, wwpn_pairs, zoned
 from lpmkit.checks.firmware import firmware_pair
 from lpmkit.checks.judging import (
@@ -182,6 +182,7 @@ CHECKS: Sequence[Check] = (
         DATABASE_ADMIN,
         each_database(failover_patience),
     ),
+    Check("oracle-net", "Oracle Net time-outs longer than the suspension", DATABASE_ADMIN, each_database(net_patience)),
     Check("sap-hardware-key", "SAP hardware key unchanged or licensed", SAP_BASIS, once(sap_hardware_key)),
     Check("sap-licence", "SAP licence for the target's hardware key", SAP_BASIS, each_sap("licences", sap_licence)),
     Check(

@@ -1,4 +1,4 @@
-"""Checks of a database's Data Guard partners: the suspension must be shorter than they wait."""
+"""Checks of those who wait for a database: its Data Guard partners, and Oracle Net. The suspension must be shorter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from functools import partial
 
 from lpmkit.checks.cluster import MARGIN
 from lpmkit.checks.judging import Fact, Judges, NotApplicable, NotKnown, RuleResult, Verdict
-from lpmkit.oracle.snapshot import DatabaseSnapshot
+from lpmkit.oracle.net_time_outs import net_waits
+from lpmkit.oracle.snapshot import SQLNET, DatabaseSnapshot
 from lpmkit.survey.model import Survey
 
 #: NET_TIMEOUT of a destination for which none is set, seconds (`ORACLE-DG`).
@@ -92,6 +93,27 @@ def failover_patience(survey: Survey, database: DatabaseSnapshot) -> RuleResult:
         "configuration set property FastStartFailoverThreshold above twice the predicted suspension."
     )
     return RuleResult(verdict, database.sid, facts, "" if verdict is Verdict.PASS else remedy)
+
+
+def net_patience(survey: Survey, database: DatabaseSnapshot) -> RuleResult:
+    """Hold what Oracle Net waits by the server's ``sqlnet.ora`` against the predicted suspension (`ORACLE-NET`).
+
+    One that the file sets can fail; Oracle's default only warns. A value that is not understood is not known.
+    """
+    if database.net is None:
+        raise NotKnown(database.sid, database.gaps.get(SQLNET) or "the server's sqlnet.ora was not read")
+    expected = _expected_s(survey, database)
+    waits = net_waits(database.net, database.release)
+    facts: dict[str, Fact] = {"suspension, P90 s": round(expected, 2), **{wait.parameter: wait.text for wait in waits}}
+    over = [wait for wait in waits if wait.seconds is not None and wait.is_set and expected >= wait.seconds]
+    near = [
+        wait for wait in waits if wait.seconds is not None and wait not in over and expected * MARGIN > wait.seconds
+    ]
+    unread = [wait.parameter for wait in waits if wait.seconds is None]
+    if unread and not over:
+        raise NotKnown(database.sid, f"the value of {', '.join(unread)} is not understood")
+    verdict = Verdict.FAIL if over else Verdict.WARN if near else Verdict.PASS
+    return RuleResult(verdict, database.sid, facts, " ".join(wait.remedy for wait in (*over, *near)))
 
 
 def _missing(database: DatabaseSnapshot, fact: str) -> NotKnown:

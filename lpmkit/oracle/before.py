@@ -7,6 +7,7 @@ databases that commits wait for, fast-start failover. What the release does not 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lpmkit.config import DatabaseSettings
 from lpmkit.errors import LpmError
@@ -15,7 +16,8 @@ from lpmkit.oracle.connections import connect
 from lpmkit.oracle.driver_choice import DatabaseAccess, choose_driver
 from lpmkit.oracle.drivers import Connection
 from lpmkit.oracle.errors import QueryFailed
-from lpmkit.oracle.snapshot import LOGON, DatabaseSnapshot
+from lpmkit.oracle.net_time_outs import told
+from lpmkit.oracle.snapshot import LOGON, SQLNET, DatabaseSnapshot
 from lpmkit.oracle.state import BEAT, Fact, beat_of, gather, release_in
 from lpmkit.ssh.client import SshSession
 from lpmkit.ssh.refusals import Accounts, is_refusal
@@ -46,8 +48,28 @@ def look_before(
     password: str | None = None,
     wallet_password: str | None = None,
     accounts: Accounts | None = None,
+    login_works: bool = True,
 ) -> DatabaseSnapshot:
-    """Ask a database once. Raises nothing of a database's: what it did not answer is a gap."""
+    """Ask a database once, and its host for the server's ``sqlnet.ora``.
+
+    Raises nothing of theirs: what they did not answer is a gap.
+    """
+    if login_works:
+        net, why = told(host, sid, settings.sqlplus)
+    else:
+        net, why = None, "the login to its host did not work"
+    found = _logged_on(sid, settings, host, password, wallet_password, accounts)
+    return replace(found, net=net, gaps={**found.gaps, SQLNET: why} if why else found.gaps)
+
+
+def _logged_on(
+    sid: str,
+    settings: DatabaseSettings,
+    host: SshSession,
+    password: str | None,
+    wallet_password: str | None,
+    accounts: Accounts | None,
+) -> DatabaseSnapshot:
     chosen, way, accounts = choose_driver(settings), DatabaseAccess.of(sid, settings), accounts or Accounts()
     if chosen.trouble is not None:
         return DatabaseSnapshot(sid, gaps={LOGON: chosen.trouble})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-#: The name of the gap of a database that nobody could log on to.
-LOGON = "logon"
+#: The names of the gaps of a database that nobody could log on to, and whose ``sqlnet.ora`` was not read.
+LOGON, SQLNET = "logon", "sqlnet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class DatabaseSnapshot:
     #: What 26ai's observer waits in place of the threshold: its ping interval by its retries, seconds; 0 where unset.
     observer_waits_s: float | None = None
     observe_only: bool = False
+    #: What the server's ``sqlnet.ora`` sets of the parameters that are read (`lpmkit.oracle.net_time_outs`).
+    net: Mapping[str, str] | None = None
     gaps: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
 

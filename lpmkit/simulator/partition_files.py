@@ -33,9 +33,19 @@ def furnish(root: Path, guest: Guest) -> None:
     )
     _put(root, "etc/hosts", f"127.0.0.1 loopback localhost\n{guest.address} {guest.name}\n")
 
+    if guest.oracle_sid:
+        home = oracle_home(guest)
+        _put(root, "etc/oratab", f"# SID:HOME:Y|N\n{guest.oracle_sid}:{home}:N\n")
+        _put(root, f"{home}/network/admin/sqlnet.ora", "NAMES.DIRECTORY_PATH = (TNSNAMES)\nSQLNET.EXPIRE_TIME = 10\n")
     if guest.sap is not None:
         for path, lines in guest.sap.profiles(guest.name).items():
             _put(root, path, "".join(f"{line}\n" for line in lines))
+
+
+def oracle_home(guest: Guest) -> str:
+    """The folder of the database's programs, as SAP names it."""
+    release = (guest.oracle_version or "10.2.0.2.0").split(".")
+    return f"/oracle/{guest.oracle_sid}/{''.join(release[:3])}_64"
 
 
 def _put(root: Path, name: str, text: str) -> None:

@@ -200,7 +200,13 @@ def database_snapshots(
         with closing(session):
             snapshots.append(
                 look_before(
-                    sid, settings, session, password=password, wallet_password=wallet_password, accounts=accounts
+                    sid,
+                    settings,
+                    session,
+                    password=password,
+                    wallet_password=wallet_password,
+                    accounts=accounts,
+                    login_works=login_works,
                 )
             )
     return tuple(snapshots)

@@ -1,0 +1,136 @@
+"""How long Oracle Net waits for a silent partition or its clients: parameters of the server's ``sqlnet.ora``.
+
+The file lies in ``network/admin`` of the database's home, which ``/etc/oratab`` names (`ORATAB`, `ORACLE-NET`).
+SQLNET.EXPIRE_TIME is not held against a suspension: its probes go to the clients, from the partition that stands still.
+Nor is ENABLE=BROKEN, which turns on TCP's own keep-alive at the client: that waits for hours unless the host is tuned.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lpmkit.errors import LpmError, UnexpectedReply
+from lpmkit.ssh.session import Session
+
+ORATAB = "/etc/oratab"
+_SETTING = re.compile(r"\s*([A-Za-z][\w.]*)\s*=\s*(.*?)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    waits: str
+    remedy: str
+    default_s: float | None = None
+    since: tuple[int, ...] = ()  #: of the default
+
+
+#: By their names in capitals (`ORACLE-NET`). None waits where it is set to 0.
+PARAMETERS: Mapping[str, _Parameter] = {
+    "SQLNET.RECV_TIMEOUT": _Parameter(
+        "a server process, for the next word of its client; then the session ends",
+        "Take SQLNET.RECV_TIMEOUT out of the server's sqlnet.ora, or raise it.",
+    ),
+    "SQLNET.SEND_TIMEOUT": _Parameter(
+        "a server process, until its client takes what it sends; then the session ends",
+        "Take SQLNET.SEND_TIMEOUT out of the server's sqlnet.ora, or raise it.",
+    ),
+    "SQLNET.INBOUND_CONNECT_TIMEOUT": _Parameter(
+        "a server process, for a client that logs on; then the logon fails (ORA-03136)",
+        "Raise SQLNET.INBOUND_CONNECT_TIMEOUT, or let nobody log on during the suspension.",
+        60.0,
+        (10, 2),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NetWait:
+    """The time that Oracle Net waits by one parameter, in seconds; ``None`` where the value says no time.
+
+    ``is_set``: the file has it; else it is Oracle's default.
+    """
+
+    parameter: str
+    seconds: float | None
+    is_set: bool
+    text: str
+
+    @property
+    def remedy(self) -> str:
+        return PARAMETERS[self.parameter].remedy
+
+
+def read_sqlnet(text: str) -> dict[str, str]:
+    """The parameters of the table that a ``sqlnet.ora`` sets; one that it sets twice to different values: ``?``.
+
+    >>> read_sqlnet("# a comment\\nsqlnet.recv_timeout = 30\\nNAMES.DIRECTORY_PATH=(TNSNAMES)\\n")
+    {'SQLNET.RECV_TIMEOUT': '30'}
+    """
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        match = _SETTING.match(line)
+        name = match[1].upper() if match else ""
+        if match and name in PARAMETERS:
+            found[name] = match[2] if found.get(name, match[2]) == match[2] else "?"
+    return found
+
+
+def home_in(oratab: str, sid: str) -> str | None:
+    """The home of a database in ``oratab``: by its SID, or by the name of a cluster's database without the instance's
+    number.
+
+    >>> home_in("# SID:HOME:Y\\n+ASM1:/grid:N\\nBX5:/oracle/BX5/19:N # by the agent\\n", "BX51")
+    '/oracle/BX5/19'
+    """
+    homes = {}
+    for line in oratab.splitlines():
+        name, _, rest = line.partition("#")[0].strip().partition(":")
+        if name and rest.startswith("/"):
+            homes[name] = rest.partition(":")[0].strip()
+    without_number = re.sub(r"\d$", "", sid)
+    return homes.get(sid) or homes.get(without_number)
+
+
+def net_parameters(host: Session, sid: str, sqlplus: Sequence[str] = ()) -> dict[str, str]:
+    """The parameters that the server's ``sqlnet.ora`` sets; none where there is no such file.
+
+    ``sqlplus`` is the site file's: an ORACLE_HOME in it is the database's.
+    Raises `LpmError` where the host does not tell.
+    """
+    given = next((word.partition("=")[2] for word in sqlplus if word.startswith("ORACLE_HOME=")), "")
+    home = given or home_in(host.run(["cat", ORATAB]).checked().output, sid)
+    if not home:
+        raise UnexpectedReply(f"{ORATAB} does not name the home of {sid}", where=host.where)
+    folder = f"{home}/network/admin"
+    if "sqlnet.ora" not in host.run(["ls", folder]).checked().output.split():
+        return {}
+    return read_sqlnet(host.run(["cat", f"{folder}/sqlnet.ora"]).checked().output)
+
+
+def told(host: Session, sid: str, sqlplus: Sequence[str] = ()) -> tuple[dict[str, str] | None, str]:
+    """As `net_parameters`; with the reason where they could not be read."""
+    try:
+        return net_parameters(host, sid, sqlplus), ""
+    except LpmError as trouble:
+        return None, str(trouble)
+
+
+def net_waits(values: Mapping[str, str], release: Sequence[int]) -> tuple[NetWait, ...]:
+    """How long Oracle Net waits by each parameter that counts, in the order of the table.
+
+    >>> [(wait.parameter, wait.text) for wait in net_waits({"SQLNET.RECV_TIMEOUT": "30"}, (19,))]
+    [('SQLNET.RECV_TIMEOUT', '30 s'), ('SQLNET.INBOUND_CONNECT_TIMEOUT', "60 s, Oracle's default")]
+    """
+    found = []
+    for name, row in PARAMETERS.items():
+        value = values.get(name)
+        if value is None:
+            if row.default_s is not None and tuple(release) >= row.since:
+                found.append(NetWait(name, row.default_s, False, f"{row.default_s:g} s, Oracle's default"))
+        elif not re.fullmatch(r"[0-9]{1,9}", value):
+            found.append(NetWait(name, None, True, f"{value} (not understood)"))
+        elif int(value):
+            found.append(NetWait(name, float(value), True, f"{int(value)} s"))
+    return tuple(found)
