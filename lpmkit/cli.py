@@ -40,6 +40,11 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+#: Windows has no locks, accounts, signals and time stamps of the kernel as lpmkit needs them.
+NOT_ON_WINDOWS = (
+    "lpmkit runs on Linux (and, for analysis and reports, on macOS). On Windows install it within WSL: "
+    "`wsl --install`, then as on Linux."
+)
 #: Whether the command line asks for JSON, in the context's ``meta``.
 AS_JSON = "lpmkit.as_json"
 
@@ -73,6 +78,8 @@ class _Commands(click.Group):
         redirect_library_logs()
         as_json = ctx.meta[AS_JSON]
         try:
+            if sys.platform == "win32":
+                raise click.UsageError(NOT_ON_WINDOWS, ctx)
             return super().invoke(ctx)
         except click.ClickException as error:
             error.message = visible(error.message)  # type: ignore[misc] # final for subclasses, not for us

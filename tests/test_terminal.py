@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lpmkit.account.log_file import log_path, redirect_library_logs
+from lpmkit.background import bounded
 from lpmkit.cli import main
 from lpmkit.commands.console import (
     INTERRUPTED,
@@ -332,3 +333,25 @@ def test_a_table_that_fits_stays_a_table() -> None:
     text = printed([{"partition": "bxaix85", "state": "Running"}], 80)
     assert "bxaix85 " in text
     assert "┃" in text
+
+
+def test_on_windows_it_says_wsl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    done = CliRunner().invoke(main, ["history", "--json"])
+    assert done.exit_code == 2
+    assert "WSL" in json.loads(done.stdout)["error"]
+    # Windows has none of these modules
+    script = "import sys; sys.modules.update(dict.fromkeys(['fcntl', 'grp', 'pwd', 'resource', 'termios'])); "
+    subprocess.run([sys.executable, "-c", script + "import lpmkit.cli"], check=True)
+
+
+def test_without_the_size_of_a_process_there_is_no_limit_of_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    limits: list[int] = []
+    monkeypatch.setattr(bounded, "bound", lambda limit, wanted: limits.append(wanted))
+    bounded.bound_memory(1 << 20)
+    assert limits[0] > 1 << 20
+    monkeypatch.setattr(bounded, "SIZE", tmp_path / "statm")
+    bounded.bound_memory(1 << 20)
+    assert len(limits) == 1

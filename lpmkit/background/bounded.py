@@ -16,6 +16,8 @@ from pathlib import Path
 
 from lpmkit.errors import LpmError, UsageError
 
+#: The size of this process in pages, in its first field.
+SIZE = Path("/proc/self/statm")
 #: Seconds beyond the limit within which the kernel ends the child's work by itself.
 _GRACE_S = 2.0
 
@@ -61,9 +63,8 @@ def _too_much(noun: str, where: str, limit: str) -> UsageError:
 
 
 def _serve(pipe: Pipe, work: Callable[[], str], limit_s: float, memory: int) -> None:
-    size = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-    _bound(resource.RLIMIT_AS, size + memory)
-    _bound(resource.RLIMIT_CPU, int(limit_s) + 1)
+    bound_memory(memory)
+    bound(resource.RLIMIT_CPU, int(limit_s) + 1)
     try:
         answer = None, work()
     except MemoryError:
@@ -75,6 +76,18 @@ def _serve(pipe: Pipe, work: Callable[[], str], limit_s: float, memory: int) -> 
     pipe.send(answer)
 
 
-def _bound(limit: int, wanted: int) -> None:
+def bound_memory(more: int) -> None:
+    """Let this process take at most ``more`` bytes beyond what it has. Without Linux's /proc, on macOS say, there is no
+    such limit.
+    """
+    try:
+        pages = int(SIZE.read_text(encoding="ascii").split()[0])
+    except FileNotFoundError:
+        return
+    bound(resource.RLIMIT_AS, pages * resource.getpagesize() + more)
+
+
+def bound(limit: int, wanted: int) -> None:
+    """Set a limit of this process (``resource.RLIMIT_…``), or the lower one that it must not exceed anyway."""
     _, hard = resource.getrlimit(limit)
     resource.setrlimit(limit, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

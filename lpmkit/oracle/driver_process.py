@@ -21,6 +21,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lpmkit.background.bounded import bound, bound_memory
 from lpmkit.oracle.driver_choice import DatabaseAccess
 from lpmkit.oracle.drivers import CLOSE_LIMIT_S, STATE_LIMIT_S, Connection, Row, by_driver
 from lpmkit.oracle.errors import QueryFailed
@@ -141,7 +142,7 @@ def _serve(pipe: Pipe) -> None:
     faulthandler.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    _bound_memory()
+    bound_memory(MAX_MEMORY)
     session: Connection | None = None
     while True:
         try:
@@ -187,17 +188,8 @@ def _tried(work: Callable[[], Value]) -> tuple[Failure | None, Value | None]:
         return (f"the driver failed: {type(error).__name__}: {error}", Outcome.LOST.value, True), None
 
 
-def _bound_memory() -> None:
-    size = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = size + MAX_MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
-
-
 def _bound_time(limit_s: float) -> None:
     """Have the kernel end this process when a question takes too long, whatever its driver does."""
     signal.alarm(int(limit_s + GRACE_S) + 1)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    wanted = int(used.ru_utime + used.ru_stime + limit_s) + CPU_GRACE_S
-    resource.setrlimit(resource.RLIMIT_CPU, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    bound(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + limit_s) + CPU_GRACE_S)
