@@ -84,7 +84,7 @@ class _Commands(click.Group):
         except click.ClickException as error:
             error.message = visible(error.message)  # type: ignore[misc] # final for subclasses, not for us
             if as_json:
-                print_json(error_data(error.format_message()))
+                print_json(error_data(error.format_message(), kind="usage-error"))
             raise
         except (click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise
@@ -92,7 +92,7 @@ class _Commands(click.Group):
             sentence = _sentence(error)
             print_line(f"lpmkit: {sentence}", err=True)
             if as_json:
-                print_json(error_data(sentence))
+                print_json(error_data(sentence, kind="defect"))
             sys.exit(COULD_NOT_TELL)
 
 

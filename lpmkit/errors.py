@@ -42,6 +42,7 @@ site.yaml: there is no partition 'bxaix8'. Did you mean 'bxaix85'? Known: bxaix8
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -80,6 +81,17 @@ class LpmError(Exception):
         if self.next_step:
             sentence += f" {self.next_step}"
         return sentence
+
+
+def kind_of_error(error: LpmError) -> str:
+    """What sort of error it is, for programs: the words of its class, or of the nearest above that is in this module
+    or has ``names_a_kind``. docs/schemas.md lists them.
+
+    >>> kind_of_error(NotFound("run", "x")), kind_of_error(LpmError("x"))
+    ('not-found', 'error')
+    """
+    named = next(each for each in type(error).__mro__ if each.__module__ == __name__ or "names_a_kind" in vars(each))
+    return "-".join(re.findall(r"[A-Z][a-z]*", named.__name__.removeprefix("Lpm"))).lower()
 
 
 def _restored(kind: type[LpmError], args: tuple[Any, ...], facts: dict[str, Any]) -> LpmError:

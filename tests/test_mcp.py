@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from click.testing import CliRunner
 
 from lpmkit.cli import all_commands, main
+from lpmkit.commands.console import error_data
 from lpmkit.commands.mcp_tools import TOOLS, RunFolders, command_words
 from lpmkit.errors import LpmError, NotFound, UsageError
 from tests.answers import troubles
@@ -205,3 +206,32 @@ def test_a_site_file_of_the_current_folder_is_used_only_where_it_is_named(
     done = CliRunner().invoke(main, ["mcp"])
     assert done.exit_code == 2
     assert "agents may write in that folder" in done.stderr
+
+
+def test_after_a_refused_login_no_tool_logs_in_and_files_are_read_on(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mcp", reason="the extra mcp is not installed")
+    import anyio  # noqa: PLC0415
+
+    from lpmkit.commands import mcp_server  # noqa: PLC0415
+
+    asked: list[str] = []
+    kinds = iter(["no-key", "login-refused", "not-found"])
+
+    async def run_command(words: list[str]) -> tuple[bytes, int]:
+        asked.append(words[1])
+        error = {**error_data("no", kind=next(kinds)), "where": "bvio82"}
+        return json.dumps(error).encode(), 3
+
+    async def talk() -> list[Any]:
+        guard = mcp_server.LoginGuard()
+        calls = [("inventory", guard)] * 3 + [("explain", None)]
+        words = {"inventory": {}, "explain": {"codes": ["HSCLA319"]}}
+        return [(await mcp_server.call(name, words[name], site, given))[0] for name, given in calls]
+
+    monkeypatch.setattr(mcp_server, "run_command", run_command)
+    answers = anyio.run(talk)
+    assert asked == ["inventory", "inventory", "explain"]
+    assert [answer["kind"] for answer in answers] == ["no-key", "login-refused", "not-allowed", "not-found"]
+    assert answers[2]["where"] == "bvio82"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -15,15 +16,19 @@ from click.testing import CliRunner
 from docs.generate import SCHEMA_FIELDS, schema_fields
 from lpmkit.cli import all_commands, main
 from lpmkit.config import load_site
+from lpmkit.errors import LpmError, kind_of_error
+from lpmkit.installed.extras import MissingExtra
+from lpmkit.installed.plugins import PluginFailed
 from lpmkit.plan import MovePlan
 from lpmkit.runs.folder import Run
 from lpmkit.schemas import schema, schema_names
 from lpmkit.schemas.answers import ANSWERS
 from lpmkit.schemas.events import EVENTS
+from lpmkit.ssh.refusals import LogonNotTried
 from tests.answers import hold, troubles
 
 RUNS = Path(__file__).parent.parent / "fixtures" / "runs"
-TEXTS: Any = {"error": "x", "where": None, "asked": None, "answered": None, "next_step": None}
+TEXTS: Any = {"kind": "error", "error": "x", "where": None, "asked": None, "answered": None, "next_step": None}
 
 
 @pytest.mark.parametrize("name", schema_names())
@@ -141,3 +146,21 @@ def test_the_manifest_of_a_run_fits(tmp_path: Path) -> None:
             manifest["order"] |= {"options": {}, "limits": {}}
         assert troubles("run.json", manifest) == []
         assert troubles("run.json", manifest | {"mode": "nap"})
+
+
+def test_the_documentation_lists_the_kind_of_every_error() -> None:
+    def below(kind: type[LpmError]) -> set[type[LpmError]]:
+        return {kind, *(each for sub in kind.__subclasses__() for each in below(sub))}
+
+    page = (
+        Path(__file__)
+        .parents[1]
+        .joinpath("docs", "schemas.md")
+        .read_text(encoding="utf-8")
+        .partition("## Errors")[2]
+        .partition("\n## ")[0]
+    )
+    listed = {kind for row in page.splitlines() if row.startswith("| `") for kind in re.findall(r"`([a-z-]+)`", row)}
+    raised = {kind_of_error(LpmError.__new__(kind)) for kind in (*below(LpmError), MissingExtra, PluginFailed)}
+    assert listed - {"cancelled", "defect"} == raised
+    assert kind_of_error(LogonNotTried("anna", "no")) == "login-refused"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import http.client
 import json
+import os
 import re
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families as classic_m
 
 from lpmkit.cli import main
 from lpmkit.config import Site
+from lpmkit.errors import UsageError
 from lpmkit.runs.audit import ERROR, Action, AuditRecord, audit_records
 from lpmkit.runs.deliveries import deliveries, is_delivering, undelivered
 from lpmkit.runs.folder import Run, write_document
@@ -29,6 +34,8 @@ from lpmkit.runs.remarks import add_remark
 from lpmkit.sinks import start_courier
 from lpmkit.sinks.courier import Courier, send_again
 from lpmkit.sinks.formats import cef, metrics_text, rfc5424
+from lpmkit.sinks.limited import TimeLimit
+from lpmkit.sinks.metrics import RunsFolder, address_of, server
 from lpmkit.sinks.receivers import Receiver, receiver
 from lpmkit.sinks.wire import NotDelivered
 from lpmkit.ssh.secrets import Secrets
@@ -41,7 +48,7 @@ SECRET = "correct-horse-battery"
 
 def sink(kind: str, **settings: Any) -> Any:
     """A sink with little patience, as a site file has it."""
-    data = {"kind": kind, **({} if kind == "archive" else {"timeout_s": 1.0}), **settings}
+    data = {"kind": kind, **({"timeout_s": 1.0} if kind in ("syslog", "webhook", "ticket") else {}), **settings}
     return Site.model_validate({"sinks": {"it": data}}).sinks["it"]
 
 
@@ -277,6 +284,52 @@ def test_the_metrics_of_a_finished_run_have_its_phase_and_its_figures(run_folder
     assert "is no folder" in str(refusal(sink("openmetrics", folder=str(tmp_path / "absent")), run_folder))
 
 
+def test_a_collector_gets_the_newest_run_of_each_partition(tmp_path: Path) -> None:
+    for name in ("stopped-move", "watch"):
+        shutil.copytree(RUNS / name, tmp_path / name)
+    odd = shutil.copytree(RUNS / "stopped-move", tmp_path / "odd")
+    (odd / "run.json").write_text("{")
+    older = shutil.copytree(RUNS / "stopped-move", tmp_path / "older")
+    manifest = json.loads((older / "run.json").read_text())
+    (older / "run.json").write_text(json.dumps({**manifest, "created": "2001-01-01T00:00:00+00:00"}))
+    with server(address_of("0"), RunsFolder(tmp_path)) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+
+        def asked(path: str, method: str = "GET", **headers: str) -> tuple[int, str, str]:
+            client = http.client.HTTPConnection("127.0.0.1", serving.server_port, timeout=60)
+            client.request(method, path, headers=headers)
+            answer = client.getresponse()
+            return answer.status, answer.headers.get("Content-Type", ""), answer.read().decode()
+
+        status, form, text = asked("/metrics", Accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+        assert (status, form.partition(";")[0]) == (200, "application/openmetrics-text")
+        assert asked("/metrics")[1:] == ("text/plain; version=0.0.4; charset=utf-8", text)
+        assert asked("/metrics", "HEAD")[::2] == (200, "")
+        assert [asked(path)[0] for path in ("/", "/metrics/../run.json", "/stopped-move/run.json")] == [404] * 3
+        assert asked("/metrics", "POST")[0] == 501
+        shutil.rmtree(tmp_path)
+        assert asked("/metrics")[0] == 503, "no old figures"
+        serving.shutdown()
+    read: Any = open_metrics
+    found = {family.name: family.samples for family in read(text)}
+    assert {one.labels["run"] for one in found["lpmkit_run_info"]} == {"stopped-move", "watch"}
+    assert [one.value for one in found["lpmkit_runs_unreadable"]] == [1]
+
+
+@pytest.mark.parametrize("text", ["", "x", "65536", ":9464", "-1", "::1:9464", "host:"])
+def test_what_is_no_address_is_not_listened_on(text: str) -> None:
+    with pytest.raises(UsageError):
+        address_of(text)
+
+
+def test_the_metrics_are_printed_once(run_folder: Run) -> None:
+    words = ["sinks", "metrics", "--runs", str(run_folder.path.parent)]
+    text = CliRunner().invoke(main, words).stdout
+    rows = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)["metrics"]
+    read: Any = open_metrics
+    assert {family.name for family in read(text)} == {row["name"] for row in rows if row["samples"]}
+
+
 def test_a_ticket_gets_a_note_and_an_attachment(own_run: Run) -> None:
     last = records_of(own_run)[-1:]
     with loopback.receiver(loopback.OK) as server:
@@ -347,6 +400,46 @@ def test_a_message_goes_where_apprise_sends_it_and_its_address_nowhere(
     assert SECRET not in str(refused.value)
     with pytest.raises(NotDelivered, match="none that apprise knows"):
         receiver("it", sink("message", to="env:PEOPLE"), lambda _: "no-such-thing").deliver(last, own_run)
+
+
+def test_a_delivery_that_does_not_end_is_told_and_none_is_begun_beside_it() -> None:
+    opened, begun = threading.Event(), []
+
+    def stuck() -> None:
+        begun.append(1)
+        opened.wait()
+        raise SystemExit("a library of others")
+
+    limit = TimeLimit(0.05)
+    for why in ("longer than 0.05 s", "has not ended yet"):
+        with pytest.raises(NotDelivered, match=why):
+            limit.call(stuck)
+    assert begun == [1]
+    opened.set()
+    with pytest.raises(SystemExit, match="of others"):
+        TimeLimit(30).call(stuck)
+
+
+def test_a_pipe_in_the_place_of_a_file_holds_nobody(run_folder: Run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert str(refusal(sink("file", path=str(tmp_path / "pipe"), timeout_s=0.1), run_folder))
+
+
+def test_a_name_that_takes_the_whole_time_to_reach_is_not_waited_for_again(
+    run_folder: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second address of a name answers when the time is over, and then dawdles."""
+    connect = socket.create_connection
+
+    def late(address: tuple[str, int], timeout: float) -> socket.socket:
+        threading.Event().wait(timeout + 0.1)
+        return connect(address, timeout)
+
+    with loopback.receiver(loopback.never_closes) as server:
+        monkeypatch.setattr(socket, "create_connection", late)
+        settings = sink("syslog", host="127.0.0.1", port=server.port, timeout_s=0.1)
+        assert "took longer than 0.1 s" in str(refusal(settings, run_folder))
+        assert server.got in ([], [b""])
 
 
 # --- the courier -------------------------------------------------------------------------------------------------------

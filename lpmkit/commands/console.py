@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from lpmkit.errors import LpmError, MoveError, NotFound, RecordError, UsageError
+from lpmkit.errors import LpmError, MoveError, NotFound, RecordError, UsageError, kind_of_error
 from lpmkit.installed.extras import missing_extra
 from lpmkit.json_values import JsonObject
 from lpmkit.settings.site_file import find_site_file, is_named_or_here
@@ -138,7 +138,7 @@ def reports_errors(command: Command) -> Command:
         except click.Abort:
             print_line("\nlpmkit: Cancelled. Nothing was changed on any machine.", err=True)
             if options.get("as_json"):
-                print_json(error_data("Cancelled. Nothing was changed on any machine."))
+                print_json(error_data("Cancelled. Nothing was changed on any machine.", kind="cancelled"))
             sys.exit(INTERRUPTED)
         except LpmError as error:
             _leave(error, as_json=options.get("as_json"))
@@ -158,11 +158,15 @@ def _leave(error: LpmError, *, as_json: bool | None) -> NoReturn:
     sys.exit(status_of(error))
 
 
-def error_data(error: LpmError | str) -> JsonObject:
-    """An error as JSON values: what, and where known the place, the request, the answer and the next step."""
+def error_data(error: LpmError | str, *, kind: str | None = None) -> JsonObject:
+    """An error as JSON values: its kind, what, and where known the place, the request, the answer and the next step.
+
+    ``kind`` is that of an error which is none of lpmkit's classes.
+    """
     if isinstance(error, str):
         error = LpmError(error)
     return {
+        "kind": kind or kind_of_error(error),
         "error": error.what,
         "where": error.where,
         "asked": error.asked,

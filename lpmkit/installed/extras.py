@@ -24,6 +24,8 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
 class MissingExtra(UsageError):
     """A package of an extra is not installed; ``extra`` is its name."""
 
+    names_a_kind = True
+
     def __init__(self, extra: str, package: str) -> None:
         self.extra, self.package = extra, package
         super().__init__(

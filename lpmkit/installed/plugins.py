@@ -23,6 +23,8 @@ CHECKS, PROBES, SINKS, HOOKS = "lpmkit.checks", "lpmkit.probes", "lpmkit.sinks",
 class PluginFailed(UsageError):
     """A plug-in that cannot be loaded or does not work; ``plugin`` is its name."""
 
+    names_a_kind = True
+
     def __init__(self, plugin: str, why: str) -> None:
         self.plugin = plugin
         super().__init__(

@@ -33,8 +33,11 @@ Judged = Literal["ready", "not ready", "could not tell"]
 
 
 class ErrorAnswer(TypedDict):
-    """An error of any command: what is wrong, and where known the place, the request, the answer and the next step."""
+    """An error of any command: its kind, what is wrong, and where known the place, the request, the answer and the
+    next step.
+    """
 
+    kind: str
     error: str
     where: str | None
     asked: str | None
@@ -559,6 +562,35 @@ class SchemaRow(TypedDict):
 
 
 #: The answers of each command by its name, each with what it is.
+class MetricSample(TypedDict):
+    """A value of a metric, with its labels."""
+
+    labels: dict[str, str]
+    value: float
+
+
+class MetricRow(TypedDict):
+    """A metric: its name, what it is, its values."""
+
+    name: str
+    about: str
+    samples: list[MetricSample]
+
+
+class MetricsAnswer(TypedDict):
+    """``sinks metrics``: the metrics of the newest run of each partition."""
+
+    runs: str
+    metrics: list[MetricRow]
+
+
+class MetricsServed(TypedDict):
+    """``sinks metrics --listen``: where they are served."""
+
+    runs: str
+    url: str
+
+
 ANSWERS: dict[str, tuple[Any, ...]] = {
     "survey": (Survey,),
     "mapping": (MappingAnswer,),
@@ -605,5 +637,6 @@ ANSWERS: dict[str, tuple[Any, ...]] = {
     "store init": (StoreInitAnswer,),
     "store show": (StoreShowAnswer,),
     "sinks send": (SinksAnswer,),
+    "sinks metrics": (MetricsAnswer, MetricsServed),
     "schema": (list[SchemaRow], dict[str, Any]),
 }

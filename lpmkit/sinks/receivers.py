@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from lpmkit.installed.extras import missing_extra
 from lpmkit.installed.plugins import HOOKS, SINKS, load_plugin
@@ -19,6 +21,7 @@ from lpmkit.runs.files import cannot_write, open_plain
 from lpmkit.runs.folder import Run, write_file
 from lpmkit.runs.remarks import remarks
 from lpmkit.settings.sinks import (
+    ArchiveSink,
     FileSink,
     HookSink,
     MessageSink,
@@ -31,11 +34,14 @@ from lpmkit.settings.sinks import (
 )
 from lpmkit.sinks.archive import archive
 from lpmkit.sinks.formats import as_data, cef, json_line, metrics_text, rfc5424, signature
+from lpmkit.sinks.limited import TimeLimit
 from lpmkit.sinks.outcome import headline, run_metrics
 from lpmkit.sinks.wire import NotDelivered, post, send_stream, tls
 
 #: Secrets by the name of a sink; raises `lpmkit.errors.UsageError` where there is none.
 SecretOf = Callable[[str], str]
+#: Shorter parts of an address are no secrets.
+SHORTEST_PART = 6
 #: The most records of one delivery where a receiver takes several.
 BATCH = 100
 
@@ -96,12 +102,15 @@ class AuditFile(_Every):
     """A file of lines; a line is written whole, and never through a link."""
 
     def __init__(self, settings: FileSink) -> None:
-        self._settings = settings
+        self._settings, self._limit = settings, TimeLimit(settings.timeout_s)
 
     def deliver(self, records: Sequence[AuditRecord], run: Run) -> None:
         """See `Receiver.deliver`."""
         form = cef if self._settings.format == "cef" else json_line
         content = "".join(f"{form(record)}\n" for record in records).encode()
+        self._limit.call(lambda: self._append(content))
+
+    def _append(self, content: bytes) -> None:
         try:
             with open_plain(self._settings.path, "ab") as file:
                 size = os.fstat(file.fileno()).st_size
@@ -144,17 +153,19 @@ class OpenMetrics(_Every):
     """A text file for each partition, replaced as a whole; it holds the newest state of its newest run."""
 
     def __init__(self, settings: OpenMetricsSink) -> None:
-        self._settings = settings
+        self._folder, self._limit = settings.folder, TimeLimit(settings.timeout_s)
 
     def deliver(self, records: Sequence[AuditRecord], run: Run) -> None:
         """See `Receiver.deliver`."""
         last = records[-1]
         name = quote(last.partition, safe="") or "run"
-        folder = self._settings.folder
-        if not folder.is_dir():
-            raise NotDelivered(f"{folder} is no folder.")
-        path = write_file(folder / f"lpmkit-{name}.prom", metrics_text(run_metrics(run, last)).encode())
-        path.chmod(0o644)  # node_exporter has an account of its own
+        content = metrics_text(run_metrics(run, last)).encode()
+        self._limit.call(lambda: self._write(f"lpmkit-{name}.prom", content))
+
+    def _write(self, name: str, content: bytes) -> None:
+        if not self._folder.is_dir():
+            raise NotDelivered(f"{self._folder} is no folder.")
+        write_file(self._folder / name, content).chmod(0o644)  # node_exporter has an account of its own
 
 
 class Ticket(_AtTheEnd):
@@ -200,42 +211,53 @@ def change_number(run: Run) -> str:
 class Archive(_AtTheEnd):
     """A place for the folders of finished runs."""
 
-    def __init__(self, to: str) -> None:
-        self._to = to
+    def __init__(self, settings: ArchiveSink) -> None:
+        self._to, self._limit = settings.to, TimeLimit(settings.timeout_s)
 
     def deliver(self, records: Sequence[AuditRecord], run: Run) -> None:
         """See `Receiver.deliver`."""
-        archive(run, self._to)
+        self._limit.call(lambda: archive(run, self._to))
 
 
 class Message(_AtTheEnd):
     """People, by whatever apprise knows: mail, Teams, Slack and others."""
 
     def __init__(self, settings: MessageSink, address: str) -> None:
-        self._settings, self._address = settings, address
+        self._to, self._address, self._limit = settings.to, address, TimeLimit(settings.timeout_s)
 
     def deliver(self, records: Sequence[AuditRecord], run: Run) -> None:
         """See `Receiver.deliver`."""
-        import apprise  # noqa: PLC0415 - an extra
+        import apprise  # noqa: PLC0415 - an extra; loading it is no part of the delivery
 
+        body = headline(run)
+        titles = [f"lpmkit: {record.partition or run.name}" for record in records]
+        self._limit.call(lambda: self._notify(apprise, titles, body))
+
+    def _notify(self, apprise: Any, titles: Sequence[str], body: str) -> None:
         messenger = apprise.Apprise()
         if not messenger.add(self._address):
             # never the address itself: it holds a secret
-            raise NotDelivered(f"the address behind {self._settings.to} is none that apprise knows.", is_final=True)
-        for record in records:
-            title = f"lpmkit: {record.partition or run.name}"
+            raise NotDelivered(f"the address behind {self._to} is none that apprise knows.", is_final=True)
+        for title in titles:
             capture: Any = apprise.LogCapture
             with capture(level=apprise.logging.WARNING) as said:
-                taken = messenger.notify(title=title, body=headline(run))
-                why = said.getvalue().replace(self._address, "…")
+                taken = messenger.notify(title=title, body=body)
+                why = said.getvalue()
             if not taken:
-                raise NotDelivered(f"the message was not taken. {_without_addresses(why)}".strip())
+                raise NotDelivered(f"the message was not taken. {without_address(why, self._address)}".strip())
 
 
-def _without_addresses(text: str) -> str:
-    """What a library logged, without anything that could be an address with a secret in it."""
-    words = [word for word in text.split() if "://" not in word and "@" not in word]
-    return " ".join(words)[:200]
+def without_address(text: str, address: str) -> str:
+    """What a library logged, without addresses and without the parts of ours, which are tokens and passwords.
+
+    >>> without_address("404 of https://x/y: no hook T0AAAA/s3cr3t-t0ken", "slack://T0AAAA/B1/s3cr3t-t0ken")
+    '404 of no hook …/…'
+    """
+    words = " ".join(word for word in text.split() if "://" not in word and "@" not in word)
+    parts = re.split(r"[/?&=:@#]+", unquote(address.partition("://")[2]))
+    for part in sorted((part for part in parts if len(part) >= SHORTEST_PART), key=len, reverse=True):
+        words = words.replace(part, "…")
+    return words
 
 
 class Plugin:
@@ -246,16 +268,20 @@ class Plugin:
     def __init__(self, name: str, settings: PluginSink, secret: str | None) -> None:
         make: Any = load_plugin(SINKS, settings.name)
         self._sink = make(name, dict(settings.settings), secret)
+        self._limit = TimeLimit(settings.timeout_s)
 
     def wants(self, record: AuditRecord) -> bool:
         """See `Receiver.wants`."""
         wants = getattr(self._sink, "wants", None)
-        return True if wants is None else bool(wants(record))
+        try:
+            return wants is None or bool(wants(record))
+        except (Exception, SystemExit):  # noqa: BLE001 - it gets the record: what it raises then is told
+            return True
 
     def deliver(self, records: Sequence[AuditRecord], run: Run) -> None:
         """See `Receiver.deliver`."""
         for record in records:
-            self._sink.deliver(record, run.path)
+            self._limit.call(partial(self._sink.deliver, record, run.path))
 
 
 class Hook(_Every):
@@ -265,11 +291,12 @@ class Hook(_Every):
 
     def __init__(self, settings: HookSink) -> None:
         self._hook: Any = load_plugin(HOOKS, settings.name)
+        self._limit = TimeLimit(settings.timeout_s)
 
     def deliver(self, records: Sequence[AuditRecord], run: Run) -> None:
         """See `Receiver.deliver`."""
         for record in records:
-            self._hook(record, run.path)
+            self._limit.call(partial(self._hook, record, run.path))
 
 
 #: What makes a receiver, by the kind of its sink, from its name, its settings and its secret.
@@ -279,7 +306,7 @@ _MAKERS: Mapping[str, Callable[[str, Any, Any], Receiver]] = {
     "webhook": lambda _name, settings, secret: Webhook(settings, secret),
     "openmetrics": lambda _name, settings, _secret: OpenMetrics(settings),
     "ticket": lambda _name, settings, secret: Ticket(settings, secret),
-    "archive": lambda _name, settings, _secret: Archive(settings.to),
+    "archive": lambda _name, settings, _secret: Archive(settings),
     "message": lambda _name, settings, secret: Message(settings, secret),
     "plugin": Plugin,
     "hook": lambda _name, settings, _secret: Hook(settings),

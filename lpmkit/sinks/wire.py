@@ -6,7 +6,9 @@ shuts the connection when the delivery's time is over.
 
 from __future__ import annotations
 
+import errno
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -50,11 +52,13 @@ def _connection(host: str, port: int, timeout_s: float, context: ssl.SSLContext 
     try:
         with socket.create_connection((host, port), timeout=timeout_s) as plain:
             held.append(plain)
+            _require_time(over)  # a name with several addresses takes a time-out for each
             if context is None:
                 yield plain
             else:
                 with context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False) as wrapped:
                     held[:] = [wrapped]
+                    _require_time(over)  # the timer found the socket that was wrapped
                     wrapped.do_handshake()
                     yield wrapped
     except (OSError, http.client.HTTPException) as error:
@@ -65,6 +69,11 @@ def _connection(host: str, port: int, timeout_s: float, context: ssl.SSLContext 
         timer.cancel()
     if over.is_set():  # what looked like the receiver's end was ours
         raise NotDelivered(f"{host}:{port} took longer than {timeout_s:g} s.")
+
+
+def _require_time(over: threading.Event) -> None:
+    if over.is_set():
+        raise TimeoutError
 
 
 def _reason(error: Exception) -> str:
@@ -107,7 +116,12 @@ def send_stream(host: str, port: int, content: bytes, timeout_s: float, context:
         if isinstance(wire, ssl.SSLSocket):
             _say_goodbye(wire)
         else:
-            wire.shutdown(socket.SHUT_WR)
+            try:
+                wire.shutdown(socket.SHUT_WR)
+            except OSError as error:
+                if error.errno != errno.ENOTCONN:
+                    raise
+                raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from error
             while wire.recv(4096):
                 pass  # a syslog server says nothing; whatever this one says is not for us
 
