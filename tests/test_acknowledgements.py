@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from lpmkit.analysis import Analysis, analyse
 from lpmkit.analysis.model import OutageKind, Suspension
 from lpmkit.probes.acks import AckProbe, FollowedSession, SentQuestions
+from lpmkit.probes.icmp import CannotProbe
+from lpmkit.probes.loop import Aside
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.probes.syn import GIVE_UP_NS, PATIENCE_NS, REST_NS, SynRequests
 from lpmkit.rules.question import AnswerState
@@ -102,6 +105,23 @@ class StopsAfter:
         return self.left < 0
 
 
+def _played(probe: AckProbe, times: int, sink: Recorded) -> None:
+    """Take so many turns of a probe, without waiting."""
+    turns = probe.turns(StopsAfter(times), sink)  # type: ignore[arg-type]
+    with suppress(StopIteration):
+        wish = next(turns)
+        while True:
+            if not isinstance(wish, Aside):
+                wish = turns.send(False)
+                continue
+            try:
+                result = wish.work()
+            except CannotProbe as error:
+                wish = turns.throw(error)
+            else:
+                wish = turns.send(result)
+
+
 def _probe(questions: SentQuestions, hostname: str = "192.0.2.85", **route: Any) -> AckProbe:
     return AckProbe(ORDER, Route("h", hostname, 22, "root", **route), questions)
 
@@ -112,7 +132,7 @@ def _probe(questions: SentQuestions, hostname: str = "192.0.2.85", **route: Any)
 )
 def test_a_kernel_that_acknowledges_for_another_is_no_witness(hostname: str, route: dict[str, Any], why: str) -> None:
     sink = Recorded()
-    _probe(SentQuestions(), hostname, **route).run(StopsAfter(1), sink)  # type: ignore[arg-type]
+    _played(_probe(SentQuestions(), hostname, **route), 1, sink)
     ((kind, data),) = sink.events
     assert (kind, data["code"]) == ("probe-trouble", TroubleCode.BY_DESIGN.value)
     assert why in data["what"]
@@ -123,7 +143,7 @@ def test_a_session_over_another_transport_or_to_ourselves_is_told(pair: tuple[St
         questions, sink = SentQuestions(), Recorded()
         questions.wanted = True
         assert not FollowedSession(wire, questions).before()
-        _probe(questions).run(StopsAfter(1), sink)  # type: ignore[arg-type]
+        _played(_probe(questions), 1, sink)
         assert any(why in data.get("what", "") for _, data in sink.events)
 
 
@@ -148,7 +168,7 @@ def test_every_followed_question_yields_a_sample(
             ours.recv(100)
         held += stamps.taken()
     monkeypatch.setattr(stamps, "taken", lambda: held[:1])  # the second one was never acknowledged
-    _probe(questions).run(StopsAfter(4), sink)  # type: ignore[arg-type]
+    _played(_probe(questions), 4, sink)
     first, second = sink.of_acks
     assert first.answered_ns == held[0][1]
     assert first.sent_ns is not None
@@ -164,7 +184,7 @@ def test_requests_begin_with_patience_end_with_an_answer_and_rest(pair: tuple[St
     assert not requests.is_asking()
     oldest, clock.now_ns = clock.now_ns, clock.now_ns + PATIENCE_NS
     requests.look(oldest, sink)
-    requests.wait(5.0)
+    requests.answers.select(5.0)
     requests.look(oldest, sink)
     (answered,) = sink.samples
     assert answered.outcome is Outcome.ANSWERED
@@ -186,7 +206,7 @@ def test_an_answer_of_another_tcp_is_none_of_the_hosts(
     monkeypatch.setattr("lpmkit.probes.syn.agreed_options", lambda _: (0, 0))
     oldest, clock.now_ns = clock.now_ns, clock.now_ns + PATIENCE_NS
     requests.look(oldest, sink)
-    requests.wait(5.0)
+    requests.answers.select(5.0)
     clock.now_ns += 2 * REST_NS
     requests.look(oldest, sink)
     assert [one.outcome for one in sink.samples] == [Outcome.REFUSED]

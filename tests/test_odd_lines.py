@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
 from typing import Any, cast
 
 import pytest
 
 from lpmkit.errors import ConnectionLost
+from lpmkit.probes.loop import Wait
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.ssh import MAX_LINE_BYTES, MAX_ODD_LINES, Lines, TickProbe
 from lpmkit.ssh.client import SshSession
@@ -34,16 +36,20 @@ class _Lines:
     def __init__(self, texts: list[str], stop: threading.Event) -> None:
         self._texts, self._stop = texts, stop
 
-    def wait(self, _limit_s: float) -> list[tuple[int, str]]:
+    def can_send(self) -> bool:
+        return True
+
+    def next(self, limit_s: float) -> Generator[Wait, None, list[tuple[int, str]]]:
         self._stop.set()
-        return [(number, text) for number, text in enumerate(self._texts)]
+        yield Wait(limit_s)
+        return list(enumerate(self._texts))
 
 
 def _watched(texts: list[str]) -> _Sink:
     probe = TickProbe(ORDER, cast(SshSession, None))
     probe._begin(["lpmkit-ticks", "1", "1", "0", "0", "10000000", "1000"])
     stop, sink = threading.Event(), _Sink()
-    probe._watch(cast(Lines, _Lines(texts, stop)), stop, cast(Sink, sink))
+    list(probe._watch(cast(Lines, _Lines(texts, stop)), stop, cast(Sink, sink)))
     return sink
 
 

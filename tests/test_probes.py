@@ -364,20 +364,18 @@ def test_a_lost_syn_delays_its_own_attempt_only_and_its_sample_says_so() -> None
         wire.close()
 
 
-def test_a_name_without_an_address_is_looked_up_again_and_told_once() -> None:
-    class Impatient(threading.Event):
-        """Waits a moment at most, and counts how often."""
+def test_a_name_without_an_address_is_looked_up_again_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counting(ConnectProbe):
+        looks = 0
 
-        waits = 0
+        def _look_up(self) -> tuple[Any, ...]:
+            self.looks += 1
+            return super()._look_up()
 
-        def wait(self, timeout: float | None = None) -> bool:
-            self.waits += 1
-            return super().wait(0.001)
-
-    stop = Impatient()
-    probe = ConnectProbe(_order("connect", 100), Route("x", "-.invalid", 22, "x"))
-    with Running(probe, stop=stop) as seen:
-        _soon(lambda: stop.waits >= 3)
+    monkeypatch.setattr("lpmkit.probes.network.LOOK_UP_S", 0.001)
+    probe = Counting(_order("connect", 100), Route("x", "-.invalid", 22, "x"))
+    with Running(probe) as seen:
+        _soon(lambda: probe.looks >= 3)
     assert ["no address" in one["what"] for one in seen.of("probe-trouble")] == [True]
 
 

@@ -12,10 +12,13 @@ import queue
 import socket
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from lpmkit.probes.icmp import CannotProbe, Peer, is_own, peer
+from lpmkit.probes.loop import Aside, Turning, Turns, Wait
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.probes.syn import SynRequests, name_beside
@@ -24,8 +27,9 @@ from lpmkit.ssh.client import Route
 from lpmkit.ssh.rx_timestamps import StampedSocket
 from lpmkit.timeline import Clock, Outcome, Sample, TroubleCode
 
-#: Seconds between two looks for acknowledgements; each has the kernel's stamp, however late it is looked at.
-LOOK_S = 0.1
+#: Seconds between two looks for acknowledgements; each has the kernel's stamp, however late it is looked at. A question
+#: that is not acknowledged is seen before requests for a connection would begin (`lpmkit.probes.syn.PATIENCE_NS`).
+LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,11 @@ class SentQuestions:
         if self.wanted:
             self._told.put(what)
 
-    def next(self, timeout_s: float) -> OpenQuestion | Opened | Ended | CannotProbe | None:
-        """The next thing told; ``None`` without one in time."""
-        try:
-            return self._told.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
+    def taken(self) -> Iterator[OpenQuestion | Opened | Ended | CannotProbe]:
+        """What was told since the last call, in its order."""
+        with suppress(queue.Empty):
+            while True:
+                yield self._told.get_nowait()
 
 
 class FollowedSession:
@@ -112,7 +115,7 @@ class FollowedSession:
             self._questions.tell(OpenQuestion(seq, due_ns, sent_ns, self._stamps.sent_bytes))
 
 
-class AckProbe:
+class AckProbe(Turning):
     """Yields a sample for each question of the echo probe that is followed: from its sending to its
     acknowledgement.
     """
@@ -135,29 +138,29 @@ class AckProbe:
         self._requests = SynRequests(name_beside(order.name), order.host, self.clock)
         self._declined = ""
 
-    def run(self, stop: threading.Event, sink: Sink) -> None:
+    def turns(self, stop: threading.Event, sink: Sink) -> Turns:
         """Follow until ``stop`` is set."""
         try:
-            peer(self.target)
+            yield Aside(lambda: peer(self.target))
         except CannotProbe as reason:
             self._decline(reason, sink)
             return
         self._questions.wanted = True
         self._rate.tell(sink, 1, self.clock.mono_ns())
-        wait_s = LOOK_S
         while not stop.is_set():
-            if self._requests.is_asking():
-                self._requests.wait(wait_s)
-                wait_s = 0.0
-            self._hear(self._questions.next(wait_s), sink)
+            for told in self._questions.taken():
+                self._hear(told, sink)
             self._acknowledge(sink)
             oldest = self._open[0].sent_ns if self._open else None
             wait_s = min(LOOK_S, self._requests.look(oldest, sink))
+            yield Wait(wait_s, self._requests.answers if self._requests.is_asking() else None)
+        for told in self._questions.taken():
+            self._hear(told, sink)
         self._acknowledge(sink)
         self._give_up(sink, Outcome.SILENT, "not acknowledged when the probe ended")
         self._requests.end(sink)
 
-    def _hear(self, told: OpenQuestion | Opened | Ended | CannotProbe | None, sink: Sink) -> None:
+    def _hear(self, told: OpenQuestion | Opened | Ended | CannotProbe, sink: Sink) -> None:
         if isinstance(told, OpenQuestion):
             if self._rate.follow():
                 self._rate.tell(sink, told.seq, told.due_ns)
@@ -169,7 +172,7 @@ class AckProbe:
             self._acknowledge(sink)
             self._give_up(sink, told.outcome, told.why)
             self._stamps = None
-        elif told is not None:
+        else:
             self._decline(told, sink)
 
     def _decline(self, reason: CannotProbe, sink: Sink) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import ctypes
 import ipaddress
 import os
-import select
 import socket
 import struct
 import sys
 import threading
 from dataclasses import dataclass
 
+from lpmkit.probes.loop import Aside, Turning, Turns, Wait
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.ssh.client import Route
@@ -48,7 +48,7 @@ class Peer:
     address: tuple[str, int] | tuple[str, int, int, int]
 
 
-class IcmpProbe:
+class IcmpProbe(Turning):
     """Sends an echo request at each interval; each one yields a sample."""
 
     def __init__(
@@ -62,22 +62,20 @@ class IcmpProbe:
         self._seq = self._answers = 0
         self._told_deaf = False
 
-    def run(self, stop: threading.Event, sink: Sink) -> None:
+    def turns(self, stop: threading.Event, sink: Sink) -> Turns:
         """Probe until ``stop`` is set."""
         try:
-            self._peer = peer(self.target)
+            self._peer = yield Aside(lambda: peer(self.target))
             wire = echo_socket(self._peer.family, self._token)
         except CannotProbe as reason:
             sink.event(self.order.name, "probe-trouble", what=f"not used: {reason}", code=TroubleCode.BY_DESIGN.value)
             return
         with wire:
-            self._probe(wire, stop, sink)
+            yield from self._probe(wire, stop, sink)
         self._give_up(sink, None, "unanswered when the probe ended")
 
-    def _probe(self, wire: socket.socket, stop: threading.Event, sink: Sink) -> None:
+    def _probe(self, wire: socket.socket, stop: threading.Event, sink: Sink) -> Turns:
         stamps = KernelStamps(self.clock) if ask_for_stamps(wire) else None
-        poller = select.poll()
-        poller.register(wire.fileno(), select.POLLIN)
         due = began = self.clock.mono_ns()
         self._rate.tell(sink, 1, due)
         while not stop.is_set():
@@ -93,7 +91,7 @@ class IcmpProbe:
                 else:
                     self._skip(due, sink)
                 due += interval
-            if poller.poll(min(250.0, max(0.0, (due - self.clock.mono_ns()) / 1e6))):
+            if (yield Wait(min(0.25, (due - self.clock.mono_ns()) / 1e9), wire)):
                 self._listen(wire, stamps, sink)
             self._give_up(sink, now - GIVE_UP_NS, f"no reply within {GIVE_UP_NS / 1e9:g} s")
             if not self._answers and not self._told_deaf and now - began > DEAF_NS:

@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from lpmkit.probes.loop import Aside, Turning, Turns, Wait, rested
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.ssh.client import Route
@@ -42,7 +43,7 @@ class _Attempt:
     wire: socket.socket
 
 
-class ConnectProbe:
+class ConnectProbe(Turning):
     """Opens a connection at each interval, on schedule, and counts it as answered when the peer's banner arrives.
 
     A kernel accepts connections for a program that does not run; only the banner proves that it runs. An attempt
@@ -68,7 +69,7 @@ class ConnectProbe:
         #: The interval that the record has.
         self._told_ns = order.interval_ns
 
-    def run(self, stop: threading.Event, sink: Sink) -> None:
+    def turns(self, stop: threading.Event, sink: Sink) -> Turns:
         """Probe until ``stop`` is set."""
         if self.target.jumps or self.target.proxy_command:
             sink.event(
@@ -79,10 +80,9 @@ class ConnectProbe:
                 code=TroubleCode.BY_DESIGN.value,
             )
             return
-        peer = self._addressed(stop, sink)
-        if peer is None:
+        yield from self._addressed(stop, sink)
+        if stop.is_set():
             return
-        self._family, self._address = peer
         due = self.clock.mono_ns()
         self._tell(sink, due)
         while not stop.is_set():
@@ -98,30 +98,31 @@ class ConnectProbe:
                 else:
                     self._attempt(due, sink)
                 due += self._rate.interval_ns
-            self._listen(min(0.25, max(0.0, (due - self.clock.mono_ns()) / 1e9)), sink)
+            if (yield Wait(min(0.25, (due - self.clock.mono_ns()) / 1e9), self._selector)):
+                self._listen(sink)
             self._give_up(
                 sink, self.clock.mono_ns() - self._give_up_ns, f"no banner within {self._give_up_ns / 1e9:g} s"
             )
         self._give_up(sink, None, "unanswered when the probe ended")
         self._selector.close()
 
-    def _addressed(self, stop: threading.Event, sink: Sink) -> tuple[int, Any] | None:
+    def _addressed(self, stop: threading.Event, sink: Sink) -> Turns:
         """Resolve the address once, before probing: during a suspension the name server may be silent too."""
         reported = False
         while not stop.is_set():
             try:
-                family, _, _, _, address = socket.getaddrinfo(
-                    self.target.hostname, self.target.port, type=socket.SOCK_STREAM
-                )[0]
+                self._family, _, _, _, self._address = yield Aside(self._look_up)
             except OSError as error:
                 if not reported:
                     reported = True
                     what = f"{self.target.hostname} has no address: {error.strerror}"
                     sink.event(self.order.name, "probe-trouble", what=what)
-                stop.wait(LOOK_UP_S)
+                yield from rested(stop, LOOK_UP_S)
                 continue
-            return family, address
-        return None
+            return
+
+    def _look_up(self) -> tuple[Any, ...]:
+        return socket.getaddrinfo(self.target.hostname, self.target.port, type=socket.SOCK_STREAM)[0]
 
     def _skip(self, due: int, sink: Sink) -> None:
         """Note a slot in which nothing was sent, because the host has not answered the attempt before."""
@@ -142,8 +143,8 @@ class ConnectProbe:
         self._waiting[self._seq] = attempt
         self._selector.register(wire, selectors.EVENT_READ, attempt)
 
-    def _listen(self, timeout_s: float, sink: Sink) -> None:
-        for key, _ in self._selector.select(timeout_s):
+    def _listen(self, sink: Sink) -> None:
+        for key, _ in self._selector.select(0):
             arrived = self.clock.mono_ns()
             attempt: _Attempt = key.data
             try:

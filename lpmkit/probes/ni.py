@@ -12,8 +12,10 @@ import selectors
 import socket
 import threading
 from collections import deque
+from functools import partial
 from typing import Any
 
+from lpmkit.probes.loop import Aside, Turning, Turns, Wait
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.ssh.client import Route
@@ -62,7 +64,7 @@ class Frames:
         return payloads
 
 
-class NiProbe:
+class NiProbe(Turning):
     """Pings the dispatcher at each interval, independent of earlier replies, over one connection for as long as it
     lives.
 
@@ -92,7 +94,7 @@ class NiProbe:
         self._found: Any = None
         self._why = ""
 
-    def run(self, stop: threading.Event, sink: Sink) -> None:
+    def turns(self, stop: threading.Event, sink: Sink) -> Turns:
         """Probe until ``stop`` is set."""
         if (
             self._target is not None
@@ -115,11 +117,13 @@ class NiProbe:
                 due = self._rate.next_due(due, earlier_ns, now)
                 self._rate.tell(sink, self._seq + 1, due)
             if self._wire is None and now >= self._next_try:
-                self._open(sink)
+                yield from self._open(sink)
             while due <= now:
                 self._ask(due, sink)
                 due += self._rate.interval_ns
-            self._listen(min(0.25, max(0.0, (due - self.clock.mono_ns()) / 1e9)), sink)
+            reading = None if self._wire is None else self._selector
+            if (yield Wait(min(0.25, (due - self.clock.mono_ns()) / 1e9), reading)):
+                self._listen(sink)
             if self._wire is not None and not self._connected and now - self._since > CONNECT_TIMEOUT_NS:
                 self._lose(sink, "the connection was not accepted in time")
         self._give_up(sink, Outcome.SILENT, "unanswered when the probe ended")
@@ -130,11 +134,13 @@ class NiProbe:
 
     # -- the connection ---------------------------------------------------------------------------------------------
 
-    def _open(self, sink: Sink) -> None:
+    def _open(self, sink: Sink) -> Turns:
         self._since = self.clock.mono_ns()
         try:
             # Resolved once: during a suspension the name server may be silent too.
-            self._found = self._found or socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM)[0]
+            if self._found is None:
+                look_up = partial(socket.getaddrinfo, *self._address, type=socket.SOCK_STREAM)
+                self._found = (yield Aside(look_up))[0]
             family = self._found
             wire = StampedSocket.around(socket.socket(family[0], socket.SOCK_STREAM), self.clock)
             wire.setblocking(False)
@@ -217,11 +223,8 @@ class NiProbe:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
         self._selector.modify(self._wire, events)
 
-    def _listen(self, timeout_s: float, sink: Sink) -> None:
-        if self._wire is None:
-            self.clock.sleep(timeout_s)
-            return
-        for _, events in self._selector.select(timeout_s):
+    def _listen(self, sink: Sink) -> None:
+        for _, events in self._selector.select(0):
             wire = self._wire
             if wire is None:
                 return

@@ -16,7 +16,8 @@ import gc
 import json
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -29,8 +30,14 @@ from lpmkit.timeline import Sample
 
 if TYPE_CHECKING:
     from lpmkit.probes.acks import SentQuestions
+    from lpmkit.probes.loop import Turns
+    from lpmkit.ssh.route import Route
 
 FLUSH_S = 0.2
+#: Seconds that a probe may take to end: more than `lpmkit.probes.loop.END_S`.
+JOIN_S = 6.0
+#: Kinds of probes that take turns in one thread.
+PERIODIC = ("ticks", "echo", "connect", "icmp", "ack", "ni")
 
 
 class Probe(Protocol):
@@ -49,7 +56,8 @@ class Shared:
     def __init__(self, setting: RateSetting | None = None) -> None:
         self.setting = setting or RateSetting()
         self._questions: dict[str, SentQuestions] = {}
-        self._turn = threading.Lock()
+        self._routes: dict[tuple[str, str | None], Route] = {}
+        self._turn, self._asking = threading.Lock(), threading.Lock()
 
     def questions(self, host: str) -> SentQuestions:
         """The questions of one host; the same for every probe of it."""
@@ -57,6 +65,16 @@ class Shared:
 
         with self._turn:
             return self._questions.setdefault(host, SentQuestions())
+
+    def route(self, order: ProbeOrder) -> Route:
+        """The route to an order's host: OpenSSH is asked once for all probes of it."""
+        from lpmkit.ssh.client import route  # noqa: PLC0415
+
+        key = (order.host, order.ssh_config)
+        with self._asking:
+            if key not in self._routes:
+                self._routes[key] = route(order.host, Path(order.ssh_config) if order.ssh_config else None)
+            return self._routes[key]
 
 
 def build(order: ProbeOrder, secrets: Mapping[str, str], shared: Shared) -> Probe:
@@ -73,11 +91,11 @@ def build(order: ProbeOrder, secrets: Mapping[str, str], shared: Shared) -> Prob
     from lpmkit.probes.network import ConnectProbe  # noqa: PLC0415
     from lpmkit.probes.ni import NiProbe  # noqa: PLC0415
     from lpmkit.probes.ssh import EchoProbe, TickProbe  # noqa: PLC0415
-    from lpmkit.ssh.client import SshSession, route  # noqa: PLC0415
+    from lpmkit.ssh.client import SshSession  # noqa: PLC0415
     from lpmkit.ssh.secrets import Secrets  # noqa: PLC0415
 
     setting = shared.setting
-    target = route(order.host, Path(order.ssh_config) if order.ssh_config else None)
+    target = shared.route(order)
     of_the_network: dict[str, Callable[[], Probe]] = {
         "ni": lambda: NiProbe(order, target, setting=setting),
         "connect": lambda: ConnectProbe(order, target, setting=setting),
@@ -114,7 +132,7 @@ class FrameSink:
 
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out
-        self._lock = threading.Lock()
+        self._lock, self._writing = threading.Lock(), threading.Lock()
         self._rows: dict[str, list[bytes]] = {}
 
     def sample(self, probe: str, sample: Sample) -> None:
@@ -126,46 +144,78 @@ class FrameSink:
     def observation(self, probe: str, row: JsonMapping, /) -> None:
         """Write an observation at once."""
         line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        with self._lock:
-            self._out.write(f"O {probe} {len(line)}\n".encode() + line)
-            self._out.flush()
+        self._write(f"O {probe} {len(line)}\n".encode() + line)
 
     def event(self, probe: str, kind: str, /, **data: Any) -> None:
         """Write an event at once."""
         text = json.dumps({"source": f"probe:{probe}", "kind": kind, "data": {"probe": probe, **data}})
-        with self._lock:
-            self._out.write(b"E " + text.encode() + b"\n")
-            self._out.flush()
+        self._write(b"E " + text.encode() + b"\n")
 
     def flush(self) -> None:
-        """Write the collected samples."""
+        """Write the collected samples. Probes go on meanwhile, also where the recorder is slow to read."""
         with self._lock:
             rows, self._rows = self._rows, {}
-            for probe, lines in rows.items():
-                content = b"".join(lines)
-                self._out.write(f"S {probe} {len(content)}\n".encode() + content)
+        frames = []
+        for probe, lines in rows.items():
+            content = b"".join(lines)
+            frames.append(f"S {probe} {len(content)}\n".encode() + content)
+        self._write(b"".join(frames))
+
+    def _write(self, frames: bytes) -> None:
+        with self._writing:
+            self._out.write(frames)
             self._out.flush()
 
 
-def _probing(
-    order: ProbeOrder, secrets: Mapping[str, str], shared: Shared, stop: threading.Event, sink: FrameSink
-) -> None:
+@contextmanager
+def _reported(order: ProbeOrder, sink: FrameSink) -> Iterator[None]:
+    """Tell the run what ends a probe that did not end by itself: one probe's defect must not silence the others."""
     try:
-        probe = build(order, secrets, shared)
-        sink.event(
-            order.name,
-            "probe-started",
-            kind=order.kind,
-            host=order.host,
-            interval_ns=order.interval_ns,
-            about=order.about,
-        )
-        probe.run(stop, sink)
+        yield
         sink.event(order.name, "probe-ended")
     except LpmError as error:
         sink.event(order.name, "probe-trouble", what=str(error))
-    except Exception as error:  # noqa: BLE001 - one probe's defect must not silence the others; the run is told
+    except Exception as error:  # noqa: BLE001 - as above; the run is told
         sink.event(order.name, "probe-trouble", what=f"defect: {type(error).__name__}: {error}")
+
+
+def _tell_start(order: ProbeOrder, sink: FrameSink) -> None:
+    sink.event(
+        order.name,
+        "probe-started",
+        kind=order.kind,
+        host=order.host,
+        interval_ns=order.interval_ns,
+        about=order.about,
+    )
+
+
+def _in_a_thread(
+    order: ProbeOrder, secrets: Mapping[str, str], shared: Shared, stop: threading.Event, sink: FrameSink
+) -> None:
+    with _reported(order, sink):
+        probe = build(order, secrets, shared)
+        _tell_start(order, sink)
+        probe.run(stop, sink)
+
+
+def _in_turns(
+    order: ProbeOrder, secrets: Mapping[str, str], shared: Shared, stop: threading.Event, sink: FrameSink
+) -> Turns:
+    from lpmkit.probes.loop import Aside  # noqa: PLC0415
+
+    with _reported(order, sink):
+        probe = yield Aside(lambda: build(order, secrets, shared))
+        _tell_start(order, sink)
+        yield from probe.turns(stop, sink)
+
+
+def _looped(
+    orders: list[ProbeOrder], secrets: Mapping[str, str], shared: Shared, stop: threading.Event, sink: FrameSink
+) -> None:
+    from lpmkit.probes.loop import take_turns  # noqa: PLC0415
+
+    take_turns([_in_turns(order, secrets, shared, stop, sink) for order in orders], stop)
 
 
 def run(
@@ -175,9 +225,9 @@ def run(
     stop: threading.Event,
     setting: RateSetting | None = None,
 ) -> None:
-    """Run the probes until ``stop`` is set, each in its own thread, at the rate of ``setting``; writes frames to
-    ``out``.
+    """Run the probes until ``stop`` is set, at the rate of ``setting``, and write frames to ``out``.
 
+    The periodic ones take turns in one thread (`lpmkit.probes.loop`), each of the others has one.
     """
     if not any(order.group for order in orders):
         if any(order.kind != "observer" for order in orders):
@@ -193,16 +243,21 @@ def run(
         gc.disable()
     sink = FrameSink(out)
     shared = Shared(setting)
+    periodic = [order for order in orders if order.kind in PERIODIC and not order.group]
     threads = [
-        threading.Thread(target=_probing, args=(order, secrets, shared, stop, sink), name=order.name, daemon=True)
+        threading.Thread(target=_in_a_thread, args=(order, secrets, shared, stop, sink), name=order.name, daemon=True)
         for order in orders
+        if order not in periodic
     ]
+    if periodic:
+        arguments = (periodic, secrets, shared, stop, sink)
+        threads.append(threading.Thread(target=_looped, args=arguments, name="loop", daemon=True))
     for thread in threads:
         thread.start()
     while not stop.wait(FLUSH_S):
         sink.flush()
     for thread in threads:
-        thread.join(timeout=5.0)
+        thread.join(timeout=JOIN_S)
     sink.flush()
 
 

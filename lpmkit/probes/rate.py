@@ -35,11 +35,13 @@ class ProbeRate:
         return True
 
     def next_due(self, due_ns: int, was_ns: int, now_ns: int) -> int:
-        """Due time after a change: one interval after the last due time, but not in the past.
+        """Due time after a change: the first of the new schedule, begun at the last due time, that is not in the past.
 
-        ``due_ns`` was the next due time at the former interval ``was_ns``.
+        ``due_ns`` was the next due time at the former interval ``was_ns``. The probes of a process change together;
+        each keeps its place within the interval, or all their requests would be due at one moment ever after.
         """
-        return max(now_ns, due_ns - was_ns + self.interval_ns)
+        last_ns = due_ns - was_ns
+        return last_ns + max(1, -((last_ns - now_ns) // self.interval_ns)) * self.interval_ns
 
     def tell(self, sink: Sink, first_seq: int, since_ns: int, interval_ns: int | None = None) -> None:
         """Record that this rate applies from sample ``first_seq`` on, due at ``since_ns``.

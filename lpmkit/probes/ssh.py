@@ -8,9 +8,10 @@ interpreter of a host is found by trying.
 from __future__ import annotations
 
 import select
+import socket
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
@@ -21,6 +22,7 @@ from paramiko.buffered_pipe import BufferedPipe
 from lpmkit.errors import ConnectionLost, LoginRefused, NoAnswer, RemoteError
 from lpmkit.json_values import JsonObject
 from lpmkit.probes.acks import Ended, FollowedSession, SentQuestions
+from lpmkit.probes.loop import Aside, Turning, Turns, Wait, rested
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.probes.silence import Silence
@@ -36,6 +38,8 @@ LIFE_S = 12 * 3600
 START_S = 20.0
 #: Seconds between two attempts to log in; doubled as long as they fail, up to the second figure.
 RECONNECT_S, MAX_RECONNECT_S = 2.0, 16.0
+#: Seconds until a question that could not be sent is tried again.
+BLOCKED_S = 0.01
 #: Concurrent logins of a process: a hundred at once exhaust both sides, run into time-outs and retry together.
 LOGINS = 6
 #: Maximum wait for earlier logins, which may be trying dead hosts.
@@ -108,13 +112,25 @@ class Lines:
     def wait(self, timeout_s: float) -> list[tuple[int, str]]:
         """New complete lines, each after its arrival on the monotonic clock; empty after ``timeout_s`` without a line.
 
-        Raises `ConnectionLost` at the end of the stream.
+        Blocks. Raises `ConnectionLost` at the end of the stream.
         """
+        if not self._put_back and not self.channel.recv_ready():
+            self._poller.poll(max(0.0, timeout_s) * 1000)
+        return self.taken()
+
+    def next(self, timeout_s: float) -> Generator[Wait | Aside, Any, list[tuple[int, str]]]:
+        """As `wait`, as turns of a loop."""
+        if not self._put_back and not self.channel.recv_ready():
+            yield Wait(timeout_s, self.channel)
+        else:
+            yield Wait(0.0)
+        return self.taken()
+
+    def taken(self) -> list[tuple[int, str]]:
+        """The complete lines that are here. Raises `ConnectionLost` at the end of the stream."""
         if self._put_back:
             lines, self._put_back = self._put_back, []
             return lines
-        if not self.channel.recv_ready():
-            self._poller.poll(max(0.0, timeout_s) * 1000)
         if self.channel.recv_ready():
             *complete, self._rest = (self._rest + self.channel.recv(65536)).split(b"\n")
             if len(self._rest) > MAX_LINE_BYTES:
@@ -137,17 +153,36 @@ class Lines:
         self._count += len(line) + 1
         return self.arrivals.of(self._count), line.decode("ascii", "replace")
 
+    def can_send(self) -> bool:
+        """True if a line goes out without waiting: for room at the host, a change of keys, or the kernel's buffer."""
+        return _can_send(self.channel)
+
     @property
     def wire(self) -> Any:
         """The transport of the session: a socket of ours, or a channel through another host."""
         return getattr(self.channel.transport, "sock", None)
 
 
+def _can_send(channel: paramiko.Channel) -> bool:
+    transport: Any = channel.transport
+    may_send = getattr(transport, "clear_to_send", None)
+    if not channel.send_ready() or (may_send is not None and not may_send.is_set()):
+        return False
+    wire = getattr(transport, "sock", None)
+    if isinstance(wire, paramiko.Channel):
+        return _can_send(wire)
+    if not isinstance(wire, socket.socket):
+        return True
+    poller = select.poll()
+    poller.register(wire, select.POLLOUT)
+    return bool(poller.poll(0))
+
+
 #: Odd lines of a host that are recorded, so that a flood of them does not fill the record.
 MAX_ODD_LINES = 20
 
 
-class _OverSsh:
+class _OverSsh(Turning):
     """Base of both probes: a session that is reopened after a loss, and the interpreter for the host."""
 
     program: str
@@ -162,27 +197,27 @@ class _OverSsh:
         self._how: str | None = None
         self._odd_lines = 0
 
-    def run(self, stop: threading.Event, sink: Sink) -> None:
+    def turns(self, stop: threading.Event, sink: Sink) -> Turns:
         """Probe until ``stop`` is set. Errors are reported and retried."""
         wait_s = RECONNECT_S
         while not stop.is_set():
             try:
-                with self._started(sink) as lines:
-                    wait_s = RECONNECT_S
-                    self._watch(lines, stop, sink)
+                lines = yield Aside(lambda: self._started(sink))
+                wait_s = RECONNECT_S
+                yield from self._watch(lines, stop, sink)
             except LoginRefused as error:
                 # Final: one more login that fails could lock the account.
                 self._broken(sink)
                 self._tell_refusal(error, sink)
-                stop.wait()
+                yield from rested(stop)
             except (RemoteError, paramiko.SSHException, OSError, EOFError) as error:
                 self._broken(sink)
                 sink.event(self.order.name, "probe-trouble", what=str(error) or type(error).__name__)
-                self.session.close()
-                stop.wait(wait_s)
+                yield Aside(self.session.close)
+                yield from rested(stop, wait_s)
                 wait_s = min(2 * wait_s, MAX_RECONNECT_S)
         self._finish(sink)
-        self.session.close()
+        yield Aside(self.session.close)
 
     def _tell_refusal(self, error: LoginRefused, sink: Sink) -> None:
         account = self.session.route.account
@@ -192,8 +227,8 @@ class _OverSsh:
         text = f"1 login as {account} was refused and none follows in this run: {error}"
         sink.event(self.order.name, "probe-trouble", what=text, refused={account: str(error)})
 
-    @contextmanager
-    def _started(self, sink: Sink) -> Iterator[Lines]:
+    def _started(self, sink: Sink) -> Lines:
+        """Log in and start the program on the host. Blocks."""
         refused = []
         for interpreter, command, ending in INTERPRETERS:
             if self._how not in (None, interpreter):
@@ -220,11 +255,7 @@ class _OverSsh:
                 over=self.session.over,
                 **self._told(),
             )
-            try:
-                yield lines
-            finally:
-                channel.close()
-            return
+            return lines
         raise ConnectionLost("it has no interpreter for the probe", where=self.order.host, answered="; ".join(refused))
 
     def _launch(self, command: list[str]) -> Lines:
@@ -253,7 +284,7 @@ class _OverSsh:
         """Further fields of the `session` event."""
         return {}
 
-    def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> None:
+    def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> Turns:
         raise NotImplementedError
 
     def _note_odd_line(self, text: str, sink: Sink) -> None:
@@ -294,14 +325,14 @@ class TickProbe(_OverSsh):
         """The actual period: the requested one, or the resolution of the host's timer if that is slower."""
         return {"interval_ns": self._period, "wished_ns": self._rate.interval_ns, "timer_ns": self._timer}
 
-    def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> None:
+    def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> Turns:
         self._rate.tell(sink, self._last + 1, self.clock.mono_ns(), self._period)
         while not stop.is_set():
             # A shell ticks once a second at any rate.
-            if self._rate.follow() and self._how != "shell":
+            if lines.can_send() and self._rate.follow() and self._how != "shell":
                 pace = self._rate.pace
                 lines.channel.sendall(b"%.9f %.9f\n" % (pace.interval_ns / 1e9, pace.batch_ns / 1e9))
-            for arrived, text in lines.wait(0.5):
+            for arrived, text in (yield from lines.next(0.5)):
                 try:
                     if text.startswith("lpmkit-pace "):
                         self._turn(text.split(), arrived, sink)
@@ -359,7 +390,7 @@ class EchoProbe(_OverSsh):
     def _started_at(self, header: list[str]) -> dict[str, int]:
         return {"remote_started": int(header[3])}
 
-    def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> None:
+    def _watch(self, lines: Lines, stop: threading.Event, sink: Sink) -> Turns:
         due = self.clock.mono_ns()
         self._rate.tell(sink, self._seq + 1, due)
         silence = Silence(self.clock, lines.wire)
@@ -370,7 +401,7 @@ class EchoProbe(_OverSsh):
             if self._rate.follow():
                 due = self._rate.next_due(due, interval, now)
                 self._rate.tell(sink, self._seq + 1, due)
-            while due <= now:
+            while due <= now and lines.can_send():
                 self._seq += 1
                 is_followed, sent = followed.before(), self.clock.mono_ns()
                 self._open[self._seq] = (due, sent)
@@ -380,7 +411,8 @@ class EchoProbe(_OverSsh):
                 due += self._rate.interval_ns
             oldest = next(iter(self._open.values()), None)
             longest_s = silence.look(oldest[1] if oldest else None)
-            for arrived, text in lines.wait(min(longest_s, (due - now) / 1e9)):
+            until_due_s = (due - self.clock.mono_ns()) / 1e9 if due > now else BLOCKED_S
+            for arrived, text in (yield from lines.next(min(longest_s, until_due_s))):
                 if text.startswith("lpmkit-"):
                     try:
                         self._same_login(text.split(), lines, sink)

@@ -9,7 +9,7 @@ packet, like an echo request. A host that stands still has no load of them; once
 from __future__ import annotations
 
 import errno
-import select
+import selectors
 import socket
 
 from lpmkit.probes.orders import KINDS, Sink
@@ -36,7 +36,8 @@ class SynRequests:
         self._name, self._host, self._clock = name, host, clock
         self._family, self._from, self._to = socket.AF_INET, ("", 0), ("", 0)
         self._open: dict[int, tuple[int, int, int, socket.socket]] = {}
-        self._poller = select.poll()
+        #: Ready to be read while an answer waits to be taken.
+        self.answers = selectors.DefaultSelector()
         self._seq = 0
         self._due: int | None = None
         self._not_before = 0
@@ -78,10 +79,7 @@ class SynRequests:
     def end(self, sink: Sink) -> None:
         """Drop the open requests."""
         self._give_up(None, sink)
-
-    def wait(self, seconds: float) -> None:
-        """Wait for an answer, at most this long."""
-        self._poller.poll(seconds * 1000)
+        self.answers.close()
 
     def is_asking(self) -> bool:
         """True while requests are open."""
@@ -117,11 +115,11 @@ class SynRequests:
             sink.sample(self._name, Sample(self._seq, due, outcome=Outcome.SILENT, detail=detail))
             return
         self._open[wire.fileno()] = (self._seq, due, sent, wire)
-        self._poller.register(wire.fileno(), select.POLLOUT)
+        self.answers.register(wire, selectors.EVENT_WRITE)
 
     def _listen(self, sink: Sink) -> None:
-        for number, _ in self._poller.poll(0):
-            arrived = self._clock.mono_ns()
+        for key, _ in self.answers.select(0):
+            arrived, number = self._clock.mono_ns(), key.fd
             error = self._open[number][3].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if error:
                 # A refusal may be a firewall's; a router's complaint is no answer of the host.
@@ -143,7 +141,7 @@ class SynRequests:
 
     def _end(self, number: int, sink: Sink, arrived: int | None, outcome: Outcome, detail: str) -> None:
         seq, due, sent, wire = self._open.pop(number)
-        self._poller.unregister(number)
+        self.answers.unregister(wire)
         wire.close()
         sink.sample(self._name, Sample(seq, due, sent, arrived, outcome=outcome, detail=detail))
 

@@ -15,8 +15,8 @@ from lpmkit.probes.orders import ProbeOrder
 from lpmkit.runs.folder import RunWriter
 from lpmkit.timeline import TroubleCode
 
-#: Probes of one process, each of which is a thread: beyond some hundreds they wait for each other
-#: (``python -m benchmarks.observer_load``).
+#: Probes of one process: its loop and the readers of its sessions share Python's lock, so beyond some hundreds requests
+#: leave late (``python -m benchmarks.observer_load``).
 MAX_PROBES = 200
 #: Seconds until a process that died is followed by another; doubled each time it dies young, up to the second figure.
 RESTART_S, MAX_RESTART_S = 1.0, 30.0
@@ -190,15 +190,21 @@ def _write_line(child: subprocess.Popen[bytes], line: bytes) -> None:
 
 
 def in_groups(orders: Sequence[ProbeOrder]) -> list[tuple[ProbeOrder, ...]]:
-    """Sort probes by the process that they share, at most `MAX_PROBES` in one."""
-    groups: dict[str, list[ProbeOrder]] = {}
+    """Sort probes by the process that they share, at most `MAX_PROBES` in one.
+
+    Those of one host stay together: one of them follows what another sends (`lpmkit.probes.acks`).
+    """
+    groups: dict[str, dict[str, list[ProbeOrder]]] = {}
     for order in orders:
-        groups.setdefault(order.group, []).append(order)
-    return [
-        tuple(group[first : first + MAX_PROBES])
-        for group in groups.values()
-        for first in range(0, len(group), MAX_PROBES)
-    ]
+        groups.setdefault(order.group, {}).setdefault(order.host, []).append(order)
+    processes: list[list[ProbeOrder]] = []
+    for hosts in groups.values():
+        processes.append([])
+        for probes in hosts.values():
+            if processes[-1] and len(processes[-1]) + len(probes) > MAX_PROBES:
+                processes.append([])
+            processes[-1] += probes
+    return [tuple(process) for process in processes]
 
 
 def knowing(orders: Sequence[ProbeOrder], refused: Mapping[str, str]) -> tuple[ProbeOrder, ...]:

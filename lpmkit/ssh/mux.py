@@ -254,6 +254,12 @@ class MuxChannel(paramiko.Channel):
         self._drained.set()
         return data
 
+    def send_ready(self) -> bool:
+        """True if standard input takes more at once."""
+        poller = select.poll()
+        poller.register(self._input, select.POLLOUT)
+        return bool(poller.poll(0))
+
     def sendall(self, s: bytes | bytearray | memoryview) -> None:
         """Write to standard input."""
         self._input.sendall(s)
