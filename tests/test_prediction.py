@@ -37,6 +37,7 @@ from lpmkit.prediction.prior import (
 )
 from lpmkit.prediction.rounds import CopyRules, Draws, run_copy
 from lpmkit.runs.folder import RunWriter, create, write_document
+from lpmkit.timeline import Anchor, Clock
 
 MB = 1_000_000
 SECOND = 1_000_000_000
@@ -426,7 +427,11 @@ def test_a_document_comes_back_whole() -> None:
     forecaster = Forecaster(wide())
     for reading in Copy().readings(False):
         forecaster.note(*reading)
-    kept = completed(StoredPrediction(SAP, predict(SAP, count=200)), forecaster, 100.0)
+    anchor = Anchor(mono_ns=0, wall_ns=10**18, uncertainty_ns=0)
+    kept = completed(StoredPrediction(SAP, predict(SAP, count=200)), forecaster, 100.0, anchor)
+    assert kept.copy_began_ns is not None
+    assert kept.fitted is not None
+    assert kept.copy_began_ns == 10**18 + kept.fitted.began_ns
     assert kept.during
     assert kept.actual.whole_s == 100.0
     assert StoredPrediction.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
@@ -602,7 +607,7 @@ def test_a_recorder_foresees_from_the_folder_and_the_runs_beside_it(tmp_path: Pa
     assert found.movers == "blade03 to blade07"
     said = [foresight.note(*reading) for reading in Copy().readings(True)]
     assert [one for one in said if one]
-    assert StoredPrediction.from_dict(foresight.completed(120.0)).actual.whole_s == 120.0
+    assert StoredPrediction.from_dict(foresight.completed(120.0, Clock().anchor())).actual.whole_s == 120.0
 
 
 def test_a_second_recorder_takes_over_what_the_first_read(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from lpmkit.plan.schedule import Stage, UnderWay, hold
 from lpmkit.plan.status import plan_status
 from lpmkit.plan.timetable import PREPARING, Expected, Surroundings, timetable
 from lpmkit.prediction.distributions import LogNormal, Quantiles
+from lpmkit.prediction.nights import Slowing
 from lpmkit.runs.folder import RunWriter, create, write_document
 from tests.scripted_machines import BEGAN_NS, Machines, Told, conducting, planned
 
@@ -157,17 +158,46 @@ def test_a_plan_begins_with_its_window() -> None:
     assert ahead.zero_ns == 1_893_456_000 * 10**9
 
 
-def test_the_errors_of_moves_of_one_night_go_together_until_past_moves_tell() -> None:
+def test_what_the_moves_of_one_night_have_in_common_widens_the_end() -> None:
     plan = planned(*({"partition": str(number)} for number in range(8)), limits={"link": 1})
     wide = Quantiles(50.0, 100.0, 200.0)
 
-    def width(past: int) -> float:
-        moves = [move(str(number), whole_s=wide, past_moves=past) for number in range(8)]
-        table = timetable(plan, moves, AROUND)
+    def width(common: float) -> float:
+        moves = [move(str(number), whole_s=wide) for number in range(8)]
+        table = timetable(plan, moves, replace(AROUND, common=common))
         assert table.end_s is not None
         return table.end_s.p90 - table.end_s.p10
 
-    assert width(0) > 1.5 * width(1000)
+    assert width(0.8) > 1.5 * width(0.1)
+
+
+def test_copies_beside_one_another_are_slower_as_far_as_the_site_knows() -> None:
+    plan = planned({"partition": "a"}, {"partition": "b"}, {"partition": "c", "target": "p8c"})
+    pair = [move("a", copy_share=1.0), move("b", copy_share=1.0)]
+    shares = replace(AROUND, slowing=Slowing(1.0, 0.0))
+    assert spans(plan, pair, shares) == {"a": (0, 200), "b": (0, 200)}
+    assert spans(plan, pair, replace(AROUND, slowing=Slowing(0.0, 0.0))) == {"a": (0, 100), "b": (0, 100)}
+    # Expected with one beside it: no slower than that.
+    assert spans(plan, [replace(one, beside=1.0) for one in pair], shares) == {"a": (0, 100), "b": (0, 100)}
+    # A copy to another frame leaves the same one; once it has ended the longer one has all.
+    short = move("c", target="p8c", copy_share=1.0, whole_s=Quantiles(50.0, 50.0, 50.0))
+    assert spans(plan, [pair[0], short], shares) == {"a": (0, 150), "c": (0, 100)}
+    elsewhere = replace(short, source="p8d")
+    frames = {**FRAMES, "p8d": replace(FRAMES["p8c"], name="p8d")}
+    assert spans(plan, [pair[0], elsewhere], replace(shares, frames=frames)) == {"a": (0, 100), "c": (0, 50)}
+
+
+def test_moves_that_took_longer_tonight_make_the_others_be_expected_later() -> None:
+    plan = planned(*({"partition": name} for name in "abc"))
+    wide = Quantiles(50.0, 100.0, 200.0)
+    over = [move(name, whole_s=wide, stage=Stage.ARRIVED, took_s=180.0) for name in "ab"]
+    common = replace(AROUND, common=0.7)
+    as_expected = [replace(one, took_s=100.0) for one in over]
+    late, usual = (timetable(plan, [*past, move("c", whole_s=wide)], common) for past in (over, as_expected))
+    assert late.end_s is not None
+    assert usual.end_s is not None
+    assert late.end_s.p50 > 1.3 * usual.end_s.p50
+    assert usual.end_s.p50 == pytest.approx(100.0, rel=0.15)
 
 
 @st.composite

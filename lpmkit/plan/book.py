@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from lpmkit.inventory import Partition
 from lpmkit.limits import PREDICTED_FIGURES, QUANTITIES, LimitState, MoveLimits, judge
 from lpmkit.plan import MovePlan
 from lpmkit.plan.driving import driving_place, hand_to, place_of, require_place
-from lpmkit.plan.expecting import from_survey, memberships, surroundings
+from lpmkit.plan.expecting import from_survey, memberships, past_of, surroundings
 from lpmkit.plan.orders import listed, order_for
 from lpmkit.plan.outlook import Outlook, WindowState, outlook
 from lpmkit.plan.schedule import Membership, Stage, fits
 from lpmkit.plan.status import FOLDER, PlanStatus, plan_of, plan_status, plans
 from lpmkit.plan.timetable import Expected
-from lpmkit.prediction.prior import Prediction
+from lpmkit.prediction.prior import ObservedMove, Prediction
 from lpmkit.runbook import Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, create
 from lpmkit.store import shared_store
@@ -141,15 +141,18 @@ def checked_plan(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) ->
     `UsageError` only if no move can be checked.
     """
     inventory = book.landscape()
-    looked = _checked(book, plan, inventory, ask_firmware)
+    past = past_of(book)
+    looked = _checked(book, plan, inventory, ask_firmware, past)
     moves = [move.expected or Expected(move.partition, move.source, move.target, None) for move in looked]
     clusters = {move.partition: move.memberships for move in looked}
-    around = surroundings(book, inventory, (move for move in moves if move.whole_s is not None), clusters)
+    around = surroundings(book, inventory, (move for move in moves if move.whole_s is not None), clusters, past)
     now_ns = book.clock.wall_ns()
     return CheckedPlan(plan, looked, outlook(plan, moves, around, now_ns), now_ns)
 
 
-def _checked(book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmware: bool) -> tuple[MoveCheck, ...]:
+def _checked(
+    book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmware: bool, past: Sequence[ObservedMove]
+) -> tuple[MoveCheck, ...]:
     placed: list[tuple[Partition, str, str]] = []
     results: list[MoveCheck] = []
     for move in plan.moves:
@@ -175,7 +178,7 @@ def _checked(book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmwa
                     validation=validation,
                     accepted=tuple(finding for finding in findings if finding.key in move.accept),
                     run=run,
-                    expected=from_survey(book, run, order, partition),
+                    expected=from_survey(book, run, order, partition, past),
                     memberships=memberships(run),
                     prediction=book.predict(run),
                     limits=book.limits_of(order),

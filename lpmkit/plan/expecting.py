@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from lpmkit.control.base import Order
@@ -10,10 +10,12 @@ from lpmkit.errors import RemoteError
 from lpmkit.inventory import MoverPair, Partition
 from lpmkit.plan import MOVER_TAKES, MovePlan
 from lpmkit.plan.orders import listed, order_for
-from lpmkit.plan.outlook import duration, from_listing, preparations
+from lpmkit.plan.outlook import from_listing, preparations, with_duration
 from lpmkit.plan.schedule import Membership
 from lpmkit.plan.timetable import Expected, Surroundings
 from lpmkit.prediction.history import history, inputs_of
+from lpmkit.prediction.nights import slowing
+from lpmkit.prediction.prior import MAX_HISTORY, ObservedMove, common_share
 from lpmkit.runbook import Runbook, SiteInventory
 from lpmkit.runs.folder import Run
 
@@ -23,6 +25,7 @@ def surroundings(
     inventory: SiteInventory,
     moves: Iterable[Expected],
     clusters: Mapping[str, frozenset[Membership]],
+    past: Sequence[ObservedMove],
 ) -> Surroundings:
     """What limits these moves: frames as listed, and what their movers take at once.
 
@@ -36,13 +39,27 @@ def surroundings(
             takes = {frame: None}
         at_most |= {mover: MOVER_TAKES if limit is None else limit for mover, limit in takes.items()}
     runs = book.site.runs
-    return Surroundings(inventory.frames, at_most, clusters, runs.lead_in_s, runs.tail_s, preparations(runs.folder))
+    return Surroundings(
+        inventory.frames,
+        at_most,
+        clusters,
+        runs.lead_in_s,
+        runs.tail_s,
+        preparations(runs.folder),
+        slowing(past[-MAX_HISTORY:]),
+        common_share(past),
+    )
+
+
+def past_of(book: Runbook) -> list[ObservedMove]:
+    """The past moves of the site."""
+    folder = book.site.runs.folder
+    return history(folder) if folder.is_dir() else []
 
 
 def expectations(book: Runbook, plan: MovePlan, inventory: SiteInventory) -> tuple[list[Expected], Surroundings]:
     """The moves of a plan that begins, by the managers' listings, and what limits them. Raises as `order_for`."""
-    folder = book.site.runs.folder
-    past = history(folder) if folder.is_dir() else []
+    past = past_of(book)
     moves: list[Expected] = []
     pairs: dict[tuple[str, str], tuple[MoverPair, ...]] = {}
     for planned in plan.moves:
@@ -54,27 +71,22 @@ def expectations(book: Runbook, plan: MovePlan, inventory: SiteInventory) -> tup
         window = book.limits_of(order).window
         expected = from_listing(asdict(partition), order.source, order.target, past, window.end_ns)
         moves.append(replace(expected, pairs=pairs[way]))
-    return moves, surroundings(book, inventory, moves, {})
+    return moves, surroundings(book, inventory, moves, {}, past)
 
 
-def from_survey(book: Runbook, run: Run, order: Order, partition: Partition) -> Expected:
+def from_survey(book: Runbook, run: Run, order: Order, partition: Partition, past: Sequence[ObservedMove]) -> Expected:
     """A move for the forecast, by its survey."""
-    prediction, inactive = book.predict(run), partition.state == "Not Activated"
-    if inactive or prediction is None:
-        whole_s = duration(inputs_of(run), history(book.site.runs.folder), inactive=True) if inactive else None
-    else:
-        whole_s = prediction.whole_s
     pairs = (run.document("survey") or {}).get("mover_pairs") or ()
-    return Expected(
+    move = Expected(
         order.partition,
         order.source,
         order.target,
-        whole_s,
-        inactive,
+        None,
+        partition.state == "Not Activated",
         tuple(MoverPair(**pair) for pair in pairs),
-        prediction.past_moves if prediction is not None else 0,
         window_end_ns=book.limits_of(order).window.end_ns,
     )
+    return with_duration(move, inputs_of(run), past)
 
 
 def memberships(run: Run) -> frozenset[Membership]:

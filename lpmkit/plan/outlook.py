@@ -9,24 +9,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import exp
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.migration.phases import Phase
 from lpmkit.plan import MovePlan
 from lpmkit.plan.schedule import Stage
 from lpmkit.plan.status import MoveStatus, PlanStatus, plans
-from lpmkit.plan.timetable import PREPARING, Expected, Surroundings, Times, Timetable, timetable
+from lpmkit.plan.timetable import PREPARING, PREPARING_SCATTER, Expected, Surroundings, Times, Timetable, timetable
 from lpmkit.prediction.distributions import LogNormal, Quantiles, pooled
 from lpmkit.prediction.history import inputs_from
+from lpmkit.prediction.nights import usual_beside
 from lpmkit.prediction.prior import Inputs, ObservedMove, posterior, predict
 from lpmkit.runs.folder import Run
 
 #: Document of a plan's folder with what the forecast needs of moves and surroundings.
 DOCUMENT = "expected"
-#: Assumed scatter of preparations of one site, as the standard deviation of logarithms.
-SCATTER = 0.3
+
+
+#: Standard scores of P10, P50 and P90.
+_SCORES = (-1.2816, 0.0, 1.2816)
 
 
 class WindowState(StrEnum):
@@ -189,17 +194,20 @@ def _span(moment: Quantiles) -> str:
 # -- what is expected of a move ----------------------------------------------------------------------------------------
 
 
-def duration(inputs: Inputs | None, past: Sequence[ObservedMove], *, inactive: bool) -> Quantiles | None:
-    """How long a move lasts from the order to its end; an inactive one copies nothing.
+def with_duration(move: Expected, inputs: Inputs | None, past: Sequence[ObservedMove]) -> Expected:
+    """The move with how long it lasts from the order to its end; an inactive one copies nothing.
 
-    ``None`` where the memory is not known.
+    It is that of a move with as many beside it as past moves had: what is known best. Not known without the memory.
     """
     if inputs is None:
-        return None
-    if not inactive:
-        return predict(inputs, past).whole_s
-    around = posterior(inputs, past).around_s
-    return Quantiles(*(around.median * pow(2.718281828459045, around.spread * score) for score in (-1.2816, 0, 1.2816)))
+        return move
+    if move.inactive:
+        around = posterior(inputs, past).around_s
+        return replace(move, whole_s=Quantiles(*(around.median * exp(around.spread * score) for score in _SCORES)))
+    beside = usual_beside(past)
+    predicted = predict(replace(inputs, beside=beside), past)
+    copy_share = min(1.0, predicted.copy_s.p50 / predicted.whole_s.p50)
+    return replace(move, whole_s=predicted.whole_s, copy_share=copy_share, beside=beside)
 
 
 def from_listing(
@@ -209,10 +217,8 @@ def from_listing(
     inactive = partition.get("state") == "Not Activated"
     order = {"partition": partition["name"], "source": source, "target": target}
     inputs = inputs_from(order, {"source": {"partitions": [partition]}})
-    whole_s = duration(inputs, past, inactive=inactive)
-    return Expected(
-        partition["name"], source, target, whole_s, inactive, past_moves=len(past), window_end_ns=window_end_ns
-    )
+    move = Expected(partition["name"], source, target, None, inactive, window_end_ns=window_end_ns)
+    return with_duration(move, inputs, past)
 
 
 def preparations(runs: Path) -> LogNormal:
@@ -226,7 +232,12 @@ def preparations(runs: Path) -> LogNormal:
                 since[name] = event.mono_ns
             elif event.kind == "moving" and name in since:
                 seconds.append((event.mono_ns - since.pop(name)) / 1e9)
-    return pooled(PREPARING, [(seconds, SCATTER)])
+    return preparing_of(seconds)
+
+
+def preparing_of(past_s: Sequence[float]) -> LogNormal:
+    """How long a move is prepared, by past preparations in seconds."""
+    return pooled(PREPARING, [(past_s, PREPARING_SCATTER)])
 
 
 # -- of a plan that is to come, and of one that runs -------------------------------------------------------------------
@@ -263,15 +274,20 @@ def running_outlook(folder: Run, status: PlanStatus, now_ns: int) -> Outlook | N
     moves = [_as_it_is(known[move.partition], move, now_ns) for move in status.moves if move.partition in known]
     if len(moves) < len(status.moves):
         return None
-    return Outlook(now_ns, timetable(status.plan, moves, around), _windows(moves), begun=True)
+    return Outlook(now_ns, timetable(status.plan, beside_now(moves), around), _windows(moves), begun=True)
 
 
 def _as_it_is(expected: Expected, move: MoveStatus, now_ns: int) -> Expected:
     """The move in its present stage, with the newest forecast of its own recorder."""
     changed = replace(expected, stage=move.stage, source=move.source or expected.source)
-    if move.stage is Stage.WATCHING and move.run is not None:
-        settled = next((e for e in reversed(Run(move.run).events()) if e.kind == "phase"), None)
-        return replace(changed, since_s=0.0 if settled is None else max(0.0, (now_ns - settled.wall_ns) / 1e9))
+    if move.stage in (Stage.WATCHING, Stage.ARRIVED) and move.run is not None:
+        events = Run(move.run).events()
+        asked = next((e for e in events if e.kind == "intent" and e.data.get("what") == "migrate"), None)
+        settled = next((e for e in events if e.kind == "phase" and e.data.get("phase") == Phase.SETTLED.value), None)
+        if settled is None:
+            return replace(changed, since_s=0.0)
+        took_s = None if asked is None else (settled.mono_ns - asked.mono_ns) / 1e9
+        return replace(changed, since_s=max(0.0, (now_ns - settled.wall_ns) / 1e9), took_s=took_s)
     if move.stage is not Stage.MOVING or move.run is None:
         return changed
     movers = move.under_way.movers if move.under_way else ()
@@ -280,9 +296,24 @@ def _as_it_is(expected: Expected, move: MoveStatus, now_ns: int) -> Expected:
     events = Run(move.run).events()
     asked = next((event for event in events if event.kind == "intent"), None)
     told = next((event for event in reversed(events) if event.kind == "forecast"), None)
-    if told is not None:
-        # The recorder has seen the copy itself; what it said is counted from when it said it.
-        whole_s, since_ns = Quantiles.from_data(told.data.get("whole_s")), told.wall_ns
-    else:
-        whole_s, since_ns = expected.whole_s, asked.wall_ns if asked is not None else move.began_ns or now_ns
-    return replace(changed, movers=movers, whole_s=whole_s, since_s=max(0.0, (now_ns - since_ns) / 1e9))
+    whole_s = None if told is None else Quantiles.from_data(told.data.get("whole_s"))
+    if told is None or whole_s is None:
+        since_ns = asked.wall_ns if asked is not None else move.began_ns or now_ns
+        return replace(changed, movers=movers, since_s=max(0.0, (now_ns - since_ns) / 1e9))
+    # The recorder has seen the copy itself; what it said is counted from when it said it, and holds for what ran then.
+    rest_s = Quantiles.from_data(told.data.get("remaining_s"))
+    copy_share = 0.0 if rest_s is None or not whole_s.p50 else min(1.0, rest_s.p50 / whole_s.p50)
+    since_s = max(0.0, (now_ns - told.wall_ns) / 1e9)
+    return replace(changed, movers=movers, whole_s=whole_s, since_s=since_s, copy_share=copy_share, is_seen=True)
+
+
+def beside_now(moves: Sequence[Expected]) -> list[Expected]:
+    """The moves with what runs beside those whose recorder has seen the copy: it slows that one down already."""
+    copying = [move for move in moves if move.stage is Stage.MOVING and not move.baseline_left_s]
+
+    def others(move: Expected) -> float:
+        """The others over one of its frames, each as far as it copies."""
+        frames = {move.source, move.target}
+        return sum(other.copy_share for other in copying if other is not move and frames & {other.source, other.target})
+
+    return [replace(move, beside=others(move)) if move.is_seen else move for move in moves]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from math import exp, log, sqrt
 from statistics import NormalDist
 
@@ -18,14 +19,21 @@ from lpmkit.inventory import Frame, MoverPair
 from lpmkit.plan import MovePlan
 from lpmkit.plan.schedule import Membership, Stage, room_of_frame, shared_clusters
 from lpmkit.prediction.distributions import LogNormal, Quantiles
+from lpmkit.prediction.nights import FIRST_DAY, Slowing
+from lpmkit.prediction.prior import COMMON
+from lpmkit.prediction.rounds import Floats
 
 #: Number of times that a plan is carried out, and the seed: the same facts give the same forecast.
 DRAWS, SEED = 200, 20_261_130
 #: Seconds from the begin of a preparation (survey, checks, validation) to the order, before past plans tell. A choice.
 PREPARING = LogNormal(60.0, 0.5)
-#: Share of the errors of durations that all moves have in common without past moves, and the number of past moves that
-#: halves it. A choice: the bandwidth of a link is one unknown for all moves over it.
-COMMON, HALVED_BY = 0.8, 5.0
+#: Scatter of the preparations of one site, as the standard deviation of logarithms, before past plans tell. A choice.
+#: What is not known beyond it is the same for every preparation of a night.
+PREPARING_SCATTER = 0.3
+#: A preparation that takes longer than it was drawn is about to end.
+MIN_PREPARING_S = 5.0
+#: Limit of the score that a move which is over may tell of those to come: one that stalled says little of them.
+MAX_TOLD = 2.5
 _NORMAL = NormalDist()
 _P90 = _NORMAL.inv_cdf(0.9)
 
@@ -34,8 +42,9 @@ _P90 = _NORMAL.inv_cdf(0.9)
 class Expected:
     """One move as it is now. ``whole_s`` lasts from the order to its end; ``None`` is not known.
 
-    ``since_s`` is how long it has been in its stage: since it was asked for, or since it settled. ``baseline_left_s``
-    is the rest of a baseline that has begun.
+    It is that of a copy with ``beside`` others over one of its frames; ``copy_share`` is the part of it that they slow
+    down. ``since_s`` is how long it has been in its stage: prepared, since it was asked for, or since it settled.
+    ``baseline_left_s`` is the rest of a baseline that has begun, and ``took_s`` how long one that is over took.
     """
 
     partition: str
@@ -44,10 +53,14 @@ class Expected:
     whole_s: Quantiles | None
     inactive: bool = False
     pairs: tuple[MoverPair, ...] = ()
-    past_moves: int = 0
+    copy_share: float = 0.0
+    beside: float = 0.0
     stage: Stage = Stage.WAITING
     since_s: float = 0.0
     baseline_left_s: float = 0.0
+    took_s: float | None = None
+    #: Its own recorder has seen the copy, and told ``whole_s``.
+    is_seen: bool = False
     movers: tuple[str, ...] = ()
     #: End of its change window, in nanoseconds since 1970; ``None`` if it is open.
     window_end_ns: int | None = None
@@ -55,7 +68,11 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What limits the moves: frames as listed, capacity of movers, and the lengths that are the site's choice."""
+    """What limits the moves: frames as listed, capacity of movers, and the lengths that are the site's choice.
+
+    ``slowing`` is how far copies slow one another down, ``common`` the share of their durations' errors that the moves
+    of one night have in common.
+    """
 
     frames: Mapping[str, Frame]
     at_most: Mapping[str, int] = field(default_factory=dict)
@@ -63,6 +80,8 @@ class Surroundings:
     baseline_s: float = 0.0
     watched_s: float = 0.0
     preparing_s: LogNormal = PREPARING
+    slowing: Slowing = FIRST_DAY
+    common: float = COMMON
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +122,11 @@ def timetable(
         return Timetable((), None if unknown else Quantiles(0.0, 0.0, 0.0), (), unknown)
     course = _Course(plan, moves, around)
     begins, ends = np.empty((count, len(moves))), np.empty((count, len(moves)))
-    durations, preparations = _drawn(moves, around, count, seed)
+    rng = np.random.default_rng(seed)
+    powers = around.slowing.draw(rng, count)
+    durations, preparations = _drawn(moves, around, rng, count)
     for draw in range(count):
-        begins[draw], ends[draw] = course.carried_out(durations[draw], preparations[draw])
+        begins[draw], ends[draw] = course.carried_out(durations[draw], preparations[draw], float(powers[draw]))
     shown = [index for index, move in enumerate(moves) if move.stage in _OPEN and move.stage is not Stage.WATCHING]
     never = tuple(moves[index].partition for index in shown if not np.isfinite(ends[:, index]).all())
     shown = [index for index in shown if moves[index].partition not in never]
@@ -121,23 +142,42 @@ _OPEN = (Stage.WAITING, Stage.PREPARING, Stage.MOVING, Stage.WATCHING)
 
 
 def _drawn(
-    moves: Sequence[Expected], around: Surroundings, count: int, seed: int
-) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int, int], np.dtype[np.float64]]]:
+    moves: Sequence[Expected], around: Surroundings, rng: np.random.Generator, count: int
+) -> tuple[Floats, Floats]:
     """Durations of the moves (of one under way: its rest), and of their preparations, a row for each draw."""
-    rng = np.random.default_rng(seed)
-    common, own = rng.standard_normal(count), rng.standard_normal((count, len(moves)))
-    preparations = around.preparing_s.median * np.exp(
-        around.preparing_s.spread * rng.standard_normal((count, len(moves)))
-    )
+    middle, spread = told_tonight(moves, around.common)
+    common, own = middle + spread * rng.standard_normal(count), rng.standard_normal((count, len(moves)))
+    scatter = min(PREPARING_SCATTER, around.preparing_s.spread)
+    unknown = sqrt(around.preparing_s.spread**2 - scatter**2) * rng.standard_normal((count, 1))
+    preparations = around.preparing_s.median * np.exp(unknown + scatter * rng.standard_normal((count, len(moves))))
+    for index, move in enumerate(moves):
+        if move.stage is Stage.PREPARING:
+            preparations[:, index] = np.maximum(preparations[:, index] - move.since_s, MIN_PREPARING_S)
     durations = np.zeros((count, len(moves)))
     for index, move in enumerate(moves):
         if move.whole_s is None:
             continue
-        shared = COMMON / (1 + move.past_moves / HALVED_BY)
-        scores = sqrt(shared) * common + sqrt(1 - shared) * own[:, index]
+        scores = sqrt(around.common) * common + sqrt(1 - around.common) * own[:, index]
         passed = move.since_s if move.stage is Stage.MOVING else 0.0
         durations[:, index] = [rest(move.whole_s, float(score), passed) for score in scores]
     return durations, preparations
+
+
+def told_tonight(moves: Sequence[Expected], common: float) -> tuple[float, float]:
+    """Mean and standard deviation of what the moves of tonight have in common, given those that are over.
+
+    The error of each is sqrt(common) times one standard normal for all, and the rest its own.
+
+    >>> over = Expected("a", "p8a", "p8b", Quantiles(50.0, 100.0, 200.0), stage=Stage.ARRIVED, took_s=200.0)
+    >>> told_tonight([over], 0.0)
+    (0.0, 1.0)
+    >>> told_tonight([over] * 4, 0.5)[0] > told_tonight([over], 0.5)[0] > 0
+    True
+    """
+    scores = [_score(move.whole_s, move.took_s) for move in moves if move.whole_s is not None and move.took_s]
+    total = sum(min(max(score, -MAX_TOLD), MAX_TOLD) for score in scores)
+    weight = 1 - common + len(scores) * common
+    return sqrt(common) * total / weight, sqrt((1 - common) / weight)
 
 
 def rest(whole_s: Quantiles, score: float, passed_s: float) -> float:
@@ -169,6 +209,14 @@ class _Course:
 
     def __init__(self, plan: MovePlan, moves: Sequence[Expected], around: Surroundings) -> None:
         self._moves, self._around, self._limits = moves, around, plan.limits
+        self._neighbours = [
+            frozenset(
+                number
+                for number, other in enumerate(moves)
+                if other is not move and {move.source, move.target} & {other.source, other.target}
+            )
+            for move in moves
+        ]
         index = {move.partition: number for number, move in enumerate(moves)}
         self._after = [[index[name] for name in plan.move(move.partition).after if name in index] for move in moves]
         self._mates = [
@@ -180,18 +228,23 @@ class _Course:
             for move in moves
         ]
 
-    def carried_out(self, durations: Sequence[float], preparations: Sequence[float]) -> tuple[list[float], list[float]]:
+    def carried_out(
+        self, durations: Sequence[float], preparations: Sequence[float], power: float
+    ) -> tuple[list[float], list[float]]:
         """Carry the plan out once: when each move is asked for and when it ends.
 
+        ``power`` is that of `lpmkit.prediction.nights.Slowing`.
         A move that nothing lets begin (a frame that takes none) never does; its times are infinite.
         """
-        state = _State(self._moves, durations, self._around)
+        state = _State(self._moves, durations, self._around, self._neighbours, power)
         while state.waiting:
             ready = next((number for number in state.waiting if self._may_begin(number, state)), None)
             if ready is not None:
                 state.begin(ready, preparations[ready], durations[ready], self._pair(ready, state))
             elif not state.go_on():
                 break
+        while state.go_on():
+            pass
         return state.begins, state.ends
 
     def _may_begin(self, number: int, state: _State) -> bool:
@@ -241,29 +294,41 @@ def _are_mates(plan: MovePlan, clusters: Mapping[str, frozenset[Membership]], pa
 
 
 class _State:
-    """One carrying out: the time, what is under way, and what has ended."""
+    """One carrying out: the time, what is under way, and what has ended.
 
-    def __init__(self, moves: Sequence[Expected], durations: Sequence[float], around: Surroundings) -> None:
-        self._around, self._now = around, 0.0
+    A copy goes on at a rate that depends on what copies beside it; between two events no rate changes.
+    """
+
+    def __init__(
+        self,
+        moves: Sequence[Expected],
+        durations: Sequence[float],
+        around: Surroundings,
+        neighbours: Sequence[frozenset[int]],
+        power: float,
+    ) -> None:
+        self._moves, self._around, self._neighbours, self._power = moves, around, neighbours, power
+        self._now = 0.0
         self.begins, self.ends = [float("inf")] * len(moves), [float("inf")] * len(moves)
         #: Moves that occupy frames, links and movers, with their movers.
         self.busy: dict[int, tuple[str, ...]] = {}
         self.watched: set[int] = set()
         self.arrived: set[int] = set()
         self.waiting: list[int] = []
-        self._events: list[tuple[float, int, int]] = []
+        #: Moves that were asked for: the seconds left at their own rate, and by how much they are slower now.
+        self._left: dict[int, float] = {}
+        self._slower: dict[int, float] = {}
+        self._events: list[tuple[float, _Event, int, float]] = []
         for number, move in enumerate(moves):
             if move.stage in (Stage.WAITING, Stage.PREPARING):
                 self.waiting.append(number)
             elif move.stage is Stage.MOVING:
                 self.begins[number] = move.baseline_left_s - move.since_s
-                self._moving(
-                    number, move.baseline_left_s + durations[number], move.movers or (move.source, move.target)
-                )
+                self._moving(number, move.baseline_left_s, durations[number], move.movers or (move.source, move.target))
             elif move.stage is Stage.WATCHING:
                 self.watched.add(number)
                 self.ends[number] = -move.since_s
-                heapq.heappush(self._events, (max(0.0, around.watched_s - move.since_s), 1, number))
+                self._at(max(0.0, around.watched_s - move.since_s), _Event.WATCHED, number)
             elif move.stage is Stage.ARRIVED:
                 self.arrived.add(number)
         # One that is being prepared comes first.
@@ -272,34 +337,78 @@ class _State:
     def begin(self, number: int, preparing_s: float, duration_s: float, movers: tuple[str, ...]) -> None:
         """Prepare a move, which takes the conductor's time, and ask for it after its baseline."""
         self.waiting.remove(number)
+        self.busy[number] = movers
         self._until(self._now + preparing_s)
         self.begins[number] = self._now + self._around.baseline_s
-        self._moving(number, self.begins[number] + duration_s, movers)
-
-    def _moving(self, number: int, end_s: float, movers: tuple[str, ...]) -> None:
-        self.busy[number], self.ends[number] = movers, end_s
-        heapq.heappush(self._events, (end_s, 0, number))
-
-    def _until(self, moment: float) -> None:
-        """Let time pass, with everything that ends meanwhile."""
-        while self._events and self._events[0][0] <= moment:
-            self._take()
-        self._now = moment
+        self._moving(number, self.begins[number], duration_s, movers)
 
     def go_on(self) -> bool:
         """Let time pass to the next end; false if nothing is under way."""
-        if not self._events:
-            return False
-        self._take()
-        return True
+        before = len(self.watched), len(self.arrived)
+        while (moment := self._next()) is not None:
+            self._pass(moment)
+            if (len(self.watched), len(self.arrived)) != before:
+                return True
+        return False
 
-    def _take(self) -> None:
-        moment, kind, number = heapq.heappop(self._events)
-        self._now = max(self._now, moment)
-        if kind == 0:
-            del self.busy[number]
+    def _moving(self, number: int, asked_s: float, duration_s: float, movers: tuple[str, ...]) -> None:
+        self.busy[number] = movers
+        self._at(asked_s, _Event.ASKED, number, duration_s)
+
+    def _at(self, moment: float, event: _Event, number: int, duration_s: float = 0.0) -> None:
+        heapq.heappush(self._events, (moment, event, number, duration_s))
+
+    def _until(self, moment: float) -> None:
+        """Let time pass, with everything that happens meanwhile."""
+        while (earlier := self._next()) is not None and earlier <= moment:
+            self._pass(earlier)
+        self._advance(moment)
+
+    def _next(self) -> float | None:
+        """When something happens next."""
+        ends = [self._now + left * self._slower[number] for number, left in self._left.items()]
+        if self._events:
+            ends.append(self._events[0][0])
+        return max(self._now, min(ends)) if ends else None
+
+    def _advance(self, moment: float) -> None:
+        passed = moment - self._now
+        self._now = moment
+        for number in self._left:
+            self._left[number] -= passed / self._slower[number]
+
+    def _pass(self, moment: float) -> None:
+        """Go to a moment, and let happen what happens then."""
+        self._advance(moment)
+        ended = [number for number, left in self._left.items() if left <= 1e-9]
+        for number in ended:
+            del self._left[number], self.busy[number]
+            self.ends[number] = moment
             self.watched.add(number)
-            heapq.heappush(self._events, (moment + self._around.watched_s, 1, number))
-        else:
-            self.watched.discard(number)
-            self.arrived.add(number)
+            self._at(moment + self._around.watched_s, _Event.WATCHED, number)
+        while self._events and self._events[0][0] <= moment:
+            _, event, number, duration_s = heapq.heappop(self._events)
+            if event is _Event.ASKED:
+                self._left[number] = duration_s
+                ended.append(number)
+            else:
+                self.watched.discard(number)
+                self.arrived.add(number)
+        if ended:
+            self._slower = {number: self._slower_by(number) for number in self._left}
+
+    def _slower_by(self, number: int) -> float:
+        """The factor by which a move is slower now than it was expected to be."""
+        move = self._moves[number]
+        if not move.copy_share:
+            return 1.0
+        others = sum(self._moves[other].copy_share for other in self._left if other in self._neighbours[number])
+        slower: float = ((1 + others) / (1 + move.beside)) ** self._power
+        return 1 + move.copy_share * (slower - 1)
+
+
+class _Event(IntEnum):
+    """What happens at a time that is known beforehand: the order after a baseline, the end of a recording."""
+
+    ASKED = 0
+    WATCHED = 1

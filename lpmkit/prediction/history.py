@@ -19,6 +19,7 @@ from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.prediction.calibration import Calibration, PastForecast, elapsed_share
 from lpmkit.prediction.distributions import MoveDistribution, Quantiles
 from lpmkit.prediction.forecast import Fitted, Forecast, fitted, forecast
+from lpmkit.prediction.nights import with_beside
 from lpmkit.prediction.past import indexed, observed_elsewhere
 from lpmkit.prediction.prior import (
     EFFECTS,
@@ -33,7 +34,7 @@ from lpmkit.prediction.prior import (
     predict,
 )
 from lpmkit.runs.folder import Run
-from lpmkit.timeline import Event
+from lpmkit.timeline import Anchor, Event
 
 FORMAT = 1
 #: Minimum interval between two forecasts, in seconds.
@@ -108,6 +109,8 @@ class StoredPrediction:
     during: tuple[StoredForecast, ...] = ()
     #: When the copy ended, in seconds since the first forecast.
     copy_ended_s: float | None = None
+    #: When the copy began, in nanoseconds since 1970.
+    copy_began_ns: int | None = None
 
     def to_dict(self) -> JsonObject:
         """The document as JSON values; `from_dict` reads it."""
@@ -120,6 +123,7 @@ class StoredPrediction:
                 "rows": [list(row) for row in self.during],
             },
             "copy_ended_s": self.copy_ended_s,
+            "copy_began_ns": self.copy_began_ns,
             "actual": asdict(self.actual),
             "fitted": asdict(self.fitted) if self.fitted else None,
         }
@@ -137,11 +141,16 @@ class StoredPrediction:
                 StoredForecast(*(row if len(row) > 5 else (*row, row[1], row[3]))) for row in data["during"]["rows"]
             ),
             copy_ended_s=data.get("copy_ended_s"),
+            copy_began_ns=data.get("copy_began_ns"),
         )
 
 
-def completed(stored: StoredPrediction, forecaster: Forecaster, whole_s: float | None) -> StoredPrediction:
-    """The document of a move that succeeded. ``whole_s`` lasts from the request to the success."""
+def completed(
+    stored: StoredPrediction, forecaster: Forecaster, whole_s: float | None, anchor: Anchor | None = None
+) -> StoredPrediction:
+    """The document of a move that succeeded. ``whole_s`` lasts from the request to the success; ``anchor`` ties the
+    clock of the readings to the wall clock.
+    """
     figures = fitted(forecaster.readings, forecaster.expected)
     began = forecaster.said[0][0] if forecaster.said else 0
     ended_s = (figures.began_ns - began) / 1e9 + figures.copy_s if figures and forecaster.said else None
@@ -151,6 +160,7 @@ def completed(stored: StoredPrediction, forecaster: Forecaster, whole_s: float |
         fitted=figures,
         during=tuple(StoredForecast.of(at - began, issued) for at, issued in forecaster.said),
         copy_ended_s=ended_s,
+        copy_began_ns=figures.began_ns - anchor.mono_ns + anchor.wall_ns if figures and anchor else None,
     )
 
 
@@ -185,9 +195,9 @@ class Foresight:
         """Add a reading of the source's manager; returns a forecast if one is due."""
         return self._forecaster.note(at_ns, sent, left)
 
-    def completed(self, whole_s: float) -> JsonObject:
+    def completed(self, whole_s: float, anchor: Anchor) -> JsonObject:
         """``prediction.json`` of a move that succeeded ``whole_s`` seconds after it was requested."""
-        return completed(self.kept, self._forecaster, whole_s).to_dict()
+        return completed(self.kept, self._forecaster, whole_s, anchor).to_dict()
 
 
 def _counters(event: Event) -> tuple[int, int | None, int | None]:
@@ -240,7 +250,7 @@ def outcome(run: Run) -> ObservedMove | None:
     estimate = ((summary or {}).get("suspension") or {}).get("likely") or {}
     effects = {name: measured_effect(summary, name) for name in EFFECTS}
     actual = replace(stored.actual, suspended_s=estimate.get("best"), **effects)
-    return ObservedMove(stored.inputs, actual, stored.fitted, stored.before, held(stored))
+    return ObservedMove(stored.inputs, actual, stored.fitted, stored.before, held(stored), stored.copy_began_ns)
 
 
 def measured_effect(summary: JsonMapping | None, name: str) -> float | None:
@@ -276,14 +286,16 @@ def held(stored: StoredPrediction) -> tuple[PastForecast, ...]:
 
 
 def history(runs_folder: Path, *, until: str | None = None) -> list[ObservedMove]:
-    """Every usable past move of a folder of runs, oldest first; with ``until`` up to the run of that name.
+    """Every usable past move of a folder of runs, oldest first, with what ran beside it.
 
-    Then those that other hosts told of, unless ``until`` asks for a past of its own.
+    ``until``: up to the run of that name. Without it also those that other hosts told of.
     """
     moves = outcomes(runs_folder)
     if until is not None:
-        return [move for name, move in moves.items() if name <= until]
-    return [*moves.values(), *observed_elsewhere(runs_folder)]
+        return with_beside([move for name, move in moves.items() if name <= until])
+    everybody = [*moves.values(), *observed_elsewhere(runs_folder)]
+    # Those of other hosts take their place; moves of versions that kept no time are older than any.
+    return with_beside(sorted(everybody, key=lambda move: move.began_ns or 0))
 
 
 def outcomes(runs_folder: Path) -> dict[str, ObservedMove]:

@@ -24,7 +24,7 @@ from lpmkit.runs.history import elsewhere
 
 NAME = ".prediction.sqlite"
 #: Version of the index; one of another version is made again.
-FORMAT = 1
+FORMAT = 2
 
 
 def indexed(runs: Path, read: Callable[[Path], ObservedMove | None]) -> dict[str, ObservedMove]:
@@ -114,4 +114,5 @@ def as_move(data: JsonMapping) -> ObservedMove:
         fitted=None if data["fitted"] is None else Fitted(**data["fitted"]),
         predicted=None if data["predicted"] is None else Prediction.from_data(data["predicted"]),
         held=tuple(PastForecast(one["elapsed"], Quantiles(**one["claimed"]), one["left_s"]) for one in data["held"]),
+        began_ns=data.get("began_ns"),
     )

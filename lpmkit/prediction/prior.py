@@ -14,7 +14,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from lpmkit.prediction.distributions import (
 )
 from lpmkit.prediction.effects import FIRST_DAY, drawn_effects, multiples
 from lpmkit.prediction.forecast import Fitted
+from lpmkit.prediction.nights import Slowing, night_of, slowing, usual_beside
 from lpmkit.prediction.rounds import CopyOutcomes, CopyRules, run_copy
 
 MB = 1e6
@@ -84,6 +86,8 @@ class Inputs:
     in_use_bytes: float | None = None
     #: Paged bytes per second, in and out: an indicator of the dirty rate.
     paging_bytes_per_s: float | None = None
+    #: Other copies over one of the same frames, as a mean over the time of the copy.
+    beside: float = 0.0
     #: SAP systems and databases whose jobs and commits the move may hold up.
     has_sap: bool = True
     has_databases: bool = True
@@ -177,7 +181,7 @@ class Prediction:
 @dataclass(frozen=True, slots=True)
 class ObservedMove:
     """A past move: inputs, actual figures, fitted parameters, prediction, and the forecasts during its copy
-    (``held``).
+    (``held``). ``began_ns`` is when its copy began, in nanoseconds since 1970; ``None`` where that was not kept.
     """
 
     inputs: Inputs
@@ -185,6 +189,7 @@ class ObservedMove:
     fitted: Fitted | None = None
     predicted: Prediction | None = None
     held: tuple[PastForecast, ...] = ()
+    began_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +215,13 @@ class Prior:
     rules: CopyRules
 
 
+#: A stream on 1 Gb Ethernet has about 80 MB/s (`DW-LPM`), a mover's log on a faster network shows 725 MB/s
+#: (`LPM-LOG`): taken for P10 and P90 of the bandwidth, since nothing tells beforehand which network it is.
 #: PowerVM resumes before the last page has arrived: only a share of the rest is sent during the suspension.
 POWERVM = Prior(
     touched_of_memory=LogNormal(0.85, 0.25),
     touched_of_known=LogNormal(1.0, 0.05),
-    bandwidth=LogNormal(80 * MB, 0.6),
+    bandwidth=LogNormal(240 * MB, 0.86),
     bandwidth_of_link=LogNormal(0.8, 0.25),
     dirty=LogNormal(8 * MB, 1.3),
     dirty_of_known=LogNormal(1.0, 0.2),
@@ -235,7 +242,9 @@ OVER_SITE, OVER_PAIR = 0.45, 0.08
 
 def posterior(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior = POWERVM) -> MoveDistribution:
     """The distribution of a move's parameters, given its inputs and past moves."""
-    fitted_moves = [move for move in past if move.fitted is not None]
+    slow = slowing(past)
+    usual = usual_beside(past)
+    fitted_moves = [_alone(move, slow) for move in past if move.fitted is not None]
 
     def learn(prior_factor: LogNormal, figure: str, scale_by: str | Scale | None, *alike: str) -> LogNormal:
         """The distribution of ``figure`` (a field of `Fitted`), learned as a factor on an input.
@@ -270,8 +279,11 @@ def posterior(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior = POWER
     lag_s, lag_per_pass_s, lag_error_s = _lag(fitted_moves)
     return MoveDistribution(
         touched_bytes=learn(touched_belief, "touched_bytes", touched, "partition"),
-        bytes_per_s=learn(
-            prior.bandwidth_of_link if link else prior.bandwidth, "bytes_per_s", link, "movers", "partition"
+        bytes_per_s=_beside(
+            learn(prior.bandwidth_of_link if link else prior.bandwidth, "bytes_per_s", link, "movers", "partition"),
+            inputs,
+            usual,
+            slow,
         ),
         writing=WriteDistribution(
             _positive(inputs, learn(dirty_belief, "dirty_bytes_per_s", dirty, "partition")),
@@ -283,7 +295,9 @@ def posterior(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior = POWER
             ),
             _in_order(inputs, fitted_moves),
         ),
-        stop_bytes=prior.stop_bytes,
+        stop_bytes=pooled(
+            prior.stop_bytes, [([move.fitted.last_left_bytes for move in fitted_moves if move.fitted], OVER_SITE)]
+        ),
         fixed_s=fixed,
         switch_bytes_per_s=switch,
         around_s=pooled(prior.around_s, [([value for value in around if value], OVER_SITE)]),
@@ -297,6 +311,23 @@ def posterior(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior = POWER
         ),
         rules=prior.rules,
     )
+
+
+def _alone(move: ObservedMove, slow: Slowing) -> ObservedMove:
+    """The move with the bandwidth that its copy would have had without others beside it."""
+    if move.fitted is None or not move.inputs.beside:
+        return move
+    bytes_per_s = move.fitted.bytes_per_s * (1 + move.inputs.beside) ** slow.power
+    return replace(move, fitted=replace(move.fitted, bytes_per_s=bytes_per_s))
+
+
+def _beside(alone: LogNormal, inputs: Inputs, usual: float, slow: Slowing) -> LogNormal:
+    """The bandwidth with the copies beside it that the inputs name.
+
+    How far they slow it down is not known exactly: that counts as far as the past copies had more or fewer beside them.
+    """
+    doubt = slow.error * (math.log1p(inputs.beside) - math.log1p(usual))
+    return LogNormal(alone.median / (1 + inputs.beside) ** slow.power, math.hypot(alone.spread, doubt))
 
 
 def _touched(inputs: Inputs, prior: Prior) -> tuple[LogNormal, str]:
@@ -431,7 +462,7 @@ def predict(
     draws = expected.draws(count, seed)
     outcomes = run_copy(draws, expected.rules)
     plain = _figures(expected, outcomes, seed)
-    errors = leave_one_out(past, prior)
+    errors = leave_one_out(tuple(past), prior)
     corrected: dict[str, Any] = {name: _corrected(inputs, name, plain[name], errors) for name in FIGURES}
     usable = sum(move.actual.copy_s is not None for move in past)
     absent = {"job_delay_s": not inputs.has_sap, "commit_stall_s": not inputs.has_databases}
@@ -467,11 +498,18 @@ class PredictionError:
     spreads: Mapping[str, float]
 
 
-def leave_one_out(past: Sequence[ObservedMove], prior: Prior = POWERVM) -> list[PredictionError]:
-    """Predict every past move from the other ones. Corrections and intervals derive from these errors."""
-    errors = []
+@lru_cache(maxsize=4)
+def leave_one_out(past: tuple[ObservedMove, ...], prior: Prior = POWERVM) -> tuple[PredictionError, ...]:
+    """Predict every past move from those of other nights: corrections and intervals derive from these errors.
+
+    While there is one night only, from its other moves. The errors are those of every move that is predicted from the
+    same past, so the last ones are kept.
+    """
+    errors, nights = [], night_of(past)
     for index, move in enumerate(past):
-        other_moves = [*past[:index], *past[index + 1 :]]
+        other_moves = [other for other, night in zip(past, nights, strict=True) if night != nights[index]]
+        if not other_moves:
+            other_moves = [*past[:index], *past[index + 1 :]]
         expected = posterior(move.inputs, other_moves, prior)
         outcomes = run_copy(expected.draws(200, SEED + 1), expected.rules)
         logs, spreads, figures = {}, {}, _figures(expected, outcomes, SEED + 1)
@@ -480,7 +518,36 @@ def leave_one_out(past: Sequence[ObservedMove], prior: Prior = POWERVM) -> list[
             if actual and predicted.p10 > 0:
                 logs[name], spreads[name] = math.log(actual / predicted.p50), _spread(predicted)
         errors.append(PredictionError(move.inputs, logs, spreads))
-    return errors
+    return tuple(errors)
+
+
+#: Share of the variance of a duration's error that all moves of a night have in common: without past moves, since the
+#: bandwidth of the site is one unknown for all of them; and with many, before two nights tell. Choices. The share falls
+#: from the one to the other: half of the way with so many past moves.
+COMMON, COMMON_LATER, HALVED_BY = 0.8, 0.3, 5.0
+#: Nights that this counts as, beside the past nights themselves.
+COMMON_COUNTS = 2.0
+
+
+def common_share(past: Sequence[ObservedMove], prior: Prior = POWERVM) -> float:
+    """Share of the variance of a duration's error that the moves of one night have in common, between 0 and 0.95.
+
+    Each past night with several moves has its own: the mean product of two errors over their mean square, in units of
+    what was claimed (the intraclass correlation).
+    """
+    past = tuple(past)[-MAX_HISTORY:]
+    at_first = COMMON_LATER + (COMMON - COMMON_LATER) / (1 + len(past) / HALVED_BY)
+    by_night: dict[int, list[float]] = {}
+    for night, error in zip(night_of(past), leave_one_out(past, prior), strict=True):
+        if "whole_s" in error.logs:
+            by_night.setdefault(night, []).append(error.logs["whole_s"] / error.spreads["whole_s"])
+    several = [np.array(scores) for scores in by_night.values() if len(scores) > 1]
+    if len(by_night) < 2 or not several:
+        return at_first
+    square = float(np.mean(np.concatenate(several) ** 2))
+    products = [(scores.sum() ** 2 - (scores**2).sum()) / (len(scores) * (len(scores) - 1)) for scores in several]
+    told = (COMMON_COUNTS * at_first + float(np.sum(products)) / square) / (COMMON_COUNTS + len(products))
+    return min(max(told, 0.0), 0.95)
 
 
 def _spread(predicted: Quantiles) -> float:

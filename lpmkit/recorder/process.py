@@ -436,7 +436,8 @@ class Recorder:
         if monitor.foresight is None or monitor.state.phase is not Phase.SETTLED or not asked or monitor.was_refused:
             return
         try:
-            whole = monitor.foresight.completed(([*settled, self.clock.mono_ns()][0] - asked[0]) / 1e9)
+            whole_s = ([*settled, self.clock.mono_ns()][0] - asked[0]) / 1e9
+            whole = monitor.foresight.completed(whole_s, self.clock.anchor())
         except Exception as error:  # noqa: BLE001 - as above
             monitor.note(f"the prediction was not completed: {type(error).__name__}: {error}")
             return

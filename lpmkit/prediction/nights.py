@@ -1,0 +1,120 @@
+"""What moves of one night have in common: they share links and movers, and the load of the network that night.
+
+Pure functions of past moves. `beside` counts the copies that ran over the same frames meanwhile, `slowing` learns from
+it how far copies slow one another down, `night_of` tells which moves belong together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lpmkit.prediction.rounds import Floats
+
+if TYPE_CHECKING:
+    from lpmkit.prediction.prior import ObservedMove
+
+#: Seconds between the begins of two copies after which another night begins. A choice: a change window lasts hours, and
+#: the next is a day away.
+APART_S = 6 * 3600.0
+#: Least scatter of the logarithm of the bandwidths of equal copies.
+MIN_SCATTER = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Slowing:
+    """How far copies slow one another down: with *n* others beside it a copy has 1/(1 + n) to this power of the
+    bandwidth. 0: they have all they need; 1: one link or mover is all that they share.
+    """
+
+    power: float
+    error: float
+
+    def draw(self, rng: np.random.Generator, count: int) -> Floats:
+        """Powers between 0 and 1."""
+        return np.clip(self.power + self.error * rng.standard_normal(count), 0.0, 1.0)
+
+
+#: Streams share the mover's processor and the link (`DW-LPM`); from where on that is felt is published nowhere.
+#: Anything between 0 and 1: mean and standard deviation of the uniform distribution.
+FIRST_DAY = Slowing(0.5, 0.29)
+
+
+def beside(moves: Sequence[ObservedMove]) -> list[float]:
+    """For each move the number of other copies over one of its frames, as a mean over the time of its copy.
+
+    0 where it is not known when the move was.
+    """
+    frames = [frozenset(move.inputs.movers.split(" to ")) for move in moves]
+    spans = sorted((span, index) for index, move in enumerate(moves) if (span := _span(move)) is not None)
+    counts = [0.0] * len(moves)
+    for position, (span, index) in enumerate(spans):
+        for other_span, other in spans[position + 1 :]:
+            if other_span[0] >= span[1]:
+                break
+            if frames[index] & frames[other]:
+                together_s = min(span[1], other_span[1]) - other_span[0]
+                counts[index] += together_s / (span[1] - span[0])
+                counts[other] += together_s / (other_span[1] - other_span[0])
+    return counts
+
+
+def _span(move: ObservedMove) -> tuple[float, float] | None:
+    if move.began_ns is None or not move.actual.copy_s:
+        return None
+    return move.began_ns / 1e9, move.began_ns / 1e9 + move.actual.copy_s
+
+
+def with_beside(moves: Sequence[ObservedMove]) -> list[ObservedMove]:
+    """The moves with what ran beside each among their inputs."""
+    return [
+        replace(move, inputs=replace(move.inputs, beside=round(count, 3)))
+        for move, count in zip(moves, beside(moves), strict=True)
+    ]
+
+
+def usual_beside(past: Sequence[ObservedMove]) -> float:
+    """The number of others that past copies had beside them: the one in the middle on the scale of 1 + n."""
+    counts = [move.inputs.beside for move in past if move.fitted is not None]
+    return float(np.expm1(np.mean(np.log1p(counts)))) if counts else 0.0
+
+
+def slowing(past: Sequence[ObservedMove]) -> Slowing:
+    """What past copies tell of the power, each against the others over the same movers.
+
+    Bayesian linear regression of the logarithm of the bandwidth on that of 1 + n, with a level for each pair of movers
+    and the scatter that the copies have.
+    """
+    groups: dict[str, list[tuple[float, float]]] = {}
+    for move in past:
+        if move.fitted is not None and move.fitted.bytes_per_s > 0:
+            point = math.log1p(move.inputs.beside), math.log(move.fitted.bytes_per_s)
+            groups.setdefault(move.inputs.movers, []).append(point)
+    points = [np.array(group) - np.mean(group, axis=0) for group in groups.values() if len(group) > 1]
+    if not points:
+        return FIRST_DAY
+    more, speed = np.concatenate(points).T
+    power, error = FIRST_DAY.power, FIRST_DAY.error
+    for _ in range(3):
+        scatter = max(1.4826 * float(np.median(np.abs(speed + power * more))), MIN_SCATTER)
+        # A copy that is far off counts less (Student's weights, four degrees of freedom).
+        weights = 5 / (4 + ((speed + power * more) / scatter) ** 2)
+        precision = 1 / FIRST_DAY.error**2 + float(np.sum(weights * more**2)) / scatter**2
+        told = FIRST_DAY.power / FIRST_DAY.error**2 - float(np.sum(weights * more * speed)) / scatter**2
+        power, error = min(1.0, max(0.0, told / precision)), precision**-0.5
+    return Slowing(power, error)
+
+
+def night_of(moves: Sequence[ObservedMove]) -> list[int]:
+    """A number for each move, the same for those of one night; a move of unknown time has a night of its own."""
+    known = sorted((move.began_ns, index) for index, move in enumerate(moves) if move.began_ns is not None)
+    nights, night = [-1 - index for index in range(len(moves))], 0
+    for position, (began_ns, index) in enumerate(known):
+        if position and began_ns - known[position - 1][0] > APART_S * 1e9:
+            night += 1
+        nights[index] = night
+    return nights
