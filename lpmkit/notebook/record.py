@@ -21,16 +21,13 @@ from lpmkit.errors import LpmError, UsageError
 from lpmkit.migration.status import refuse_unfinished
 from lpmkit.notebook.acknowledgement import Acknowledgement
 from lpmkit.notebook.tables import escaped, picture, table
-from lpmkit.plots.figures import image
-from lpmkit.report.comparison import figures, overlay, trend
-from lpmkit.report.writeup import FORMS, LANGUAGES, write_up
 from lpmkit.runbook import Runbook
 from lpmkit.runs.approvals import order_hash
 from lpmkit.runs.away import Away, ledger
 from lpmkit.runs.folder import Run
 from lpmkit.runs.history import HEAD, History, Move
 from lpmkit.runs.remarks import CHANGE_FIELDS, KINDS, add_remark, remarks
-from lpmkit.wording.words import ENGLISH, Words, words_of
+from lpmkit.wording.words import ENGLISH, LANGUAGES, Words, words_of
 
 _WIDE = w.Layout(width="48em")
 
@@ -236,6 +233,8 @@ class WriteUpPanel(w.VBox):  # type: ignore[misc] # as above
     """A form to write the verification in the chosen formats and language; lists the files."""
 
     def __init__(self, book: Runbook, run: Run) -> None:
+        from lpmkit.report.writeup import FORMS  # noqa: PLC0415 - as in `overlaid`
+
         self._book, self._run, said = book, run, words_of(book.site.language).said
         self.forms = {form: w.Checkbox(value=True, description=form, indent=False) for form in FORMS}
         self.language = w.Dropdown(options=list(LANGUAGES), value=book.site.language, description=said("language"))
@@ -256,14 +255,17 @@ class WriteUpPanel(w.VBox):  # type: ignore[misc] # as above
         self.says.value = files.data
 
 
-def written_up(book: Runbook, run: Run, forms: Sequence[str] = tuple(FORMS), language: str | None = None) -> HTML:
-    """Write the verification and list its files; plain output.
+def written_up(book: Runbook, run: Run, forms: Sequence[str] | None = None, language: str | None = None) -> HTML:
+    """Write the verification, in every format where ``forms`` is ``None``, and list its files; plain output.
 
     Raises `NotAllowed` while the run is observed: a file that lacks its end would stay the run's write-up.
     """
+    from lpmkit.report.writeup import FORMS, write_up  # noqa: PLC0415 - as in `overlaid`
+
     refuse_unfinished(run, book.clock)
     site = book.site.write_up
-    files = write_up(run, forms, language=language or site.language, template=site.template, logo=site.logo)
+    wanted = tuple(FORMS) if forms is None else forms
+    files = write_up(run, wanted, language=language or site.language, template=site.template, logo=site.logo)
     rows = [{"form": form, "file": str(path), "bytes": path.stat().st_size} for form, path in files.items()]
     words = words_of(book.site.language)
     return table(rows, "write-up", words) if rows else HTML(f"<p>{words.said('No format is selected')}.</p>")
@@ -295,11 +297,16 @@ def unusual(book: Runbook, run: Run) -> HTML:
 
 def side_by_side(runs: Sequence[Run], words: Words = ENGLISH) -> HTML:
     """The figures of several runs as a table."""
+    from lpmkit.report.comparison import figures  # noqa: PLC0415 - as in `overlaid`
+
     return table(figures([analyse(run) for run in runs]), "side by side", words)
 
 
 def overlaid(runs: Sequence[Run]) -> HTML:
     """The suspensions of several runs as an overlay."""
+    from lpmkit.plots.figures import image  # noqa: PLC0415 - matplotlib takes a third of a second
+    from lpmkit.report.comparison import overlay  # noqa: PLC0415
+
     drawn = image(overlay([analyse(run) for run in runs]))
     return picture(drawn, "The suspensions of these runs as an overlay; the table has the same figures")
 
@@ -318,6 +325,9 @@ def history_table(book: Runbook, *, partition: str | None = None, frame: str | N
 
 def history_chart(book: Runbook, *, partition: str | None = None, frame: str | None = None) -> HTML:
     """The suspensions of a site over time."""
+    from lpmkit.plots.figures import image  # noqa: PLC0415 - as in `overlaid`
+    from lpmkit.report.comparison import trend  # noqa: PLC0415
+
     drawn = trend(History(book.site.runs.folder).moves(partition=partition, frame=frame))
     said = words_of(book.site.language).said
     description = said("The suspensions of the moves over time; the history table has the same figures")
