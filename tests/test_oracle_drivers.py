@@ -258,7 +258,7 @@ def test_a_session_survives_a_freeze_and_the_outage_is_measured(tmp_path: Path) 
 
 def test_fresh_logons_tell_each_hang_as_a_hang_within_its_limit(served: Served) -> None:
     probe = AttemptProbe(
-        ProbeOrder("ora-logon-BX5", "logon", 50_000_000), lambda: connect(served.way, "secret", None, 0.2).close()
+        ProbeOrder("ora-logon-BX5", "logon", 50_000_000), lambda: connect(served.way, "secret", None, 0.2).close(), 0.2
     )
     kept, stop = Kept(), threading.Event()
     runner = threading.Thread(target=probe.run, args=(stop, kept))
@@ -277,6 +277,27 @@ def test_fresh_logons_tell_each_hang_as_a_hang_within_its_limit(served: Served) 
         for one in hung
     )
     assert {kind for kind, _ in kept.events} == {"probe-trouble"}
+
+
+@pytest.mark.parametrize(("limit_s", "outcomes"), [(60.0, []), (0.0, [Outcome.SILENT])])
+def test_an_attempt_that_its_probe_cuts_off_before_its_limit_is_no_failure(
+    limit_s: float, outcomes: list[Outcome]
+) -> None:
+    begun, hang = threading.Event(), threading.Event()
+
+    def attempt() -> None:
+        begun.set()
+        hang.wait(60)
+
+    kept, stop = Kept(), threading.Event()
+    probe = AttemptProbe(ProbeOrder("ora-logon-BX5", "logon", 60 * 10**9), attempt, limit_s)
+    runner = threading.Thread(target=probe.run, args=(stop, kept))
+    runner.start()
+    assert begun.wait(60)
+    stop.set()
+    runner.join(60)
+    hang.set()
+    assert [one.outcome for one in kept.samples] == outcomes
 
 
 def test_a_listener_is_pinged_without_any_user(served: Served) -> None:

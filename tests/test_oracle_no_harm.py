@@ -53,6 +53,7 @@ def test_all_probes_of_a_database_together_send_one_wrong_password(served: Serve
         AttemptProbe(
             ProbeOrder("ora-logon-BX5", "logon", 20_000_000),
             lambda: database.open(5.0).close(),
+            5.0,
             accounts=database.accounts,
         ),
         StateProbe(ProbeOrder("ora-state-BX5", "db-state", 20_000_000), database),

@@ -125,17 +125,19 @@ class SessionProbe:
 class AttemptProbe:
     """A fresh attempt at each interval, independent of earlier ones: a logon, a ping.
 
-    Each is aborted at its limit; a refused account ends the probe.
+    Each is aborted by itself at its limit of ``limit_s`` seconds; a refused account ends the probe. One that is under
+    way when the probe ends, and younger than its limit, has no outcome and leaves no row.
     """
 
     def __init__(
         self,
         order: ProbeOrder,
         attempt: Callable[[], None],
+        limit_s: float,
         clock: Clock | None = None,
         accounts: Accounts | None = None,
     ) -> None:
-        self.order, self._attempt = order, attempt
+        self.order, self._attempt, self._limit_ns = order, attempt, int(limit_s * 1e9)
         self._accounts = accounts or Accounts()
         self.clock = clock or Clock()
         self._reported: set[str] = set()
@@ -163,9 +165,11 @@ class AttemptProbe:
                 threading.Thread(target=pending.run, daemon=True, name=f"{self.order.name}-{seq}").start()
             due += self.order.interval_ns
         self._gather(under_way, sink)
+        ended = self.clock.mono_ns()
         for number, (due_ns, sent, _) in under_way.items():
-            detail = "unanswered when the probe ended"
-            sink.sample(self.order.name, Sample(number, due_ns, sent, outcome=Outcome.SILENT, detail=detail))
+            if ended - sent >= self._limit_ns:
+                detail = "unanswered when the probe ended"
+                sink.sample(self.order.name, Sample(number, due_ns, sent, outcome=Outcome.SILENT, detail=detail))
 
     def _timed(self) -> int:
         self._attempt()
@@ -259,13 +263,13 @@ def build(
     """Create the probe of an order."""
     if order.kind == "tnsping":
         listener, protocol = str(order.options["listener"]), str(order.options.get("protocol") or "tcp")
-        return AttemptProbe(order, lambda: ping(listener, PING_LIMIT_S, protocol))
+        return AttemptProbe(order, lambda: ping(listener, PING_LIMIT_S, protocol), PING_LIMIT_S)
     database = Database.of(order, Secrets(known, may_ask=False), accounts)
     for account, answered in dict(order.options.get("refused") or {}).items():
         accounts.refuse(account, answered)
     if order.kind == "logon":
         limit_s = float(order.options["logon_limit_s"])
-        return AttemptProbe(order, lambda: database.open(limit_s).close(), accounts=accounts)
+        return AttemptProbe(order, lambda: database.open(limit_s).close(), limit_s, accounts=accounts)
     if order.kind == "db-state":
         return StateProbe(order, database)
     if order.kind == "alert":
