@@ -100,6 +100,27 @@ def test_log_and_session_of_different_zones_are_named() -> None:
     ]
 
 
+@pytest.mark.parametrize("style", ["ctime", "iso"])
+@pytest.mark.parametrize(("written_s", "position"), [(-100_000, LogPosition.BEFORE), (-80_000, LogPosition.INSIDE)])
+def test_without_a_session_the_log_itself_tells_that_its_history_is_none_of_the_move(
+    written_s: int, position: LogPosition, style: str
+) -> None:
+    """The first reading came after the move began, at 60 s; no logon worked. What zones may hide stays of the move."""
+    zero = CHANGE + timedelta(days=1)
+
+    def row(at_s: int, seen_s: int, since_s: int | None) -> dict[str, Any]:
+        event = entry(zero + timedelta(seconds=at_s), UTC, style, "Database mounted in Exclusive Mode.")
+        return as_row(event, "alert_BX5.log", seen_s * S, 0, None if since_s is None else since_s * S)
+
+    first, later = row(written_s, 64, None), row(71, 72, 70)
+    alone, told = LogTimes(None, [first], 60 * S), LogTimes(None, [first, later], 60 * S)
+    for times, expected in ((alone, LogPosition.INSIDE), (told, position)):
+        found, _ = times.position(times.place(from_row(first).when, first), timedelta(0))
+        assert found is expected
+    found, _ = told.position(told.place(from_row(later).when, later), timedelta(0))
+    assert found is LogPosition.INSIDE
+
+
 def test_an_entry_whose_zone_nobody_knows_counts_as_of_the_move_and_that_is_said() -> None:
     zero = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
     event = entry(zero + timedelta(seconds=10), ZoneInfo("Asia/Tokyo"), "ctime", "ORA-00600: x")

@@ -24,6 +24,8 @@ from lpmkit.timeline import Event
 QUARTER_NS = 900 * SECOND
 #: How much earlier than its stamp an entry may appear to be read: the bounds of the clock, and stamps in whole seconds.
 EARLY_NS = 30 * SECOND
+#: How far apart two zones can be; a clock that is set is set by less.
+ANY_ZONE_NS = 26 * 3600 * SECOND
 #: What a bound by a stamp may miss a bound by readings before the two contradict each other.
 TOLERANCE_NS = 2 * SECOND
 #: A bound that is wider than this says nothing about how often something was written before the move.
@@ -77,6 +79,25 @@ def host_clock(states: Sequence[JsonMapping]) -> HostClock | None:
     return HostClock(Interval(min(bound.lo_ns for bound in bounds), max(bound.hi_ns for bound in bounds)), zone)
 
 
+def clock_of_the_log(rows: Iterable[JsonMapping]) -> HostClock | None:
+    """The clock by the log itself, where no session tells it: by the entries that appeared between two readings, within
+    `ANY_ZONE_NS` both ways. It tells the history of a log from what may be of the move.
+    """
+    bounds = []
+    for row in rows:
+        seen, since = row.get("mono_ns"), row.get("since_ns")
+        try:
+            at = datetime.fromisoformat(row["when"][0])
+        except (KeyError, TypeError, ValueError, IndexError):
+            continue
+        if isinstance(seen, int) and isinstance(since, int):
+            there = _nanoseconds(at if at.tzinfo else at.replace(tzinfo=UTC))
+            bounds.append(Interval(there - seen - ANY_ZONE_NS, there - since + ANY_ZONE_NS))
+    if not bounds:
+        return None
+    return HostClock(Interval(min(bound.lo_ns for bound in bounds), max(bound.hi_ns for bound in bounds)), UTC)
+
+
 def _zoned(text: Any) -> datetime | None:
     try:
         at = datetime.fromisoformat(str(text))
@@ -86,10 +107,13 @@ def _zoned(text: Any) -> datetime | None:
 
 
 class LogTimes:
-    """Places the entries of one log and its traces. ``rows`` are the entries as the run keeps them."""
+    """Places the entries of one log and its traces. ``rows`` are the entries as the run keeps them; ``clock`` is that
+    of the host by a session of ours, ``None`` where there was none.
+    """
 
-    def __init__(self, clock: HostClock | None, rows: Iterable[JsonMapping], begin_ns: int) -> None:
+    def __init__(self, clock: HostClock | None, rows: Sequence[JsonMapping], begin_ns: int) -> None:
         self.clock, self.begin_ns = clock, begin_ns
+        self._by_the_log = clock_of_the_log(rows) if clock is None else None
         self.notes: list[str] = []
         self._learned: list[tuple[int, tzinfo]] = []
         self._zoned: set[timedelta] = set()
@@ -126,6 +150,9 @@ class LogTimes:
         """The span of our clock in which an entry was written."""
         seen, since = int(row["mono_ns"]), row.get("since_ns")
         observed = Interval(min(int(since), seen) if isinstance(since, int) else -_FAR_NS, seen)
+        if when is not None and self._by_the_log is not None:
+            latest = self._by_the_log.place(when, UTC).hi_ns
+            return Interval(observed.lo_ns, min(observed.hi_ns, max(latest, observed.lo_ns)))
         if when is None or self.clock is None:
             return observed
         zone = self.zone_at(seen)
