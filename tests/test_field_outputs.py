@@ -173,6 +173,12 @@ CASES: dict[str, tuple[Callable[[str], Any], str, Callable[[Any], Any], Any]] = 
         lambda v: v.link_up,
         True,
     ),
+    "entstat: the logical port is down, the physical one is up (was up)": (
+        vios_statistics.read_shared_ethernet,
+        "ETHERNET STATISTICS (ent6) :\nDevice Type: Shared Ethernet Adapter\nReal Adapter: ent4\nETHERNET STATISTICS (ent4) :\nPhysical Port Link State: Up\nLogical Port Link State: Down\n",
+        lambda v: v.link_up,
+        False,
+    ),
     "lssyscfg -r lpar: all fields of a Power10, most of them new": (
         system.read_partitions,
         'name=rhel9,lpar_id=7,lpar_env=aixlinux,state=Running,os_version=Linux/Red Hat 5.14.0-362.8.1.el9_3.ppc64le 9.3 (Plow),logical_serial_num=78A1B2C7,work_group_id=none,redundant_err_path_reporting=0,rmc_state=active,rmc_ipaddr=192.0.2.7,curr_lpar_proc_compat_mode=POWER10,simplified_remote_restart_capable=1,"remote_restart_status=Remote Restartable,Source",vtpm_enabled=0,migr_storage_vios_data_status=Data Collected,migr_storage_vios_data_timestamp=Mon Oct 05 10:11:12 UTC 2026,keystore_kbytes=0,virtual_serial_num=none,linux_dynamic_key_secure_boot=0\n',
@@ -304,6 +310,18 @@ CASES: dict[str, tuple[Callable[[str], Any], str, Callable[[Any], Any], Any]] = 
         "FW1060.10 (NL1060_053)\x00",
         lambda v: v,
         "NL1060_053",
+    ),
+    "lsdev -Cc adapter: places that begin with a letter (was not recognised)": (
+        aix.read_adapters,
+        "ent1 Available AB-00    PCIe2 4-Port Adapter (1GbE RJ45)\nfcs0 Available C3-T1 Virtual Fibre Channel Client Adapter\n",
+        lambda v: [(one.location, adapter_kind(one)) for one in v],
+        [("AB-00", AdapterKind.PHYSICAL), ("C3-T1", AdapterKind.VIRTUAL)],
+    ),
+    "lspv: a disk that is locked (was refused)": (
+        aix.read_disks,
+        "hdisk0          00f61ab2f73e46e2                    rootvg          active      locked\n",
+        lambda v: v[0].volume_group,
+        "rootvg",
     ),
     "lsdev -Cc adapter: both ends of a host Ethernet adapter": (
         aix.read_adapters,

@@ -85,7 +85,7 @@ def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
 
 
 def _sea_word(bridge: SharedEthernet) -> str:
-    link = " link down" if bridge.link_up is False else ""
+    link = {False: " link down", None: " link not shown"}.get(bridge.link_up, "")
     return f"{bridge.sea}{f' {bridge.state}' if bridge.state else ''}{link}"
 
 

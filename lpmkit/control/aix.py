@@ -5,6 +5,7 @@ What a move changes and what it must not is gathered by `AixShell.identity`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,21 +82,13 @@ def _adapter(line: str) -> Device:
     if len(fields) < 3 or fields[1] not in RECALLED_LSDEV_STATUS:
         raise UnexpectedReply("this is not a row of lsdev", line=line)
     name, status, third = fields[:3]
-    if len(fields) == 4 and _is_location(third):
+    if len(fields) == 4 and _LOCATION.fullmatch(third):
         return Device(name, status, fields[3].strip(), location=third)
     return Device(name, status, line.split(None, 2)[2].strip())
 
 
-def _is_location(word: str) -> bool:
-    """``05-08``, ``1S-08-00`` or ``00-00-00-8,0``: groups of few characters that begin with a digit, joined by
-    dashes.
-    """
-    groups = word.split("-")
-    return (
-        len(groups) > 1
-        and all(group and group[0].isalnum() and len(group) <= 4 for group in groups)
-        and word[0].isdigit()
-    )
+#: ``05-08``, ``1S-08-00``, ``AB-T1`` or ``00-00-00-8,0``.
+_LOCATION = re.compile(r"[0-9A-Z]{2}(?:-(?:T\d+|[0-9A-Z]{1,4}(?:,\d+)?))+")
 
 
 def read_disks(text: str) -> tuple[PhysicalDisk, ...]:
@@ -111,8 +104,8 @@ def read_disks(text: str) -> tuple[PhysicalDisk, ...]:
 
 
 def _disk(line: str) -> PhysicalDisk:
-    fields = line.split()
-    if not 3 <= len(fields) <= 4:
+    fields = line.split()  # behind the group: its state, and whether the disk is locked (lkdev)
+    if not 3 <= len(fields) <= 5:
         raise UnexpectedReply("this is not a row of lspv", line=line)
     return PhysicalDisk(fields[0], pvid=_unless_none(fields[1]), volume_group=_unless_none(fields[2]))
 

@@ -51,7 +51,7 @@ def read_disks(text: str) -> tuple[PhysicalDisk, ...]:
 
 def _listed_disk(line: str) -> PhysicalDisk:
     fields = line.split()
-    if not 3 <= len(fields) <= 4:
+    if not 3 <= len(fields) <= 5:
         raise UnexpectedReply("this is not a row of lspv", line=line)
     return PhysicalDisk(fields[0], pvid=_unless_none(fields[1]), volume_group=_unless_none(fields[2]))
 

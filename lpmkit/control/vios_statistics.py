@@ -77,18 +77,23 @@ def read_shared_ethernet(text: str) -> SharedEthernetStatistics:
     head = page[: starts[0]] if starts else page
     bounds = [*starts, len(page)]
     trunks = [_trunk(page[start:end]) for start, end in pairwise(bounds)]
-    links = [line.rpartition(":")[2].strip().casefold() for line in page if _LINK.match(line)]
+    links = [(match[1].casefold(), match[2].casefold() == "up") for line in page if (match := _LINK.match(line))]
+    logical = [up for label, up in links if label.startswith("logical")]
+    physical = [up for label, up in links if not label.startswith("logical")]
     return SharedEthernetStatistics(
         sea,
         tuple(trunk for trunk in trunks if trunk is not None),
         _vlan_ids(head),
         _value_of(head, "State"),
-        "up" in links if links else None,
+        all(any(ups) for ups in (physical, logical) if ups) if links else None,
     )
 
 
-#: The link of a physical port below an SEA, as ``entstat -all`` prints it for different drivers (`SNAP`, A).
-_LINK = re.compile(r"\s*(Physical Port Link (Status|State)|Link Status)\s*:\s*(Up|Down)\s*$", re.IGNORECASE)
+#: The link of a port below an SEA, as ``entstat -all`` prints it for different drivers (`SNAP`, A); the logical one of
+#: an SR-IOV or host Ethernet port may be down where the physical one is up.
+_LINK = re.compile(
+    r"\s*((?:Physical|Logical) Port Link (?:Status|State)|Link Status)\s*:\s*(Up|Down)\s*$", re.IGNORECASE
+)
 
 
 def _vlan_ids(head: list[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
