@@ -488,6 +488,7 @@ FAILS += [
     ("multipath", both(under_an_hmc(), TWO_SERVERS, whole(options={"redundantvios": "1"}))),
     ("vnic", both(virtual_nic(UP, DOWN), whole(options={"redundantvnicbkdev": "1"}))),
     ("sriov", both(MIGRATABLE, side("target", sriov_ports=(DOWN,)), whole(options={"migsriov": "1"}))),
+    ("sriov", both(MIGRATABLE, side("target", sriov_ports=(DOWN,)))),
     (
         "sriov",
         both(MIGRATABLE, side("target", sriov_ports=(UP,), logical_ports=(FULL,)), whole(options={"migsriov": "1"})),
@@ -537,7 +538,7 @@ WARNS: list[tuple[str, Altered]] = [
         "remote-restart",
         hmc(moving(simplified_remote_restart_capable=True), frame("target", proc_compat_modes=("default", "POWER8"))),
     ),
-    ("sriov", hmc(side("source", logical_ports=(replace(LOGICAL, migratable=True),)))),
+    ("sriov", both(MIGRATABLE, side("target", sriov_ports=(UP,)))),
     ("sriov", both(MIGRATABLE, side("target", sriov_ports=(DOWN,)), whole(options={"migsriov": "2"}))),
     ("vnic", both(virtual_nic(DOWN, DOWN), whole(options={"vniccfg": "2"}))),
     ("bridged", both(bridging("target", ("LIMBO", False)), whole(options={"vlanbridge": "2"}))),

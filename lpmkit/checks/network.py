@@ -11,6 +11,7 @@ from lpmkit.checks.judging import (
     OnlyFirmware,
     RuleResult,
     Verdict,
+    is_inactive,
     joined,
     moving_of,
     need,
@@ -198,16 +199,14 @@ def _migratable(survey: Survey, ports: Sequence[SriovLogicalPort], facts: dict[s
     capacity for each, 2 moves without those that find none.
     """
     wanted = ordered(survey, "migsriov")
-    if wanted is None:
-        remedy = (
-            "Order the move with --option migsriov=1; the ports need capacity on the SR-IOV adapters of the target."
-        )
-        return RuleResult(Verdict.WARN, survey.partition, facts, remedy)
+    order = "Order the move with --option migsriov=1; the ports need capacity on the SR-IOV adapters of the target."
+    if wanted is None and is_inactive(survey):
+        return RuleResult(Verdict.WARN, survey.partition, facts, order)
     needed = max((port.capacity or 0.0 for port in ports), default=0.0)
     there = need(survey.target.sriov_ports, survey, "sriov ports", survey.target.name)
     left = [_capacity_left(survey, port) for port in there if port.up]
     able = [percent for percent in left if percent is not None and percent >= needed]
-    facts |= {"--migsriov": wanted, "ports of the target with a link and capacity": len(able)}
+    facts |= {"--migsriov": wanted or "not ordered", "ports of the target with a link and capacity": len(able)}
     if None in left and len(able) < len(ports):
         raise OnlyFirmware(
             survey.target.name,
@@ -218,5 +217,6 @@ def _migratable(survey: Survey, ports: Sequence[SriovLogicalPort], facts: dict[s
         f"Give the target {len(ports)} SR-IOV ports with a link and {needed:g} % left, or order --option migsriov=2: "
         "then the partition goes on over the devices that back the ports up."
     )
-    bad = Verdict.WARN if wanted == "2" else Verdict.FAIL
-    return passed(len(able) >= len(ports), survey.target.name, facts, remedy, bad=bad)
+    if len(able) < len(ports):
+        return RuleResult(Verdict.WARN if wanted == "2" else Verdict.FAIL, survey.target.name, facts, remedy)
+    return passed(wanted is not None, survey.target.name, facts, order, bad=Verdict.WARN)

@@ -372,7 +372,7 @@ def _lun(question: Question, server: Vios, here: Disk) -> Iterator[str]:
         return
     if there.failed_paths >= len(question.world.storage_ports):
         yield message("paths", disk=there.name, system=system)
-    if there.pvid != here.pvid:
+    if there.pvid != here.pvid and "none" not in (there.pvid, here.pvid):
         yield message("pvid", disk=there.name, source=here.pvid, target=there.pvid)
     if there.reserve_policy != "no_reserve":
         yield message("reserve", disk=there.name, system=system, policy=there.reserve_policy)
