@@ -29,9 +29,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
-from html import unescape
 
-from lpmkit.oracle.stamps import Moment, Stamp, StampForm, glued_stamp, iso_moment, read_inner_time, read_stamp
+from lpmkit.oracle.log_xml import Tags, read_element
+from lpmkit.oracle.stamps import Moment, Stamp, StampForm, glued_stamp, read_inner_time, read_stamp
 
 MAX_BYTES_IN_A_LINE = 256 * 1024
 MAX_LINES_IN_AN_EVENT = 1000
@@ -65,8 +65,6 @@ _CONTAINER = re.compile(r"([A-Za-z][\w$#]{0,127})\(\d{1,5}\):(.*)", re.S)
 _STARS = "*" * 20
 _FATAL = "Fatal NI connect error"
 _TIMED_OUT = "WARNING: inbound connection timed out"
-_ATTRIBUTE = re.compile(r"""(?<![\w:])([\w:]{1,64})=(?:'([^']*)'|"([^"]*)")""")
-_XML_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:\d\d)?$")
 
 
 def _split_container(line: str) -> tuple[str | None, str]:
@@ -86,18 +84,6 @@ class EventKind(Enum):
     MESSAGE = "message"
     NETWORK = "network"
     UNKNOWN_STAMP = "unknown stamp"
-
-
-@dataclass(frozen=True, slots=True)
-class Tags:
-    """The attributes of an element of ``log.xml``; ``None`` where the element has no such attribute."""
-
-    process: str | None = None
-    type: str | None = None
-    level: int | None = None
-    component: str | None = None
-    problem: str | None = None
-    container: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,32 +442,6 @@ def _begins_anew(lines: list[str], block: _Group) -> bool:
     if lines[0].startswith(_STARS):
         return any(not line.startswith(_STARS) for line in block.lines)
     return lines[0].startswith(_FATAL) and any(line.startswith(_FATAL) for line in block.lines)
-
-
-def read_element(text: str) -> tuple[Moment | None, Tags, str]:
-    r"""One element of ``log.xml``, whole or cut: its time, what it knows besides, its text.
-
-    >>> when, tags, body = read_element((
-    ...     "<msg time='2012-06-04T12:19:37.462+02:00' org_id='oracle' pid='4711'\n type='ERROR' "
-    ...     "level='8'>\n <txt>a &lt; b\n </txt>\n</msg>"
-    ... ))
-    >>> print(when, tags.process, tags.level, body.strip())
-    2012-06-04 12:19:37.462000+02:00 4711 8 a < b
-    """
-    head, _, body = text.partition("<txt>")
-    body = body.rpartition("</txt>")[0] if "</txt>" in body else body
-    said = {name: unescape(single or double) for name, single, double in _ATTRIBUTE.findall(head)}
-    match = _XML_TIME.match(said.get("time", ""))
-    level = said.get("level", "")
-    tags = Tags(
-        process=said.get("pid") or None,
-        type=said.get("type"),
-        level=int(level) if level.isascii() and level.isdigit() and len(level) < 10 else None,
-        component=said.get("comp_id"),
-        problem=said.get("prob_key") or None,
-        container=said.get("con_name") or None,
-    )
-    return (iso_moment(*match.groups()) if match else None), tags, unescape(body)
 
 
 def read_events(pieces: Iterable[bytes], reader: AlertReader | None = None) -> Iterator[LogEvent]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
-from lpmkit.oracle.alert_log import EventKind, LogEvent, Tags
+from lpmkit.oracle.alert_log import EventKind, LogEvent
 from lpmkit.oracle.drivers import Connection, Row
 from lpmkit.oracle.log_tail import Position
+from lpmkit.oracle.log_xml import Tags
 from lpmkit.oracle.stamps import Moment
 
 _FORM = "YYYY-MM-DD HH24:MI:SS.FF6 TZH:TZM"

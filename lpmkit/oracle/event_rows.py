@@ -7,7 +7,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from lpmkit.json_values import JsonMapping, JsonObject
-from lpmkit.oracle.alert_log import EventKind, LogEvent, Tags
+from lpmkit.oracle.alert_log import EventKind, LogEvent
+from lpmkit.oracle.log_xml import Tags
 from lpmkit.oracle.stamps import Moment
 
 #: Of an event that is longer the rest is left out of the run; its ``line_count`` says how long it was.

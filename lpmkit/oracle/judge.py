@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 
 from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
 from lpmkit.json_values import JsonObject
-from lpmkit.oracle.alert_log import AlertReader, Counts, LogEvent, read_element
+from lpmkit.oracle.alert_log import AlertReader, Counts, LogEvent
+from lpmkit.oracle.log_xml import read_element
 from lpmkit.oracle.rules import Classified, LogRules, Witness, severity_of, shape_of, trouble_in
 from lpmkit.oracle.stamps import MICROSECOND, Moment, instants, read_stamp
 from lpmkit.rules.table import Class
