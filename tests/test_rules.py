@@ -18,7 +18,8 @@ from lpmkit.oracle.rules import LogRules as AlertRules
 from lpmkit.probes.orders import sap_plan
 from lpmkit.rules.table import Class
 from lpmkit.runs.folder import Run, RunWriter, create
-from lpmkit.sap.model import LogEntry, SapObservation
+from lpmkit.sap.model import LogEntry
+from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.rules import SapRules
 from lpmkit.sap.sources import utc_now
 from tests.made_runs import START, WALL, MadeClock, S

@@ -23,11 +23,11 @@ from lpmkit.sap.model import (
     JobStatus,
     Licence,
     Missed,
-    SapObservation,
     SapSnapshot,
     Update,
     WorkProcess,
 )
+from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.time_outs import parameters
 from lpmkit.survey.model import Survey, SystemFacts
 

@@ -14,7 +14,8 @@ import pytest
 from lpmkit.config import SapSlo
 from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, SapOutcome, judge
-from lpmkit.sap.model import JobStatus, SapObservation
+from lpmkit.sap.model import JobStatus
+from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.system import System
 from lpmkit.simulator import Simulator
 from lpmkit.timeline import Clock, wait_until

@@ -21,7 +21,8 @@ from lpmkit.sap.functions import Functions
 from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, JobLine, SapOutcome, judge
 from lpmkit.sap.load import Load
-from lpmkit.sap.model import SapObservation, SapSnapshot
+from lpmkit.sap.model import SapSnapshot
+from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.rfc import Refused
 from lpmkit.sap.sources import FunctionsWay
 from lpmkit.sap.system import System

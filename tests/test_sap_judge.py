@@ -29,15 +29,13 @@ from lpmkit.sap.model import (
     Licence,
     LogEntry,
     Missed,
-    MissingReason,
     Process,
-    SapObservation,
     SapSnapshot,
     Update,
     User,
     WorkProcess,
-    read_observation,
 )
+from lpmkit.sap.observation import MissingReason, SapObservation, read_observation
 from lpmkit.sap.rules import SapRules
 
 S = 1_000_000_000

@@ -19,8 +19,9 @@ from lpmkit.errors import CommandRefused, LpmError, UnexpectedReply
 from lpmkit.probes.ni import Frames, frame
 from lpmkit.sap import dpmon, functions, host, lsconf, sapcontrol, soaprfc, webservice
 from lpmkit.sap import fields as records
-from lpmkit.sap.model import Activity, SapObservation, WorkProcess, read_observation
-from lpmkit.sap.sources import REFUSED_NS, _Instances
+from lpmkit.sap.instances import REFUSED_NS, Instances
+from lpmkit.sap.model import Activity, WorkProcess
+from lpmkit.sap.observation import SapObservation, read_observation
 from lpmkit.timeline import Clock
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -541,7 +542,7 @@ def test_an_instance_that_refuses_a_question_is_not_asked_it_again_and_again() -
             raise CommandRefused("no dispatcher", status=1)
         return (number,)
 
-    instances = _Instances(("00", "01"), clock)
+    instances = Instances(("00", "01"), clock)
     for _ in range(20):
         assert instances.each("ABAPGetWPTable", ask) == [("00", ("00",))]
     assert (asked.count("00"), asked.count("01")) == (20, 1)

@@ -21,10 +21,10 @@ from lpmkit.sap.model import (
     Enqueue,
     Instance,
     Process,
-    SapObservation,
     SapSnapshot,
     WorkProcess,
 )
+from lpmkit.sap.observation import SapObservation
 from lpmkit.timeline import Outcome, Sample
 from tests.made_runs import START, WALL, Made, MadeClock, S, make
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lpmkit.config import SAP_INTERVALS, SapSystemSettings
 from lpmkit.probes.orders import ProbeOrder, Sink
-from lpmkit.sap.model import SapObservation
+from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.system import System, open_system
 from lpmkit.ssh.refusals import Accounts
 from lpmkit.ssh.secrets import Secrets

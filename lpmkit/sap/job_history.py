@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from lpmkit.sap.model import Job, JobLog, JobStatus, MissingReason, SapObservation, interface_of
+from lpmkit.sap.model import Job, JobLog, JobStatus, interface_of
+from lpmkit.sap.observation import MissingReason, SapObservation
 
 #: A stamp in whole seconds, and the system's clock as it was told: together they may be wrong by this.
 STAMP_ERROR_NS = 3_000_000_000

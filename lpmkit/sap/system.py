@@ -19,12 +19,14 @@ from zoneinfo import ZoneInfo
 from lpmkit.config import SapSystemSettings
 from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, NotPermitted, UnexpectedReply, UsageError
 from lpmkit.json_values import JsonObject
+from lpmkit.sap.commands_way import CommandsWay
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
 from lpmkit.sap.lsconf import SERIAL, head_of
-from lpmkit.sap.model import Missed, MissingReason, SapObservation, SapSnapshot, SystemIdentity
+from lpmkit.sap.model import Missed, SapSnapshot, SystemIdentity
+from lpmkit.sap.observation import MissingReason, SapObservation
 from lpmkit.sap.rfc import Caller, RfcCaller, logon
-from lpmkit.sap.sources import CommandsWay, FunctionsWay, QueryWindow, SapSource, WebServiceWay, utc_now
+from lpmkit.sap.sources import FunctionsWay, QueryWindow, SapSource, WebServiceWay, utc_now
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.ssh.refusals import Accounts, LogonNotTried
 from lpmkit.ssh.secrets import Secrets

@@ -13,7 +13,8 @@ from typing import Any
 from lpmkit.rules.usual import RARE, chance_of
 from lpmkit.sap.job_history import answers
 from lpmkit.sap.judge.values import Case
-from lpmkit.sap.model import SapObservation, User, WorkProcess, interface_of
+from lpmkit.sap.model import User, WorkProcess, interface_of
+from lpmkit.sap.observation import SapObservation
 
 Rows = Sequence[Any]
 

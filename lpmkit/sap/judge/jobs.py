@@ -27,7 +27,8 @@ from lpmkit.sap.judge.values import (
     plural,
     some,
 )
-from lpmkit.sap.model import Dump, Job, JobHistory, JobStatus, LogEntry, SapObservation, WorkProcess
+from lpmkit.sap.model import Dump, Job, JobHistory, JobStatus, LogEntry, WorkProcess
+from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.rules import describe
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from lpmkit.config import SapSlo
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.sap.job_history import Answers, JobCourse, Pause
-from lpmkit.sap.model import SapObservation, SapSnapshot
+from lpmkit.sap.model import SapSnapshot
+from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.rules import SapRules, SapTally
 
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
