@@ -141,7 +141,7 @@ def test_a_session_that_was_killed_is_missed(tmp_path: Path) -> None:
 def test_a_listener_that_hangs_after_the_resume_fails_logons_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lpmkit.analysis.oracle.LOGON_SLACK_NS", 500_000_000)
+    monkeypatch.setattr("lpmkit.analysis.oracle_questions.LOGON_SLACK_NS", 500_000_000)
     with Watched(tmp_path) as watched:
         watched.move(after=["listener-hangs"])
         watched.until(tried_after(watched, "logon", 5))

@@ -40,7 +40,8 @@ from lpmkit.analysis.model import (
     by_certainty,
 )
 from lpmkit.analysis.noise import alarms_an_hour
-from lpmkit.analysis.oracle import DatabaseAnalysis, databases
+from lpmkit.analysis.oracle import databases
+from lpmkit.analysis.oracle_model import DatabaseAnalysis
 from lpmkit.analysis.record import Record, read
 from lpmkit.analysis.sap import questions_of_sap, sap_outcomes
 from lpmkit.analysis.summary import summary, utc

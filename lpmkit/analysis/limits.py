@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lpmkit.analysis.model import SECOND, HostAnalysis, Interval, PhaseSpan, WallClock
-from lpmkit.analysis.oracle import DatabaseAnalysis
+from lpmkit.analysis.oracle_model import DatabaseAnalysis
 from lpmkit.analysis.time_outs import (
     TimeOut,
     cluster_time_outs,

@@ -23,7 +23,8 @@ from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.folder import Run
 from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, NiLane, SapOutcome, judge
-from lpmkit.sap.model import SapObservation, SapSnapshot, read_observation
+from lpmkit.sap.model import SapSnapshot
+from lpmkit.sap.observation import SapObservation, read_observation
 from lpmkit.sap.rules import SapRules
 
 #: Last phases of a move whose partition is where it was: stopped, refused or rolled back.

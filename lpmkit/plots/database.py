@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lpmkit.analysis import Analysis
-from lpmkit.analysis.oracle import DatabaseAnalysis, Mark
+from lpmkit.analysis.oracle_model import DatabaseAnalysis, Mark
 from lpmkit.plots.colours import CLASSES, FAINT, PAPER
 from lpmkit.plots.figures import STYLE, Sheet
 from lpmkit.plots.latency import latency

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lpmkit.analysis import Analysis
-from lpmkit.analysis.oracle import DatabaseAnalysis
+from lpmkit.analysis.oracle_model import DatabaseAnalysis
 from lpmkit.json_values import JsonMapping
 from lpmkit.oracle.judge import LogPosition, LogTally
 from lpmkit.oracle.state import HARDLY, SessionsRetained
