@@ -359,7 +359,7 @@ def test_the_summary_before_the_name_says_what_from_to_and_what_is_accepted(tmp_
     assert rows["from → to"] == "blade13 → blade14"
     assert rows["validation"] == "passed at 07:10:58 UTC"
     assert rows["checks"] == "48 pass, 4 warn, 0 fail, 6 validated"
-    assert len(rows["accepted warnings"].split("; ")) == 4
+    assert len(rows["accepted, not met"].split("; ")) == 4
     assert rows["expected"] == "copy 25 … 147 s, suspended 0.7 … 2.9 s"
     assert "Stop until the switch-over" in rows["back-out"]
 
@@ -410,7 +410,7 @@ def test_the_name_is_asked_for_under_the_summary(
     assert move.confirmed(book, run) == "Type bxaix85 to move it"
     shown = capsys.readouterr().err
     assert "from → to bvio82 → bvio83" in shown
-    assert "accepted warnings" in shown
+    assert "accepted, not met" in shown
 
 
 def test_a_stop_shows_where_the_run_stands_before_the_name_and_is_refused_before_it(

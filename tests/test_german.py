@@ -97,5 +97,5 @@ def test_the_summary_before_a_move_is_german(tmp_path: Path) -> None:
     assert list(english)[:3] == ["move", "from → to", "validation"]
     assert list(rows)[:3] == ["Migration", "von → nach", "Validierung"]
     assert rows["erwartet"].startswith("Kopie 25 … 147 s, Unterbrechung 0,7 … 2,9 s")
-    assert "SAP-Hardware-Schlüssel bleibt gleich" in rows["akzeptierte Warnungen"]
+    assert "SAP-Hardware-Schlüssel bleibt gleich" in rows["akzeptiert, nicht erfüllt"]
     assert not [text for text in (*rows, *rows.values()) if ENGLISH.search(text)]

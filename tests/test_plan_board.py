@@ -135,7 +135,7 @@ def test_the_summary_has_the_moves_in_order_the_warnings_the_forecast_and_the_ba
         r"p8a → p8b, after bxapp1, begins 22:\d\d … 22:\d\d, ends 22:\d\d … 22:\d\d UTC \(P10 … P90\)", rows["move 2"]
     )
     assert rows["validation"] == "4 of 4 moves accepted by the firmware at 22:13:20 UTC"
-    assert rows["accepted warnings"] == f"The SAP hardware key stays ({', '.join(NAMES)})"
+    assert rows["accepted, not met"] == f"The SAP hardware key stays ({', '.join(NAMES)})"
     assert "(P10 … P90), most likely" in rows["forecast"]
     assert rows["change window"].endswith(": holds")
     assert rows["last safe start"] == "2023-11-14 22:50 UTC"

@@ -4,6 +4,7 @@ each other.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from itertools import combinations
@@ -20,12 +21,14 @@ from matplotlib.text import Text
 from lpmkit.analysis import Analysis, analyse
 from lpmkit.errors import RecordError
 from lpmkit.plots.colours import COLOURS, colour
+from lpmkit.plots.figures import image, translated
 from lpmkit.plots.files import write_charts
 from lpmkit.plots.heartbeats import lanes, zoom
-from lpmkit.plots.ladder import ladder
+from lpmkit.plots.ladder import ladder, ladder_chart
 from lpmkit.plots.latency import latency
 from lpmkit.plots.wall_chart import bytes_left, wall_chart
 from lpmkit.runs.folder import create
+from lpmkit.wording.words import words_of
 from tests.made_runs import Made, make
 
 MOVE = Made(duration_s=30.0, suspend=(18.0, 19.537), stalls=((12.0, 12.3),))
@@ -154,3 +157,15 @@ def test_probes_have_the_same_colour_everywhere() -> None:
     assert len(set(COLOURS.values())) == len(COLOURS)
     assert colour("ticks") == COLOURS["ticks"]
     assert np.unique([colour("sap-ni"), colour("oracle")]).size == 1
+
+
+def test_a_chart_in_german_has_no_english_label_and_german_numbers(moved: Analysis) -> None:
+    figure = translated(wall_chart(moved), words_of("de").said)
+    FigureCanvasAgg(figure).draw()
+    texts = [text.get_text() for text in figure.findobj(Text) if text.get_text().strip()]
+    assert "Lebenszeichen" in texts
+    assert any(text.startswith("Unterbrechung 1,") for text in texts)
+    left = [text for text in texts if re.search(r"\b(the|of|suspended|seconds|gap|start|end|left)\b|\d\.\d m?s", text)]
+    assert left == []
+    assert moved.suspension is not None
+    assert image(translated(ladder_chart(moved.suspension), words_of("de").said))

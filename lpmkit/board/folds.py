@@ -114,7 +114,9 @@ def _finding(view: View, row: JsonObject) -> Item:
     lines = [facts_text(facts) if isinstance(facts, dict) else str(facts or "")]
     remedy = remedy_text(view.words, row, view.run.manifest.get("order") or {})
     lines += [f"{remedy} ({who_text(view.words, row) or view.words('not_given')})"] if remedy else []
-    title = f"{row['verdict']}: {check_title(view.words, row)}{about}"
+    # the title says what should be so
+    verdict = "warn, not met" if row["verdict"] == "warn" else str(row["verdict"])
+    title = f"{verdict}: {check_title(view.words, row)}{about}"
     return Item(title, _TONES[str(row["verdict"])], tuple(filter(None, lines)))
 
 

@@ -87,7 +87,7 @@ def findings_table(
 def _findings_rows(rows: Sequence[str], words: Words) -> str:
     head = "".join(
         f"<th style='text-align:left'>{words.said(name)}</th>"
-        for name in ("verdict", "check", "facts", "remedy, owner")
+        for name in ("verdict", "check, as it should be", "facts", "remedy, owner")
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 

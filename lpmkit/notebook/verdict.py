@@ -45,7 +45,7 @@ def judged(book: Runbook, run: Run) -> list[HTML]:
     The chart is a PNG: it fits into a cell and is shown in a saved copy that is not trusted yet.
     """
     from lpmkit.analysis import analyse, summary  # noqa: PLC0415
-    from lpmkit.plots.figures import image  # noqa: PLC0415
+    from lpmkit.plots.figures import image, translated  # noqa: PLC0415
     from lpmkit.plots.wall_chart import wall_chart  # noqa: PLC0415
     from lpmkit.report.page import write_analysed  # noqa: PLC0415
 
@@ -54,8 +54,11 @@ def judged(book: Runbook, run: Run) -> list[HTML]:
         return [HTML(f"<p>{escaped(words.said(f'Not finished yet. {why or NOT_BEGUN}'))}</p>")]
     analysis = analyse(run)
     write_analysed(run, analysis)
+    chart = wall_chart(analysis)
+    if words is not ENGLISH:
+        translated(chart, words.said)
     board = board_html(board_of(run, summary=summary(analysis), language=words.language))
-    return [HTML(board), picture(image(wall_chart(analysis)), words.said(CHART_TEXT))]
+    return [HTML(board), picture(image(chart), words.said(CHART_TEXT))]
 
 
 def clean_up(rehearsal: Rehearsal, board: LiveBoard, run: Run) -> HTML:

@@ -75,7 +75,7 @@ def _checks(checked: CheckedPlan) -> Iterator[Row]:
     yield "checks", count_findings(found).words(passed == len(moves) if validated else None)
     warned = [finding for finding in found if finding.verdict.value == "warn"]
     if warned:
-        yield "accepted warnings", _by_title(warned)
+        yield "accepted, not met", _by_title(warned)
     accepted = [one for move in moves for one in move.accepted if one.verdict.value in ("fail", "unknown")]
     if accepted:
         yield "accepted by the plan", _by_title(accepted)

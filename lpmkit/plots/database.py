@@ -17,6 +17,8 @@ from lpmkit.rules.table import Class
 
 COLOURS = {meaning: CLASSES[meaning.value][1] for meaning in Class if meaning.value in CLASSES}
 _SHAPES = {Class.FAIL: "X", Class.WARN: "^", Class.UNKNOWN: "s", Class.EXPECTED: "o"}
+#: Classes as their rows are called.
+_NAMES = {"fail": "failure", "warn": "warning"}
 #: Kinds of probes that query over an open session.
 SESSION_KINDS = ("sql", "commit")
 
@@ -46,7 +48,7 @@ def alert_lane(analysis: Analysis, database: DatabaseAnalysis, axes: Axes | None
             color=colour,
             markeredgewidth=0,
         )
-    axes.set_yticks(range(len(rows)), [message_class.value for message_class in rows])
+    axes.set_yticks(range(len(rows)), [_NAMES.get(message_class.value, message_class.value) for message_class in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -80,8 +82,8 @@ def database_chart(analysis: Analysis, database: DatabaseAnalysis) -> Figure:
         if trace.kind in SESSION_KINDS and trace.probe.partition("@")[0].endswith(f"-{database.sid}")
     ]
     with rc_context(STYLE):
-        figure = Figure(figsize=(9.2, 4.6 if traces else 2.6), facecolor=PAPER)
-        sheet = Sheet(figure, left=0.9, right=0.95, top=0.45)
+        figure = Figure(figsize=(9.2, 4.8 if traces else 2.8), facecolor=PAPER)
+        sheet = Sheet(figure, left=0.9, right=0.95, top=0.65)
         lane = alert_lane(analysis, database, sheet.row(1.0))
         bottom = lane
         if traces:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, FuncFormatter, ScalarFormatter
 
 from lpmkit.plots.colours import FAINT, INK
 
@@ -66,6 +70,37 @@ def image(figure: Figure, ending: str = "png", dpi: int = 150) -> bytes:
     with rc_context(STYLE):
         figure.savefig(content, format=ending, dpi=dpi, metadata=metadata)
     return content.getvalue()
+
+
+class _Comma(ScalarFormatter):
+    """Numbers of an axis with a decimal comma."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return str(super().__call__(x, pos)).replace(".", ",")
+
+
+def translated(figure: Figure, said: Callable[[str], str]) -> Figure:
+    """The figure with its texts in another language: labels, legends, remarks, and the numbers of its axes.
+
+    ``said`` translates a text; what it does not know, such as names, stays.
+    """
+    for text in figure.findobj(Text):
+        words = text.get_text().strip()
+        if words:
+            text.set_text(text.get_text().replace(words, said(words)))
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        formatter: Any = axis.get_major_formatter()
+        if isinstance(formatter, FixedFormatter):
+            formatter.seq = [said(str(label)) for label in formatter.seq]
+        elif isinstance(formatter, FuncFormatter):
+            formatter.func = partial(_said_value, formatter.func, said)
+        elif type(formatter) is ScalarFormatter:
+            axis.set_major_formatter(_Comma())
+    return figure
+
+
+def _said_value(made: Callable[..., str], said: Callable[[str], str], value: float, place: int | None = None) -> str:
+    return said(made(value, place))
 
 
 def data_uri(figure: Figure) -> str:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from lpmkit.analysis import Analysis
 from lpmkit.plots.database import chart_name, database_chart
-from lpmkit.plots.figures import image
+from lpmkit.plots.figures import image, translated
 from lpmkit.plots.ladder import ladder_chart
 from lpmkit.plots.latency import latency_chart
 from lpmkit.plots.sap import sap_chart
@@ -35,11 +35,16 @@ def charts(analysis: Analysis) -> dict[str, Callable[[], Figure | None]]:
 
 
 def write_charts(
-    analysis: Analysis, folder: Path, ending: str, write: Callable[[Path, bytes], Path] = write_file
+    analysis: Analysis,
+    folder: Path,
+    ending: str,
+    write: Callable[[Path, bytes], Path] = write_file,
+    said: Callable[[str], str] | None = None,
 ) -> dict[str, Path]:
     """Write every chart as ``ending`` (``svg`` or ``png``) into ``folder``; returns the paths by chart name.
 
     Charts with nothing to show are left out and their old files removed. ``write`` returns the final path of a file.
+    ``said`` puts their texts into another language than English.
     Raises `RecordError` when the folder cannot be written.
     """
     make_folder(folder)
@@ -49,5 +54,5 @@ def write_charts(
         if figure is None:
             path.unlink(missing_ok=True)
         else:
-            written[name] = write(path, image(figure, ending))
+            written[name] = write(path, image(translated(figure, said) if said else figure, ending))
     return written

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 #: Places that hold a number, a figure or a single word; any other holds any text.
 _FORMS = {"n": r"[-+0-9.,]+", "m": r"[-+0-9.,]+"}
-_FORMS |= {"percent": r"\d+ %", "age": r"[\d.]+ (?:s|min)", "interval": r"(?:[-\d.,]+ … )?[-\d.,]+ s"}
+_FORMS |= {"percent": r"\d+ %", "age": r"[\d.]+ (?:s|min)", "interval": r"(?:[-\d.,]+(?: s)? … )?[-\d.,]+ s"}
 _FORMS |= dict.fromkeys(("partition", "source", "target", "name"), r"[^\s,;]+")
 _PLACE = re.compile(r"\{(\w+)\}")
 #: Separators of parts that are translated one by one. A template reaches beyond a strong one only where it has it

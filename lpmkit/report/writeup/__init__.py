@@ -28,7 +28,7 @@ from lpmkit.report.writeup.sheets import sheets
 from lpmkit.runs.files import cannot_write, name_text, open_plain, plain_files
 from lpmkit.runs.folder import Run, write_file
 from lpmkit.runs.remarks import KINDS, Remark, add_remark, remarks
-from lpmkit.wording.words import LANGUAGES, Words
+from lpmkit.wording.words import ENGLISH, LANGUAGES, Words, words_of
 
 #: Every form, and the file that it becomes.
 FORMS = {
@@ -67,12 +67,12 @@ def write_up(
         raise UsageError(f"{', '.join(unknown)} is no form of a write-up", next_step=f"There are {', '.join(FORMS)}.")
     check_inputs(template, logo)
     analysis = analyse(run)
-    words = Words(language)
+    words = words_of(language)
     write_analysed(run, analysis, output)
     document = written(run, analysis, words)
     folder = Outputs(run, output).folder_for(FOLDER)
     plots = folder / PLOTS
-    write_charts(analysis, plots, "png")
+    write_charts(analysis, plots, "png", said=None if words is ENGLISH else words.said)
     wanted = [form for form in FORMS if form in forms and form != "zip"]
     if "zip" in forms:
         wanted = [form for form in FORMS if form != "zip"]

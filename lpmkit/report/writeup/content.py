@@ -142,7 +142,7 @@ def _before_after(source: WriteUpInputs) -> Section:
         )
         for what, was, now, how in identity_changes(source.run)
     ]
-    rows += [_row(words, name, was, now) for name, was, now in _held(*source.surveys)]
+    rows += [_row(words, name, was, now) for name, was, now in _held(words, *source.surveys)]
     for outcome in source.analysis.sap:
         for what, was, now in sap_identity(outcome.sid, *source.surveys):
             rows.append(_row(words, f"{outcome.sid}: {words.or_as_it_came(f'fact.{what}', what)}", was, now))
@@ -189,7 +189,7 @@ _PARTITION_FACTS = (
 )
 
 
-def _held(before: Any, after: Any) -> Iterator[tuple[str, str, str]]:
+def _held(words: Words, before: Any, after: Any) -> Iterator[tuple[str, str, str]]:
     """Resources of the partition before and after: entitlement, pool, VIOS level, disk mapping."""
     was, now = _placed(before), _placed(after)
     if was is None and now is None:
@@ -197,12 +197,17 @@ def _held(before: Any, after: Any) -> Iterator[tuple[str, str, str]]:
     for name in _PARTITION_FACTS:
         values = [None if one is None else one[1].get(name) for one in (was, now)]
         if any(value not in (None, "") for value in values):
-            yield name, shown(values[0]), shown(values[1])
+            yield name, _figure(words, values[0]), _figure(words, values[1])
     levels = [[str(vios.get("level")) for vios in _listed(one[0].get("vios"))] if one else None for one in (was, now)]
     yield "VIOS", shown(levels[0]), shown(levels[1])
     mapped = [list(disk_mapping(one[0], one[1].get("name"))) if one else [] for one in (was, now)]
     if any(mapped):
         yield "mapping", "; ".join(mapped[0]) or "–", "; ".join(mapped[1]) or "–"
+
+
+def _figure(words: Words, value: Any) -> str:
+    """A value of the partition; a number as the language writes it."""
+    return words.number(value, len(f"{value:g}".partition(".")[2])) if isinstance(value, float) else shown(value)
 
 
 def _placed(survey: Any) -> tuple[JsonObject, JsonObject] | None:
