@@ -13,7 +13,7 @@ import click
 
 from lpmkit.checks import CHECKS
 from lpmkit.checks.judging import prerequisites
-from lpmkit.checks.systems import level_rows
+from lpmkit.checks.levels import level_rows
 from lpmkit.cli import all_commands, main
 from lpmkit.control.codes import known_codes
 from lpmkit.json_values import JsonObject

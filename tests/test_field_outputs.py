@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from lpmkit.checks.partition import AdapterKind, adapter_kind
-from lpmkit.checks.systems import numbers_of
+from lpmkit.checks.adapters import AdapterKind, adapter_kind
+from lpmkit.checks.levels import numbers_of
 from lpmkit.control import aix, aix_identity, firmware, hmc, linux, vios, vios_disks, vios_maps, vios_statistics
 from lpmkit.control import hmc_resources as resources
 from lpmkit.control import managed_system as system

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lpmkit.checks.adapters import host_ethernet, physical_slots, serial_adapters, virtual_adapters
 from lpmkit.checks.cluster import cluster_patience
 from lpmkit.checks.database import data_guard_protection, each_database, failover_patience, net_patience
 from lpmkit.checks.fibre import logged_in, masked, ports_free, wwpn_pairs, zoned
@@ -36,34 +37,39 @@ from lpmkit.checks.judging import (
     once_under_an_hmc,
     ready,
 )
+from lpmkit.checks.levels import guest_level, vios_level
+from lpmkit.checks.movers import movers, movers_connected, multipath, redundant_movers, rmc_vios, vasi
 from lpmkit.checks.network import bridged, sriov_ports, vnic_ports
 from lpmkit.checks.partition import (
     affinity_group,
     barrier_register,
     compat_mode,
-    dedicated_memory,
     error_path_reporting,
-    host_ethernet,
-    huge_pages,
     id_free,
     mobility_allowed,
     name_free,
     not_migrating,
     partition_running,
-    physical_slots,
     profile_kept,
     remote_restart,
     restricted_io,
     rmc_manager,
     rmc_partition,
-    serial_adapters,
     system_ready,
     terminal_closed,
     trusted_data,
-    virtual_adapters,
     workload_group,
 )
 from lpmkit.checks.plugged import plugged_findings
+from lpmkit.checks.resources import (
+    dedicated_memory,
+    huge_pages,
+    memory_region,
+    memory_room,
+    pool_there,
+    processor_room,
+    virtual_slots,
+)
 from lpmkit.checks.sap import (
     machine_id_of,
     sap_enqueue,
@@ -79,26 +85,13 @@ from lpmkit.checks.storage import luns_free, optical, paths, reserve_policy, sam
 from lpmkit.checks.systems import (
     concurrency,
     enterprise,
-    guest_level,
     io_servers_named,
     keys_exchanged,
-    memory_region,
-    memory_room,
-    movers,
-    movers_connected,
-    multipath,
     on_mains,
     operating,
     optimizer_idle,
-    pool_there,
-    processor_room,
-    redundant_movers,
-    rmc_vios,
     time_reference,
     two_systems,
-    vasi,
-    vios_level,
-    virtual_slots,
 )
 from lpmkit.survey.model import Survey
 

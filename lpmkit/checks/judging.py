@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from lpmkit.control.listings import READER_FAULTS
 from lpmkit.errors import UnexpectedReply
-from lpmkit.inventory import Frame, Partition, Vios
+from lpmkit.inventory import Frame, OperatingSystem, Partition, Vios
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.sap.model import SapSnapshot
 from lpmkit.survey.model import NOT_ACTIVATED, Survey, SystemFacts
@@ -358,3 +358,16 @@ def passed(good: bool, about: str, facts: Mapping[str, Fact], remedy: str, bad: 
 def joined(words: Iterable[object]) -> str:
     """Words with commas between them, or ``none``."""
     return ", ".join(str(word) for word in words) or "none"
+
+
+def system_name(survey: Survey, *, target: bool = False) -> str:
+    """The managed system's name for a command to copy; the site file's name of the frame where it was not read."""
+    side = survey.target if target else survey.source
+    return side.frame.name if side.frame else side.name
+
+
+def only_aix(survey: Survey, why: str) -> None:
+    """Raise `NotApplicable` for a partition that is known to run another system than AIX."""
+    system = survey.operating_system
+    if system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
+        raise NotApplicable(survey.partition, f"the partition runs {system.value}: {why}")

@@ -1,9 +1,6 @@
-"""Checks of the partition itself: its state, its names, RMC, and attributes and adapters that cannot move."""
+"""Checks of the partition itself: its state, its names, RMC, and attributes that keep it from moving."""
 
 from __future__ import annotations
-
-import re
-from enum import StrEnum
 
 from lpmkit.checks.judging import (
     Fact,
@@ -19,28 +16,15 @@ from lpmkit.checks.judging import (
     joined,
     moving_of,
     need,
+    only_aix,
     ordered,
     passed,
+    system_name,
 )
-from lpmkit.checks.profile import current_profile, profile_field, required_field
-from lpmkit.control.listings import names
-from lpmkit.inventory import Device, OperatingSystem
+from lpmkit.checks.profile import change_profile, current_profile, required_field
+from lpmkit.inventory import OperatingSystem
 from lpmkit.survey.model import Survey
 
-#: Words in the descriptions of adapters without hardware: virtual ones and pseudo devices over others (`GLPI`, A;
-#: vNIC, EtherChannel and VLAN A, field captures). A move takes them along.
-VIRTUAL_WORDS = (
-    "(l-lan)",
-    "Virtual SCSI Client Adapter",
-    "Virtual Fibre Channel Client Adapter",
-    "LPAR Virtual Serial Adapter",
-    "Virtual NIC Client Adapter",
-    "(vnic)",
-)
-PSEUDO_WORDS = ("EtherChannel", "Link Aggregation", "VLAN")
-#: A logical port of a host Ethernet adapter, and the virtual function of an SR-IOV adapter (A, field captures).
-HOST_ETHERNET_WORDS = ("(lp-hea)", "(l-hea)")
-VIRTUAL_FUNCTION = re.compile(r"\bVF\b|Virtual Function", re.IGNORECASE)
 #: What helps in a state other than Running and Not Activated (states A `ZIU`; migrating ones C `OPTEST`). Nothing is
 #: started that was not seen to be off.
 STATE_REMEDIES = {
@@ -57,14 +41,12 @@ STATE_REMEDIES = {
         "Wait until it is Running or Not Activated: lssyscfg -r lpar{system} -F name,state",
     ),
 }
+
+
 MIGRATING_REMEDY = "Do not start it: a move is under way or was left half done, see 'No migration under way'."
+
+
 OTHER_STATE_REMEDY = "Bring it to Running or, for an inactive move, to Not Activated: lsrefcode -r lpar{system} -n 10"
-
-
-def system_name(survey: Survey, *, target: bool = False) -> str:
-    """The managed system's name for a command to copy; the site file's name of the frame where it was not read."""
-    side = survey.target if target else survey.source
-    return side.frame.name if side.frame else side.name
 
 
 def partition_running(survey: Survey) -> RuleResult:
@@ -165,7 +147,7 @@ def rmc_partition(survey: Survey) -> RuleResult:
     Linux and IBM i are judged by the manager's RMC state.
     """
     moving_of(survey)
-    _only_aix(survey, "RMC of this system is judged by the state that the manager lists")
+    only_aix(survey, "RMC of this system is judged by the state that the manager lists")
     guest = need(survey.guest, survey, "partition", survey.partition)
     rmc = need(guest.rmc, survey, "rmc", survey.partition)
     return passed(
@@ -173,24 +155,6 @@ def rmc_partition(survey: Survey) -> RuleResult:
         survey.partition,
         {"subsystem": rmc.name, "status": rmc.status, "pid": rmc.pid},
         "On the partition as root: startsrc -s ctrmc",
-    )
-
-
-def _only_aix(survey: Survey, why: str) -> None:
-    """Raise `NotApplicable` for a partition that is known to run another system than AIX."""
-    system = survey.operating_system
-    if system in (OperatingSystem.LINUX, OperatingSystem.IBM_I):
-        raise NotApplicable(survey.partition, f"the partition runs {system.value}: {why}")
-
-
-def huge_pages(survey: Survey) -> RuleResult:
-    """Require a partition without huge pages."""
-    count = field_of(survey, moving_of(survey).huge_pages, "huge pages")
-    return passed(
-        count == 0,
-        survey.partition,
-        {"huge pages": count},
-        _change_profile(survey, "desired_num_huge_pages=0,min_num_huge_pages=0,max_num_huge_pages=0"),
     )
 
 
@@ -212,7 +176,7 @@ def error_path_reporting(survey: Survey) -> RuleResult:
         not on,
         survey.partition,
         {"redundant_err_path_reporting": on},
-        _change_profile(survey, "redundant_err_path_reporting=0"),
+        change_profile(survey, "redundant_err_path_reporting=0"),
     )
 
 
@@ -235,128 +199,8 @@ def compat_mode(survey: Survey) -> RuleResult:
         all(mode.casefold() in listed for mode in wanted.values()),
         survey.partition,
         {**wanted, "modes of the target": joined(frame.proc_compat_modes)},
-        _change_profile(survey, f"lpar_proc_compat_mode={able}"),
+        change_profile(survey, f"lpar_proc_compat_mode={able}"),
     )
-
-
-def physical_slots(survey: Survey) -> RuleResult:
-    """Require a partition without physical adapters, as the manager lists them.
-
-    One that is not activated gets those of its profile: a required one keeps it here, another one is lost.
-    """
-    moving_of(survey)
-    slots = need(survey.physical_slots, survey, "physical slots", survey.source.name)
-    facts: dict[str, Fact] = {
-        "physical slots": len(slots),
-        "which": joined(f"{slot.drc_name} {slot.description}" for slot in slots),
-    }
-    own = names(required_field(survey, "io_slots")) if is_inactive(survey) and not slots else ()
-    if own:
-        facts["io_slots of the profile"] = joined(own)
-        needed = any(slot.rpartition("/")[2] == "1" for slot in own)
-        remedy = _change_profile(survey, "io_slots=none")
-        return RuleResult(Verdict.FAIL if needed else Verdict.WARN, survey.partition, facts, remedy)
-    return passed(
-        not slots,
-        survey.partition,
-        facts,
-        "Move disks and addresses to virtual adapters first. Then remove the slot from the partition "
-        f"(lshwres -r io --rsubtype slot -m {system_name(survey)} -F drc_name,drc_index,lpar_name lists its index) "
-        "and from the profile.",
-    )
-
-
-class AdapterKind(StrEnum):
-    """The kinds of adapters that AIX lists."""
-
-    VIRTUAL = "virtual"
-    PSEUDO = "over other adapters"
-    HOST_ETHERNET = "host Ethernet port"
-    VIRTUAL_FUNCTION = "logical SR-IOV port"
-    PHYSICAL = "physical"
-    OTHER = "not recognised"
-
-
-def adapter_kind(device: Device) -> AdapterKind:
-    """The kind of an adapter, by its description, and by its location code where the description is not known.
-
-    Only hardware has a location code in ``lsdev -Cc adapter``, and virtual Fibre Channel (``C5-T1``); a pseudo device
-    has none.
-
-    >>> adapter_kind(Device("ent1", "Available", "Virtual NIC Client Adapter (vnic)")).name
-    'VIRTUAL'
-    >>> adapter_kind(Device("fcs0", "Available", "4Gb FC PCI Express Adapter (df1000fe)", "05-08")).name
-    'PHYSICAL'
-    >>> adapter_kind(Device("new0", "Available", "An adapter of a later level")).name
-    'OTHER'
-    """
-    text = device.description
-    if any(word in text for word in VIRTUAL_WORDS):
-        return AdapterKind.VIRTUAL
-    if any(word in text for word in HOST_ETHERNET_WORDS):
-        return AdapterKind.HOST_ETHERNET
-    if VIRTUAL_FUNCTION.search(text):
-        return AdapterKind.VIRTUAL_FUNCTION
-    if any(word in text for word in PSEUDO_WORDS) and device.location is None:
-        return AdapterKind.PSEUDO
-    return AdapterKind.OTHER if device.location is None else AdapterKind.PHYSICAL
-
-
-#: The kinds that no move takes along.
-IMMOVABLE = frozenset({AdapterKind.PHYSICAL, AdapterKind.HOST_ETHERNET, AdapterKind.VIRTUAL_FUNCTION})
-
-
-def virtual_adapters(survey: Survey) -> RuleResult:
-    """Require adapters that a move takes along, as AIX lists them.
-
-    One that is not recognised is a warning, never removed.
-    """
-    moving = moving_of(survey)
-    _only_aix(survey, "its adapters are judged as the manager lists them")
-    guest = need(survey.guest, survey, "partition", survey.partition)
-    adapters = need(guest.adapters, survey, "adapters", survey.partition)
-    if not adapters:
-        raise NotKnown(survey.partition, "lsdev lists no adapter at all, and a partition has at least one")
-    kinds = {device: adapter_kind(device) for device in adapters if device.status != "Defined"}
-    ports = survey.source.logical_ports or ()
-    migratable = any(port.lpar_id == moving.lpar_id and port.migratable for port in ports)
-    fixed = [
-        device
-        for device, kind in kinds.items()
-        if kind in IMMOVABLE and not (kind is AdapterKind.VIRTUAL_FUNCTION and migratable)
-    ]
-    strange = [device for device, kind in kinds.items() if kind is AdapterKind.OTHER]
-    facts: dict[str, Fact] = {
-        "adapters": len(adapters),
-        "not virtual": joined(f"{device.name} {device.description}" for device in fixed),
-    }
-    if strange:
-        facts["not recognised"] = joined(f"{device.name} {device.description}" for device in strange)
-    if fixed:
-        names_of_fixed = joined(device.name for device in fixed)
-        remedy = (
-            f"Move addresses and disks of {names_of_fixed} to virtual adapters. Then remove the hardware from the "
-            "partition on "
-            "the manager and from its profile."
-        )
-        return RuleResult(Verdict.FAIL, survey.partition, facts, remedy)
-    return passed(
-        not strange,
-        survey.partition,
-        facts,
-        f"Find out what {joined(device.name for device in strange)} is (lscfg -vl NAME): only virtual adapters move. "
-        "Change nothing "
-        "before; lpmkit validate asks the firmware.",
-        bad=Verdict.WARN,
-    )
-
-
-# -- fields of the profile -------------------------------------------------------------------------
-
-
-def _change_profile(survey: Survey, change: str) -> str:
-    command = f'chsyscfg -r prof -i "lpar_name={survey.partition},{change}"'
-    return f"On the manager: {command}, then shut the partition down and start it."
 
 
 def barrier_register(survey: Survey) -> RuleResult:
@@ -366,34 +210,7 @@ def barrier_register(survey: Survey) -> RuleResult:
         arrays in ("0", "none", ""),
         survey.partition,
         {"bsr_arrays": arrays},
-        _change_profile(survey, "bsr_arrays=0"),
-    )
-
-
-def host_ethernet(survey: Survey) -> RuleResult:
-    """Require a partition without logical host Ethernet ports, as the manager lists them."""
-    ports = required_field(survey, "lhea_logical_ports")
-    return passed(
-        ports in ("none", ""),
-        survey.partition,
-        {"lhea_logical_ports": ports},
-        "Give the partition a virtual Ethernet adapter and move its address there; then "
-        + _change_profile(survey, "lhea_logical_ports=none"),
-    )
-
-
-def serial_adapters(survey: Survey) -> RuleResult:
-    """Require no virtual serial adapters but the two that every partition has, in slots 0 and 1."""
-    adapters = names(required_field(survey, "virtual_serial_adapters"))
-    slots = [adapter.split("/", 1)[0] for adapter in adapters]
-    more = [slot for slot in slots if slot not in ("0", "1")]
-    return passed(
-        not more,
-        survey.partition,
-        {"virtual serial adapters in slots": joined(slots)},
-        f"Nothing uses them? Then: chhwres -r virtualio -m {system_name(survey)} --rsubtype serial -o r -p "
-        f"{survey.partition} "
-        f"-s {more[0] if more else 'SLOT'}; remove it from the profile too.",
+        change_profile(survey, "bsr_arrays=0"),
     )
 
 
@@ -416,9 +233,6 @@ def profile_kept(survey: Survey) -> RuleResult:
     )
 
 
-# -- fields of newer managers ----------------------------------------------------------------------
-
-
 def mobility_allowed(survey: Survey) -> RuleResult:
     """Require that migration is not disabled for the partition."""
     disabled = moving_of(survey).mobility_disabled
@@ -428,80 +242,6 @@ def mobility_allowed(survey: Survey) -> RuleResult:
             survey.partition, "this level does not list migration_disabled", f"Where it is set: {remedy}"
         )
     return passed(not disabled, survey.partition, {"migration_disabled": disabled}, remedy)
-
-
-def dedicated_memory(survey: Survey) -> RuleResult:
-    """Require dedicated memory, or a shared memory pool on the target with a free paging device of the size of the
-    partition's maximum memory (B `IBM-PAGING`).
-    """
-    moving = moving_of(survey)
-    mode = moving.memory_mode
-    if (
-        mode is None
-        and survey.source.manager == "ivm"
-        and frame_of(survey, survey.source).capabilities
-        and "active_mem_sharing_capable" not in frame_of(survey, survey.source).capabilities
-    ):
-        return RuleResult(Verdict.PASS, survey.partition, {"shared memory": "not supported by the system"})
-    if field_of(survey, mode, "memory mode") == "ded":
-        return RuleResult(Verdict.PASS, survey.partition, {"mem_mode": mode})
-    facts: dict[str, Fact] = {"mem_mode": mode}
-    pools = need(survey.target.memory_pools, survey, "memory pools", survey.target.name)
-    if not pools:
-        remedy = f"Create a shared memory pool with paging devices on {survey.target.name}, or " + _change_profile(
-            survey, "mem_mode=ded"
-        )
-        return RuleResult(Verdict.FAIL, survey.target.name, {**facts, "shared memory pools of the target": 0}, remedy)
-    devices = need(pools[0].paging_devices, survey, "memory pools", survey.target.name)
-    most = _profile_number(survey, "max_mem")
-    needed = int(field_of(survey, most, "maximum memory (max_mem of its profile)"))
-    free = [
-        device
-        for device in devices
-        if (device.state or "").casefold() in FREE_PAGING and (device.size_mb is None or device.size_mb >= needed)
-    ]
-    facts |= {
-        "pool MB": pools[0].size_mb,
-        "needed MB": needed,
-        "free paging devices": joined(f"{device.name} {device.size_mb} MB" for device in free),
-    }
-    remedy = (
-        f"Add a paging device of at least {needed} MB to the shared memory pool of {survey.target.name}: "
-        f"chhwres -r mempool -m {system_name(survey, target=True)} --rsubtype pgdev -o a --device NAME -p VIOS"
-    )
-    return passed(bool(free), survey.target.name, facts, remedy)
-
-
-#: States of a paging device that no partition uses (D).
-FREE_PAGING = frozenset({"inactive", "defined"})
-
-
-def required_memory(survey: Survey) -> int:
-    """MB that the partition needs on the target: what it has, or what it would get where it is not activated.
-
-    Raises `NotKnown` where neither the manager nor the profile tells.
-    """
-    moving = moving_of(survey)
-    if not is_inactive(survey):
-        return field_of(survey, moving.memory_mb, "memory")
-    pending = moving.pending_memory_mb or _profile_number(survey, "desired_mem")
-    return int(field_of(survey, moving.memory_mb or pending, "memory it would get when it is activated"))
-
-
-def required_processors(survey: Survey) -> float:
-    """Processing units (shared) or processors (dedicated) that the partition needs on the target, likewise."""
-    moving = moving_of(survey)
-    now = moving.proc_units if moving.proc_units is not None else moving.virtual_processors
-    if not is_inactive(survey):
-        return field_of(survey, now, "processing units")
-    pending = moving.pending_proc_units or moving.pending_processors
-    pending = pending or _profile_number(survey, "desired_proc_units") or _profile_number(survey, "desired_procs")
-    return field_of(survey, now or pending, "processors it would get when it is activated")
-
-
-def _profile_number(survey: Survey, field: str) -> float | None:
-    value = (profile_field(survey, field) or "").replace(",", ".")
-    return float(value) if re.fullmatch(r"\d+(\.\d+)?", value) and float(value) > 0 else None
 
 
 #: The POWER generation from which simplified remote restart exists; its release of firmware is FW820 (B `HMC8`; the
@@ -599,9 +339,6 @@ def affinity_group(survey: Survey) -> RuleResult:
         f"optmem -m {system_name(survey, target=True)} -t affinity -o start improves it",
         bad=Verdict.WARN,
     )
-
-
-# -- known to the firmware only --------------------------------------------------------------------
 
 
 def system_ready(survey: Survey) -> RuleResult:

@@ -13,8 +13,13 @@ from typing import TypeVar
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.checks.fibre import WWPNS_EACH
 from lpmkit.checks.judging import NotApplicable, NotKnown
-from lpmkit.checks.partition import required_memory, required_processors
-from lpmkit.checks.systems import PAGE_TABLE_SHARE, client_adapters, lowest_free_slots
+from lpmkit.checks.resources import (
+    PAGE_TABLE_SHARE,
+    client_adapters,
+    lowest_free_slots,
+    required_memory,
+    required_processors,
+)
 from lpmkit.config import Site
 from lpmkit.errors import UsageError
 from lpmkit.inventory import VirtualFcAdapter
