@@ -322,6 +322,7 @@ def test_every_rule_has_a_reason_and_what_is_recalled_stands_alone() -> None:
         "clusterware-started",
         "clusterware-status",
         "data-file-offline",
+        "distributed-in-doubt",
         "file-error",
         "hang-reported",
         "instance-killed",
@@ -329,6 +330,8 @@ def test_every_rule_has_a_reason_and_what_is_recalled_stands_alone() -> None:
         "processes-not-started",
         "role-changed",
         "standby-away",
+        "storage-path-down",
+        "undo-needs-recovery",
     }
 
 
@@ -954,6 +957,9 @@ def test_the_clusterwares_log_is_found_in_its_places(olr: str, base: str, there:
         ("Received an instance abort message from instance 1", "evicted"),
         ("Instance Critical Process (pid: 15, ospid: 12345, LGWR) died unexpectedly", "instance-killed"),
         ("Beginning crash recovery of 1 threads", "recovered-after-a-crash"),
+        ("Direct NFS: channel id [0] path [192.0.2.8] to filer [nas1] via local [192.0.2.2] is DOWN", "storage-path-down"),
+        ("DISTRIB TRAN BX5.1234.5.6.7\n  is local tran 5.6.7 (hex=05.06.07)", "distributed-in-doubt"),
+        ("SMON: mark undo segment 12 as needs recovery", "undo-needs-recovery"),
         ("Beginning instance recovery of 1 threads", "recovered-after-a-crash"),
         ("Completed: ALTER DATABASE OPEN", "database-opened-or-closed"),
         ("alter database close normal", "database-opened-or-closed"),
@@ -1021,6 +1027,7 @@ def test_a_loss_without_a_code_behind_a_prefix_or_in_another_language_has_its_ru
     "text",
     [
         "Pluggable database PDB1 pseudo opening",
+        "Direct NFS: channel id [0] path [192.0.2.8] to filer [nas1] via local [192.0.2.2] is UP",
         "DDE: Problem Key 'ORA 1555 [x]' was flood controlled (0x6) (incident: 1)",
         "NOTE: ASM did background COD recovery for group 1/0x1 (DATA)",
         "NSS2 started with pid=41, OS id=1",

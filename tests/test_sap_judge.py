@@ -313,6 +313,7 @@ def test_what_comes_as_often_as_before_is_routine() -> None:
     assert rules.tallies([entry(40, "R49")] * 3, usual, 0.25)[0].meaning is Class.ROUTINE
     assert rules.tallies([entry(40, "R49")] * 30, usual, 0.25)[0].meaning is Class.WARN
     assert rules.tallies([entry(40, "ZZ9")], usual, 0.25)[0].meaning is Class.UNKNOWN
+    assert rules.tallies([entry(40, "GI0")], usual, 0.25)[0].key == "lock-handling"
 
 
 def test_a_sites_own_rules_come_first_and_a_bad_one_is_named(tmp_path: Path) -> None:
