@@ -521,3 +521,9 @@ def test_the_playbook_repeats_nothing_and_accepts_0_and_4() -> None:
     assert "retries" not in text
     assert "until" not in text
     assert play["tasks"][-1]["ansible.builtin.assert"]["that"] == "move.status in [0, 4]"
+
+
+@pytest.mark.parametrize("path", sorted((COLLECTION / "tests" / "sanity").iterdir()), ids=lambda path: path.name)
+def test_ansible_test_is_told_of_the_licence_and_of_nothing_else(path: Path) -> None:
+    lines = [line.partition(" #")[0] for line in path.read_text(encoding="utf-8").splitlines()]
+    assert lines == [f"plugins/modules/{name}.py validate-modules:missing-gplv3-license" for name in MODULES]

@@ -192,7 +192,9 @@ def lanes_svg(
             for at, shape, hue in marks.at
             if window.begin_ns <= at <= window.end_ns
         ]
-    drawn += [_text(_LEFT + COLUMNS // 2, _TOP + 16, said("No probe has reported yet"), "middle")] if not names else []
+    drawn += (
+        [_text(_LEFT + COLUMNS // 2, _TOP + 16, f"{said('No probe has reported yet')}.", "middle")] if not names else []
+    )
     drawn += _axis(replace(window, unit=said(window.unit)), height)
     width = _LEFT + COLUMNS + 16
     edges = f'data-left="{_LEFT}" data-columns="{COLUMNS}" data-begin="{window.begin_ns + window.to_wall_ns}"'

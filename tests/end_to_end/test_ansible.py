@@ -36,6 +36,10 @@ sys.exit(status)
 """
 
 
+def runs_in(folder: Path) -> list[Run]:
+    return [Run(path.parent) for path in sorted(folder.glob("*/run.json"))]
+
+
 @contextmanager
 def forked_command(typed: list[list[str]]) -> Iterator[str]:
     """The path of a command ``lpmkit`` that runs as `tests.forked.Command`; ``typed`` gets its command lines."""
@@ -60,6 +64,24 @@ def forked_command(typed: list[list[str]]) -> Iterator[str]:
             thread.join()
 
 
+#: What a play does with a partition that has arrived: it is watched, and a plan that wants it there has nothing to do.
+AFTERWARDS = """
+- hosts: localhost
+  gather_facts: false
+  module_defaults:
+    group/lpmkit.powervm.lpm: {executable: "{{ lpm_command }}", site: "{{ lpm_site }}"}
+  tasks:
+    - lpmkit.powervm.lpm_watch: {hosts: ["{{ partition }}"], duration: 2}
+      register: watched
+    - lpmkit.powervm.lpm_plan: {file: "{{ plan }}", confirm: t}
+      register: planned
+    - assert:
+        that:
+          - watched.status == 0 and watched is not changed and not watched.answer.verdict.questions | selectattr('key', 'equalto', 'moved') | list
+          - planned.status == 0 and planned is not changed and planned.already_there
+"""
+
+
 @pytest.mark.skipif(not HAS_ANSIBLE, reason="ansible-core is not installed: pip install 'lpmkit[ansible]'")
 def test_the_playbook_checks_validates_moves_and_writes_the_verification(tmp_path: Path) -> None:
     collections = tmp_path / "collections" / "ansible_collections" / "lpmkit"
@@ -78,9 +100,24 @@ def test_the_playbook_checks_validates_moves_and_writes_the_verification(tmp_pat
             "lpm_lead_in": 2,
             "lpm_tail": 2,
             "lpm_longest": 0,
+            "plan": str(tmp_path / "plan.yaml"),
         }
+        (tmp_path / "plan.yaml").write_text(
+            "title: t\nmoves:\n  - {partition: p8npiv01, target: p8b}\n", encoding="utf-8"
+        )
+        afterwards = tmp_path / "afterwards.yml"
+        afterwards.write_text(AFTERWARDS, encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", "lpmkit.powervm.move", "-e", json.dumps(values)],
+            [
+                sys.executable,
+                "-m",
+                "ansible",
+                "playbook",
+                "lpmkit.powervm.move",
+                str(afterwards),
+                "-e",
+                json.dumps(values),
+            ],
             env={
                 **os.environ,
                 "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
@@ -94,7 +131,9 @@ def test_the_playbook_checks_validates_moves_and_writes_the_verification(tmp_pat
             timeout=400,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        (run,) = [Run(path.parent) for path in sorted((rehearsal.folder / "runs").glob("*/run.json"))]
-        assert [words[2] for words in typed] == ["check", "validate", "inventory", "move", "write-up"]
+        (run,) = [run for run in runs_in(rehearsal.folder / "runs") if run.manifest["mode"] == "move"]
+        assert [words[2] for words in typed] == [
+            "check", "validate", "inventory", "move", "write-up", "watch", "plan", "inventory",
+        ]  # fmt: skip
         assert times_asked(run) == 1
         assert list((run.path / "write-up").glob("*.md"))
