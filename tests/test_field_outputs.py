@@ -16,7 +16,7 @@ from lpmkit.checks.adapters import AdapterKind, adapter_kind
 from lpmkit.checks.levels import numbers_of
 from lpmkit.control import aix, aix_identity, firmware, hmc, linux, vios, vios_disks, vios_maps, vios_statistics
 from lpmkit.control import hmc_resources as resources
-from lpmkit.control import managed_system as system
+from lpmkit.control import system_listings as system
 from lpmkit.control.codes import codes_in
 from lpmkit.inventory import OperatingSystem, Partition
 from lpmkit.survey.model import Backing, backing_kind

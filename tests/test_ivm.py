@@ -9,7 +9,8 @@ import pytest
 
 from lpmkit.control.base import Control, Order
 from lpmkit.control.ivm import Ivm
-from lpmkit.control.managed_system import ManagerMessage, messages, read_migrations, says
+from lpmkit.control.messages import ManagerMessage, messages, says
+from lpmkit.control.system_listings import read_migrations
 from lpmkit.errors import CommandRefused, ConnectionLost, UnexpectedReply
 from lpmkit.ssh.session import Reply, command_line
 

@@ -10,8 +10,9 @@ import pytest
 
 from lpmkit.control.listings import attribute_record
 from lpmkit.inventory import Places
+from lpmkit.mapping.arrived import arrived
 from lpmkit.mapping.attributes import build_attributes
-from lpmkit.mapping.compare import FC, ID, MOVER, NIC, POOL, SCSI, MappingRow, arrived, compare_mapping
+from lpmkit.mapping.compare import FC, ID, MOVER, NIC, POOL, SCSI, MappingRow, compare_mapping
 from lpmkit.simulator.placement import wishes_of
 from lpmkit.survey.identity import Change
 from lpmkit.survey.model import Survey

@@ -14,7 +14,7 @@ import pytest
 
 from lpmkit.config import load_site
 from lpmkit.control.hmc import read_console_level
-from lpmkit.control.managed_system import messages
+from lpmkit.control.messages import messages
 from lpmkit.simulator import Simulator
 from lpmkit.ssh.session import Reply
 from tests.simulator_cases import FAST, connected, ssh, until

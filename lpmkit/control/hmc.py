@@ -51,21 +51,19 @@ from lpmkit.control.hmc_resources import (
     read_vnics,
 )
 from lpmkit.control.listings import Listing, flag, known, names, needed, split, understood
-from lpmkit.control.managed_system import (
+from lpmkit.control.managed_system import VALIDATION_TIMEOUT_S, ManagedSystem, mapped
+from lpmkit.control.move_options import move_options, option_arguments
+from lpmkit.control.system_listings import (
     MIGRATION,
     PARTITION_STATE,
     PHYSICAL_SLOT,
-    VALIDATION_TIMEOUT_S,
-    ManagedSystem,
-    mapped,
     migration_of,
     only,
     read_partitions,
     read_physical_slots,
     read_profiles,
 )
-from lpmkit.control.managed_system import PARTITION as LISTED_PARTITION
-from lpmkit.control.move_options import move_options, option_arguments
+from lpmkit.control.system_listings import PARTITION as LISTED_PARTITION
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply, UsageError
 from lpmkit.inventory import (
     AffinityScore,

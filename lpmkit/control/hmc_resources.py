@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lpmkit.control.listings import Listing, flag, known, names, needed, needed_number, number, units, whole
-from lpmkit.control.managed_system import number_or_any, unless_any
+from lpmkit.control.system_listings import number_or_any, unless_any
 from lpmkit.errors import UnexpectedReply
 from lpmkit.inventory import (
     AffinityScore,

@@ -22,15 +22,13 @@ from lpmkit.control.listings import (
     Listing,
     understood,
 )
-from lpmkit.control.managed_system import (
+from lpmkit.control.managed_system import VALIDATION_TIMEOUT_S, ManagedSystem, Value, mapped
+from lpmkit.control.move_options import option_arguments
+from lpmkit.control.system_listings import (
     MIGRATION,
     PARTITION_STATE,
     PHYSICAL_SLOT,
     SYSTEM,
-    VALIDATION_TIMEOUT_S,
-    ManagedSystem,
-    Value,
-    mapped,
     only,
     read_migrations,
     read_partitions,
@@ -38,7 +36,6 @@ from lpmkit.control.managed_system import (
     read_profiles,
     read_systems,
 )
-from lpmkit.control.move_options import option_arguments
 from lpmkit.errors import CommandRefused, NotFound, UnexpectedReply, UsageError
 from lpmkit.inventory import (
     AffinityScore,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lpmkit.control.aix_identity import Identity
-from lpmkit.mapping.compare import arrived
+from lpmkit.mapping.arrived import arrived
 from lpmkit.mapping.ordered import ordered_rows
 from lpmkit.survey.identity import IdentityRow, IdentitySnapshot, changed
 from lpmkit.survey.model import Survey
