@@ -20,6 +20,8 @@ from tests.plan_states import plan_in
 
 #: Width and height in CSS pixels: a small notebook, the same at 150 %, a phone.
 SCREENS = {"1366": (1366, 768), "150-percent": (911, 512), "phone": (390, 844)}
+#: States whose German words are the longest.
+LONG_IN_GERMAN = ("needs-recovery", "recorder-gone", "moved")
 PLANS = ("ready", "late", "needs-recovery", "done")
 #: JupyterLab's variables in its dark theme.
 DARK = "--jp-layout-color0:#111;--jp-content-font-color1:#fff"
@@ -65,6 +67,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for state in PLANS:
         with plan_in(tmp_path_factory.mktemp(state), state) as (_, board):
             made[f"plan-{state}"] = board_html(board)
+    for state in LONG_IN_GERMAN:
+        with board_in(tmp_path_factory.mktemp(state), state, "de") as (_, board):
+            made[f"german-{state}"] = board_html(board)
     return made
 
 
@@ -73,6 +78,11 @@ def page() -> Iterator[Page]:
     """One page for all of them."""
     with browser() as opened:
         yield opened
+
+
+#: Folds whose content is wider than they are.
+_SIDEWAYS = """() => [...document.querySelectorAll(".lpm-body")]
+  .filter(body => body.scrollWidth > body.clientWidth + 1).map(body => body.parentElement.dataset.key)"""
 
 
 def show(page: Page, html: str, style: str = "") -> None:
@@ -89,6 +99,10 @@ def test_every_state_fits_and_is_read_across_a_room(screen: str, page: Page, pag
         show(page, html)
         shot(page, f"board-{state}-{screen}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, state
+        if screen == "phone":
+            show(page, html.replace("<details ", "<details open "))
+            assert page.evaluate(_SIDEWAYS) == [], f"{state}: a table that scrolls sideways"
+            show(page, html)
         word, lanes = (page.locator(one).first.bounding_box() for one in (".lpm-word", ".lpm-part-lanes svg"))
         assert word is not None
         assert lanes is not None
