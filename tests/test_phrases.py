@@ -94,6 +94,11 @@ def test_a_precise_template_comes_before_a_general_one_and_places_called_n_are_n
     assert book("yes: 2 of 3 gone; HSCL1234 text") == "ja: 2 von 3 weg; HSCL1234 text"
 
 
+def test_a_word_before_a_colon_does_not_hide_the_template_of_the_whole() -> None:
+    book = PhraseBook({"none found": "keine", "none found: nothing beyond {time}": "keine über {time}", "yes": "ja"})
+    assert book("none found: nothing beyond 75 ms. yes: HSCL1") == "keine über 75 ms. ja: HSCL1"
+
+
 def test_a_capital_is_kept_and_the_state_that_a_machine_named_stays() -> None:
     book = PhraseBook(
         {"the move was stopped by {name}": "die Migration wurde von {name} abgebrochen", "running": "läuft"}

@@ -123,7 +123,8 @@ class PhraseBook:
     def _after_a_word(self, text: str) -> str | None:
         """A text behind a word of its own and a colon, such as "yes: …"."""
         word, colon, rest = text.partition(": ")
-        return f"{self._exact[word]}{colon}{self(rest)}" if colon and word in self._exact else None
+        translated = self.find(rest) if colon and word in self._exact else None
+        return None if translated is None else f"{self._exact[word]}{colon}{translated}"
 
     def _in_parts(self, text: str, separators: tuple[str, ...]) -> str | None:
         for separator in separators:
