@@ -181,3 +181,12 @@ def test_a_session_that_came_too_late_decides_nothing(tmp_path: Path, since: flo
     assert analysis.suspension is None
     assert OutageKind.NETWORK not in _kinds(analysis), "nobody saw that the host ran on"
     assert analysis.verdict.question("outages").state is not AnswerState.PASSED
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_question_lost_in_a_stop_too_short_to_tell_is_no_fault_of_its_service(tmp_path: Path, seed: int) -> None:
+    made = _watched(**ALL, seed=seed, suspend=(16.285, 16.315))
+    analysis = analyse(make(tmp_path, made))
+    assert analysis.suspension is None
+    assert {one.kind for one in analysis.hosts[0].outages if one.probe == "ssh-echo"} == {OutageKind.UNDECIDED}
+    assert analysis.verdict.question("outages").state is AnswerState.NOT_EVALUATED

@@ -163,23 +163,25 @@ def _waits_for_pages(stills: Sequence[Suspension], traces: Sequence[Trace]) -> I
     """
     first: Suspension | None = None
     for still in sorted(stills, key=lambda one: one.begin):
-        if first is None or not _is_unlike(still, first, traces):
-            first = still
-        else:
+        if first is not None and _is_unlike(still, first, traces):
             yield still
+        elif first is None or _stood(still) or loses_in_a_row(still.outer, traces):
+            first = still
+
+
+def _stood(still: Suspension) -> bool:
+    return any(one.clock == "monotonic" and one.verdict is ClockVerdict.STOPPED for one in still.clocks)
 
 
 def _is_unlike(still: Suspension, first: Suspension, traces: Sequence[Trace]) -> bool:
-    inside = Interval(still.begin.hi_ns, max(still.begin.hi_ns, still.end.lo_ns))
     if still.begin.lo_ns > first.end.hi_ns + _PAGES_NS or loses_in_a_row(still.outer, traces):
         return False
     readings = [one for one in still.clocks if one.clock == "monotonic"]
     if any(one.missed.lo_ns >= CLOCK_MISSED_NS for one in readings):
         return False
-    stood = any(one.clock == "monotonic" and one.verdict is ClockVerdict.STOPPED for one in first.clocks)
     ran = any(one.missed.hi_ns < CLOCK_MISSED_NS for one in readings)
-    asked = any(trace.kind == "icmp" and _asks_within(trace, inside) for trace in traces)
-    return (stood and ran) or (asked and loses_in_a_row(first.outer, traces))
+    asked = any(trace.kind == "icmp" and _asks_within(trace, still.outer) for trace in traces)
+    return (_stood(first) and ran) or (asked and loses_in_a_row(first.outer, traces))
 
 
 def _asks_within(trace: Trace, span: Interval) -> bool:

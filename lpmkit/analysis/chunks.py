@@ -179,21 +179,9 @@ def _part(
         found.alignments,
         found.breaks,
     )
-    still = suspensions(
-        outages, found.traces, record.stalls, found.alignments, found.breaks, announced=bool(record.phases)
-    )
-    slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
-    cleared = explained(outages, still, slow, found.traces)
-    if any(
-        one.kind is not was.kind and was.kind is OutageKind.SUSPENSION
-        for one, was in zip(cleared, outages, strict=True)
-    ):
-        still = suspensions(
-            cleared, found.traces, record.stalls, found.alignments, found.breaks, announced=bool(record.phases)
-        )
-        slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
+    outages, still, slow = _agreed(outages, found, record)
     closed = [one for each in still if (one := closed_after(each, found.traces)) is not None]
-    outages = tuple(sorted([*cleared, *closed], key=lambda one: one.begin))
+    outages = tuple(sorted([*outages, *closed], key=lambda one: one.begin))
     sessions = split_sessions(
         session_outages(outages, found.traces, still), outages, found.traces, still, record.events
     )
@@ -221,6 +209,22 @@ def _part(
         outages=(),
     )
     return replace(kept, found=thinned)
+
+
+def _agreed(
+    outages: tuple[Outage, ...], found: HostTraces, record: Record
+) -> tuple[tuple[Outage, ...], tuple[Suspension, ...], tuple[BrownOut, ...]]:
+    """The suspensions, the brown-outs after them, and the outages without what these explain, until nothing more is."""
+    while True:
+        still = suspensions(
+            outages, found.traces, record.stalls, found.alignments, found.breaks, announced=bool(record.phases)
+        )
+        slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
+        cleared = explained(outages, still, slow, found.traces)
+        left, were = (sum(one.kind is OutageKind.SUSPENSION for one in some) for some in (cleared, outages))
+        if left == were:
+            return cleared, still, slow
+        outages = cleared
 
 
 def _thinned(trace: Trace, stretch: Interval, busy: Sequence[Interval]) -> Trace:

@@ -21,6 +21,8 @@ from lpmkit.runs.cells import MISSING
 REACHABILITY = ("ticks", "echo", "connect", "ni", *KERNEL)
 #: A kernel answers at once; a process may be held up for this long more by everything that happens in its host.
 _KERNEL_SLACK_NS = 5 * MILLISECOND
+#: Where fewer requests are lost, a lost one and a lost question beside it have one reason.
+_RARELY = 0.005
 #: A probe without a sign of life for this time before a silence is deaf, not silent.
 _DEAF_NS = 10_000_000_000
 
@@ -264,13 +266,13 @@ def _asked_class(
     traces: Sequence[Trace],
     stalls: Sequence[Interval],
 ) -> Outage:
-    felt = _felt(outage)
+    felt, mine = _felt(outage), next(trace for trace in traces if trace.probe == outage.probe)
     suspended = next(
         (
             one
             for one in stopped
             if one.kind is OutageKind.SUSPENSION
-            and (_shares(one, felt) or _lost_in(outage, one) or _is_within(outage, one))
+            and (_shares(one, felt) or _lost_in(outage, one, mine) or _is_within(outage, one))
         ),
         None,
     )
@@ -278,7 +280,6 @@ def _asked_class(
         why = f"contains the suspension measured by {suspended.probe}, plus TCP retransmission"
         return _as(outage, OutageKind.SUSPENSION, why)
     shared = next((one for one in stopped if _shares(one, felt)), None)
-    mine = next(trace for trace in traces if trace.probe == outage.probe)
     ours = _ours(outage, stalls, mine.noise.quantile_ns)
     if ours is not None:
         return ours
@@ -302,6 +303,9 @@ def _while_it_ticked(outage: Outage, names: str, mine: Trace, traces: Sequence[T
         return _as(outage, OutageKind.NETWORK, f"the host ticked on; {names} silent too, so nothing reached us")
     if by_kernel:
         return _as(outage, OutageKind.NETWORK, "the host ticked on; echo requests or their answers were lost")
+    if any(_lost_with(mine, outage, trace) for trace in traces if trace.kind == "icmp"):
+        why = "its question was lost with echo requests: a suspension or a break of the network, too short to tell"
+        return _as(outage, OutageKind.UNDECIDED, why)
     return _as(outage, OutageKind.APPLICATION, "the host ticked on and other probes reached it")
 
 
@@ -310,6 +314,18 @@ def _ticked_around(trace: Trace, felt: Interval) -> bool:
     nothing of it.
     """
     return bool((trace.alive_lo <= felt.lo_ns).any() and (trace.alive_lo >= felt.lo_ns).any())
+
+
+def _lost_with(mine: Trace, outage: Outage, asked: Trace) -> bool:
+    """True where the first question of a silence was sent when a request was lost that hardly any other is."""
+    near = asked.interval_at(outage.begin.lo_ns) + MILLISECOND
+    lost = asked.sent[asked.answered == MISSING]
+    return asked.noise.lost_share < _RARELY and bool((abs(lost - _first_late(mine, outage)) <= near).any())
+
+
+def _first_late(mine: Trace, outage: Outage) -> int:
+    """When the first question of a silence was sent."""
+    return int(mine.sent[mine.late & (mine.sent >= outage.begin.lo_ns)].min(initial=outage.begin.hi_ns))
 
 
 def _tells(trace: Trace, outage: Outage) -> bool:
@@ -334,9 +350,9 @@ def _is_within(outage: Outage, suspended: Outage) -> bool:
     return outage.inner is None and common is not None and 2 * common.length_ns >= outage.outer.length_ns
 
 
-def _lost_in(outage: Outage, suspended: Outage) -> bool:
+def _lost_in(outage: Outage, suspended: Outage, mine: Trace) -> bool:
     """True where the first question of a silence was sent within a suspension, however late TCP then sent it again."""
-    return suspended.begin.lo_ns <= outage.begin.hi_ns <= suspended.end.hi_ns
+    return suspended.begin.lo_ns <= _first_late(mine, outage) <= suspended.end.hi_ns
 
 
 def _without_ticks(outage: Outage, names: str, traces: Sequence[Trace]) -> Outage:

@@ -230,11 +230,8 @@ def by_a_clock_that_stood_still(clocks: Sequence[ClockReading], length: Interval
         missed = likely_missed(reading.missed, reading.doubts_ns).intersect(length) or missed
     both = missed.intersect(otherwise.span)
     if both is None and missed.length_ns > max(_WELL_TIED_NS, otherwise.span.length_ns):
-        # a clock that is badly tied and the signs of life exclude each other: what lies next to these is most likely
-        below = otherwise.span.lo_ns > missed.hi_ns
-        far = missed.hi_ns - otherwise.span.length_ns if below else missed.lo_ns + otherwise.span.length_ns
-        near = Interval(far, missed.hi_ns) if below else Interval(missed.lo_ns, far)
-        return Likely(near, near.hi_ns if below else near.lo_ns, LikelyBy.CLOCK)
+        # badly tied, and the signs of life came later than it allows: the nearest that it does allow
+        return Likely(missed, min(max(otherwise.best_ns, missed.lo_ns), missed.hi_ns), LikelyBy.CLOCK)
     if both is None or missed.length_ns <= max(_WELL_TIED_NS, otherwise.span.length_ns):
         return Likely(missed, missed.middle_ns, LikelyBy.CLOCK)
     # A clock that is badly tied just then only cuts off what it excludes.

@@ -28,7 +28,7 @@ def tick_facts(
         moments = arrival[here]
         if index < len(breaks):  # a pending batch was stamped before the break and came after it
             moments = np.minimum(moments, breaks[index].window.lo_ns)
-        bounds = alignment.at(moments, index) if here.any() else None
+        bounds = _at_stamps(alignment, stamp[here], moments, index) if here.any() else None
         if bounds is not None:
             lo[here] = stamp[here] - bounds[1]
             hi[here] = np.minimum(arrival[here], stamp[here] - bounds[0])
@@ -38,6 +38,19 @@ def tick_facts(
             if near is not None and near[1] is not None:
                 lo[here], hi[here] = near[0], np.minimum(arrival[here], near[1])
     return np.minimum(lo, hi), hi
+
+
+def _at_stamps(
+    alignment: Alignment, stamps: Int64Array, moments_ns: Int64Array, stretch: int
+) -> tuple[Int64Array, Int64Array] | None:
+    """The bounds of the offset when stamps were taken, which was at ``moments_ns`` or before: what was held up may have
+    been stamped when a clock that is slewed was elsewhere.
+    """
+    bounds = alignment.at(moments_ns, stretch)
+    if bounds is None:
+        return None
+    taken = np.minimum(moments_ns, stamps - bounds[0] - (bounds[1] - bounds[0]) // 2)
+    return alignment.at(taken, stretch)
 
 
 def asked_facts(
@@ -57,7 +70,7 @@ def asked_facts(
     low, high = np.full(len(lo), 2**62), np.full(len(lo), -(2**62))
     for index in range(len(breaks) + 1):
         here = known & (earliest <= index) & (index <= latest)
-        bounds = alignment.at(asked.answered[here], index) if here.any() else None
+        bounds = _at_stamps(alignment, stamp[here], asked.answered[here], index) if here.any() else None
         if bounds is None:
             known &= ~here
             continue
