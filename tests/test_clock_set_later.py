@@ -95,3 +95,32 @@ def test_what_it_was_set_on_by_is_the_length_where_requests_were_lost_as_long(tm
     assert still.length.contains(round(length * S))
     assert still.likely_by is LikelyBy.CLOCK
     assert abs(still.best_ns - length * S) <= 15 * MS
+
+
+@pytest.mark.parametrize("icmp", [True, False])
+@pytest.mark.parametrize("seed", range(2))
+def test_ticks_that_came_before_the_clock_was_set_on_are_not_placed_within_the_suspension(
+    tmp_path: Path, seed: int, icmp: bool
+) -> None:
+    """Nothing answers a question until the clock is right again: the offset is the same before and after."""
+    stop, resume, set_at = 12.003, 13.803, 14.703
+    made = Made(
+        mode="watch",
+        duration_s=26.0,
+        seed=seed,
+        suspend=(stop, resume),
+        counted=0.0,
+        wall_counted=0.0,
+        step=(set_at, resume - stop),
+        wall_step=(set_at, resume - stop),
+        dropped=True,
+        icmp=icmp,
+        acks=True,
+    )
+    (host,) = analyse(make(tmp_path, made)).hosts
+    (still,) = host.suspensions
+    assert not still.contradicted
+    assert still.begin.lo_ns <= START + round(stop * S)
+    assert still.end.hi_ns >= START + round(resume * S)
+    assert still.length.contains(round((resume - stop) * S))
+    assert abs(still.best_ns - (resume - stop) * S) <= 10 * MS

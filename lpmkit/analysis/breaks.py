@@ -78,7 +78,7 @@ def tick_breaks(ticks: Signals, stamp: Int64Array | None, threshold_ns: int) -> 
         steps = np.diff(stamp)
         for first in (np.flatnonzero((steps > threshold_ns + 2 * ticks.slower[1:]) | (steps < 0)) + 1).tolist():
             burst = _burst_start(arrival, stamp, first)
-            if _came_as_made(arrival, stamp, burst, first):
+            if came_as_made(arrival, stamp, burst, first):
                 burst = first  # the host had run on before its clock was set
             taken.add(burst)
             breaks[first] = Break(first, Interval(int(arrival[burst - 1]), int(arrival[burst])), stamped=True)
@@ -146,8 +146,10 @@ def _burst_start(arrival: Int64Array, stamp: Int64Array, first: int) -> int:
     return oldest + 1 + int(np.argmax(pauses)) if len(pauses) else first
 
 
-def _came_as_made(arrival: Int64Array, stamp: Int64Array, burst: int, first: int) -> bool:
+def came_as_made(arrival: Int64Array, stamp: Int64Array, burst: int, first: int) -> bool:
     """True where the ticks between two came at the pace at which they were stamped: a pending batch comes at once."""
+    if burst >= first:
+        return False
     made, came = int(stamp[first - 1] - stamp[burst]), int(arrival[first - 1] - arrival[burst])
     return made > TOLD_BATCH_NS and 2 * came > made
 

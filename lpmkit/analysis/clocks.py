@@ -157,6 +157,10 @@ class Alignment:
         found = self.at(np.array([moment_ns], dtype=np.int64), stretch)
         return Interval(int(found[0][0]), int(found[1][0])) if found else None
 
+    def is_slewed(self, stretch: int) -> bool:
+        """True where θ moves faster in a stretch than `DRIFT` allows, for long."""
+        return any(epoch.steady is not None for epoch in self.stretches[stretch])
+
     def at_least(self, moment_ns: int, stretch: int) -> int | None:
         """The lower bound of θ alone, by whatever came in a stretch whose clock was not set; ``None`` where nothing
         did.

@@ -204,6 +204,8 @@ def _set_on(reference: Outage, begin: Interval, signs: Signs, traces: Sequence[T
     """By how much the host's clock was set on after it had stood still, where requests were lost for as long: those of
     a second suspension, which looks the same by the clock, would have been answered in between.
     """
+    if reference.method is Method.CLOCK_JUMP:
+        return reference.set_on
     if reference.set_on is None or signs.not_after < begin.lo_ns + reference.set_on.lo_ns:
         return None
     meanwhile = Interval(begin.hi_ns, begin.lo_ns + reference.set_on.lo_ns)

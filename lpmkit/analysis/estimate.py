@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpmkit.analysis.breaks import CLOCK_MISSED_NS
-from lpmkit.analysis.layers import LostRequests
+from lpmkit.analysis.layers import LostRequests, loses_anyway
 from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
@@ -120,7 +120,7 @@ def missed_from(begin_lo: int, slot: int, inside_ns: int, traces: Sequence[Trace
     """
     missed = slot
     for trace in traces:
-        if trace.kind == "icmp":
+        if trace.kind == "icmp" and not loses_anyway(trace):
             unanswered = (trace.answered == MISSING) | (trace.answered > inside_ns)
             sent = trace.sent[unanswered & (trace.sent >= begin_lo) & (trace.sent <= inside_ns)]
             missed = min(missed, int(sent.min(initial=missed)))

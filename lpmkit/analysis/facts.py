@@ -47,8 +47,8 @@ def _at_stamps(
     been stamped when a clock that is slewed was elsewhere.
     """
     bounds = alignment.at(moments_ns, stretch)
-    if bounds is None:
-        return None
+    if bounds is None or not alignment.is_slewed(stretch):
+        return bounds
     taken = np.minimum(moments_ns, stamps - bounds[0] - (bounds[1] - bounds[0]) // 2)
     return alignment.at(taken, stretch)
 

@@ -38,7 +38,8 @@ _HEAVY_TAIL = 2.0
 _SYN_OPEN_NS = 200 * MILLISECOND
 #: Requests lost in a row that prove an absence; fewer are lost on every network.
 _MIN_LOST = 3
-#: Where a greater share of the requests is lost anyway, a lost one encloses nothing.
+#: Where a greater share of the requests is lost anyway, lost ones enclose nothing: a limit to their rate loses those
+#: that waited for a slow host as well.
 _MAX_LOST_SHARE = 0.05
 #: Requests looked at on both sides of a gap: those that are lost there as well were lost on the way.
 _BEYOND = 3
@@ -141,11 +142,9 @@ def lost_requests(gap: Interval, traces: Sequence[Trace]) -> LostRequests:
     # The longest run: a request may be lost for a reason of its own.
     runs = np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1)
     run = max(runs, key=len)
-    if len(run) < telling_losses(trace):
+    if len(run) < telling_losses(trace) or loses_anyway(trace):
         return LostRequests()
     first, last = int(run[0]), int(run[-1])
-    if trace.noise.lost_share > _MAX_LOST_SHARE:
-        return LostRequests(between=Interval(int(sent[first]), int(sent[last])))
     begin = end = None
     # What was lost before the last sign of life, or after the next one, was lost on the way.
     if sent[first] >= gap.lo_ns and trace.kind != "syn":  # those begin when the host is silent already
@@ -159,6 +158,11 @@ def lost_requests(gap: Interval, traces: Sequence[Trace]) -> LostRequests:
         end = Interval(int(sent[last]), max(int(sent[last]), min(int(sent[last + 1]), gap.hi_ns)))
     in_it = sent[first] >= gap.lo_ns and end is not None
     return LostRequests(begin, end, Interval(int(sent[first]), int(sent[last])) if in_it else None)
+
+
+def loses_anyway(trace: Trace) -> bool:
+    """True where so many requests of a probe are lost all the time that a lost one shows nothing."""
+    return trace.noise.lost_share > _MAX_LOST_SHARE
 
 
 def telling_losses(trace: Trace) -> int:

@@ -45,6 +45,7 @@ from lpmkit.analysis.silences import (
     clock_set_between,
     frozen_silences,
     late_questions,
+    silences_set_on,
     tick_silences,
     unsure_ticks,
 )
@@ -102,36 +103,12 @@ def host_traces(
         )
     ]
     if ticks is not None:
-        stamp = stamp_of(ticks, clock)
-        facts = tick_facts(ticks, stamp, alignment, breaks)
-        frozen: list[Outage] = []
-        doubtful = np.zeros(len(ticks.answered), dtype=np.bool_)
-        if stamp is not None and alignment is not None:
-            frozen, doubtful = frozen_silences(ticks, facts, stamp, alignment, breaks)
-        unsure = np.zeros(len(ticks.answered), dtype=np.bool_)
-        if stamp is not None and alignment is not None:
-            unsure = unsure_ticks(ticks, stamp, alignment, breaks)
-        unsure = unsure[~doubtful]
-        sure = ticks.picked(~doubtful)
-        sure_facts = (facts[0][~doubtful], facts[1][~doubtful])
-        late = tick_lateness(sure, clock if stamp is not None else None)
-        found = tick_silences(
-            sure,
-            sure_facts,
-            stamp_of(sure, clock),
-            late,
-            known[ticks.probe],
-            bool(echo),
-            _slept_on(clock, breaks, alignments),
-            by_kernel,
+        slept_on = _slept_on(clock, breaks, alignments)
+        found, trace = _of_ticks(
+            ticks, clock, alignment, breaks, known[ticks.probe], by_kernel, is_echoed=bool(echo), slept_on=slept_on
         )
-        found = begun_earlier(found, sure_facts[0], unsure)
-        found, latest = clock_set_between(found, sure, sure_facts)
-        found = [one for one in found if not any(one.outer.overlaps(other.outer) for other in frozen)] + frozen
-        outages += found + arrival_silences(ticks, facts, breaks, found)
-        never = np.zeros(int((~unsure).sum()), dtype=np.bool_)
-        certain = (sure_facts[0][~unsure], latest[~unsure])
-        traces.append(_trace(sure.picked(~unsure), certain, never, late[~unsure], known[ticks.probe]))
+        outages += found
+        traces.append(trace)
     for one in asked:
         stamp = stamp_of(one, clock)
         facts = asked_facts(one, stamp, alignment, breaks)
@@ -162,6 +139,45 @@ def host_traces(
         rates=tuple(running),
         notes=tuple(notes),
     )
+
+
+def _of_ticks(
+    ticks: Signals,
+    clock: str | None,
+    alignment: Alignment | None,
+    breaks: Sequence[Break],
+    level: Noise,
+    by_kernel: Sequence[Interval],
+    *,
+    is_echoed: bool,
+    slept_on: bool,
+) -> tuple[list[Outage], Trace]:
+    """The silences of the ticks, and the ticks that are signs of life whose place is known.
+
+    ``by_kernel`` are silences of what the host's kernel answers; ``slept_on`` as in `tick_silences`.
+    """
+    stamp = stamp_of(ticks, clock)
+    facts = tick_facts(ticks, stamp, alignment, breaks)
+    frozen: list[Outage] = []
+    doubtful, unsure = (np.zeros(len(ticks.answered), dtype=np.bool_) for _ in range(2))
+    if stamp is not None and alignment is not None:
+        frozen, doubtful = frozen_silences(ticks, facts, stamp, alignment, breaks)
+        set_on, unplaced = silences_set_on(ticks, facts, stamp, breaks, level)
+        frozen += [one for one in set_on if not any(one.outer.overlaps(other.outer) for other in frozen)]
+        doubtful |= unplaced
+        unsure = unsure_ticks(ticks, stamp, alignment, breaks)
+    unsure = unsure[~doubtful]
+    sure = ticks.picked(~doubtful)
+    sure_facts = (facts[0][~doubtful], facts[1][~doubtful])
+    late = tick_lateness(sure, clock if stamp is not None else None)
+    found = tick_silences(sure, sure_facts, stamp_of(sure, clock), late, level, is_echoed, slept_on, by_kernel)
+    found = begun_earlier(found, sure_facts[0], unsure)
+    found, latest = clock_set_between(found, sure, sure_facts)
+    found = [one for one in found if not any(one.outer.overlaps(other.outer) for other in frozen)] + frozen
+    never = np.zeros(int((~unsure).sum()), dtype=np.bool_)
+    certain = (sure_facts[0][~unsure], latest[~unsure])
+    trace = _trace(sure.picked(~unsure), certain, never, late[~unsure], level)
+    return found + arrival_silences(ticks, facts, breaks, found), trace
 
 
 def _clocks(

@@ -8,7 +8,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from lpmkit.analysis.breaks import BATCH_LATE_NS, CLOCK_MISSED_NS, TOLD_BATCH_NS, Break, mixed_from, settled, unsettled
+from lpmkit.analysis.breaks import (
+    BATCH_LATE_NS,
+    CLOCK_MISSED_NS,
+    TOLD_BATCH_NS,
+    Break,
+    came_as_made,
+    mixed_from,
+    settled,
+    unsettled,
+)
 from lpmkit.analysis.clocks import DELIVERY_NS, DRIFT, Alignment
 from lpmkit.analysis.model import (
     MILLISECOND,
@@ -33,6 +42,10 @@ MIN_WAKE_NS = 6 * MILLISECOND
 
 #: How alike the fastest deliveries before and after a silence are assumed to be, where nothing bounds them.
 DELIVERY_CHANGE_NS = 5 * MILLISECOND
+
+
+#: Ticks on either side of a jump of their stamps, of which the fastest was hardly under way.
+_NEAR = 50
 
 
 #: Ticks and kernel are silent together when this much of the kernel's silence is without a tick.
@@ -142,6 +155,39 @@ def frozen_silences(
         doubtful |= pending
         lo[pending] = np.maximum(stamp[pending] - before.hi_ns, last)
         hi[pending] = np.maximum(ticks.answered[pending], lo[pending])
+    return silences, doubtful
+
+
+def silences_set_on(
+    ticks: Signals, facts: tuple[Int64Array, Int64Array], stamp: Int64Array, breaks: Sequence[Break], level: Noise
+) -> tuple[list[Outage], BoolArray]:
+    """Silences that a clock did not count, and was set on by soon after: its offset is the same before and after.
+
+    The ticks in between came one after the other, each as long after its stamp as the stamps jump then, and what
+    followed came at once: no host that was stopped there sends any. Returns also which facts cannot be placed.
+    """
+    lo, _ = facts
+    silences, doubtful = [], np.zeros(len(lo), dtype=np.bool_)
+    for next_one in (gap.first for gap in breaks if gap.stamped):
+        lag = ticks.answered - stamp
+        jump, under_way = int(stamp[next_one] - stamp[next_one - 1]), lag - lag[next_one : next_one + _NEAR].min()
+        prompt = np.flatnonzero(under_way[:next_one] < jump - CLOCK_MISSED_NS)
+        if jump < MIN_SILENCE_NS or not len(prompt) or prompt[-1] + 1 >= next_one:
+            continue
+        first = int(prompt[-1]) + 1
+        later = first + int(np.searchsorted(ticks.answered[first:next_one], ticks.answered[first], side="right"))
+        late = int(ticks.batch[next_one]) + BATCH_LATE_NS
+        was_as_now = abs(under_way[max(0, first - _NEAR) : first].min()) < CLOCK_MISSED_NS
+        is_set_on = was_as_now and under_way[next_one] <= late
+        if not is_set_on or not came_as_made(ticks.answered, stamp, later, next_one):
+            continue
+        last, resumed = int(lo[first - 1]), int(ticks.answered[first])
+        least = max(0, jump - int(ticks.step[next_one]) - level.quantile_ns - MIN_WAKE_NS)
+        length = Interval(least, jump)
+        begin = Interval(last, max(last, resumed - least))
+        end = Interval(min(resumed, last + least), resumed)
+        silences.append(Outage(ticks.probe, ticks.host, None, begin, end, length, Method.CLOCK_JUMP, set_on=length))
+        doubtful[first:next_one] = True
     return silences, doubtful
 
 
