@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,9 @@ from lpmkit.runs.folder import Run
 from tests.end_to_end.cases import Hold, phases, rehearse, soon, times_asked
 
 
-def _run(model: str, folder: Path, **parameters: Any) -> Any:
-    """A model run from clean by papermill with other parameters; the copy with its outputs is written into
-    ``folder``.
+def _run(model: str, folder: Path, kernel: Any = None, **parameters: Any) -> Any:
+    """A model run from clean by papermill with other parameters, in a kernel of its own or in one that is emptied for
+    it; the copy with its outputs is written into ``folder``.
     """
     import papermill  # noqa: PLC0415 - costs two seconds, which only the worker with these tests pays
 
@@ -30,7 +33,34 @@ def _run(model: str, folder: Path, **parameters: Any) -> Any:
         kernel_name="python3",
         progress_bar=False,
         execution_timeout=400,
+        **({} if kernel is None else {"km": _emptied(kernel)}),
     )
+
+
+@contextmanager
+def _one_kernel(folder: Path) -> Iterator[Any]:
+    """A kernel for notebooks one after the other: what each imports costs a second and a half."""
+    from jupyter_client.manager import KernelManager  # noqa: PLC0415 - as above
+
+    kernel = KernelManager(kernel_name="python3")
+    kernel.start_kernel(cwd=str(folder))
+    try:
+        yield kernel
+    finally:
+        kernel.shutdown_kernel(now=True)
+
+
+def _emptied(kernel: Any) -> Any:
+    """The kernel without a name of the notebook before."""
+    client = kernel.blocking_client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=200)
+        reply = client.execute("%reset -f", silent=True, reply=True, timeout=200)
+        assert reply["content"]["status"] == "ok", reply
+    finally:
+        client.stop_channels()
+    return kernel
 
 
 def _plain(notebook: Any) -> str:
@@ -45,34 +75,35 @@ def _plain(notebook: Any) -> str:
 
 
 def test_the_numbered_models_run_top_to_bottom_one_after_the_other_and_bring_the_partition_home(tmp_path: Path) -> None:
-    with rehearse(tmp_path / "sim", speed=100.0) as rehearsal:
+    with rehearse(tmp_path / "sim", speed=100.0) as rehearsal, _one_kernel(tmp_path) as kernel:
+        run_model = partial(_run, folder=tmp_path, kernel=kernel)
         own, config = tmp_path / "own" / "site.yaml", str(rehearsal.folder / "ssh_config")
         named = {"FILE": str(own), "IVMS": ["bvio82", "bvio83"], "SSH_CONFIG": config}
-        set_up = _plain(_run("05_set_up_a_site", tmp_path, **named, WAIT=True, WRITE=True))
+        set_up = _plain(run_model("05_set_up_a_site", **named, WAIT=True, WRITE=True))
         assert "Ready: all logins work." in set_up
         assert list(load_site(own).sap_of("bxaix85")) == ["BX5"]
         site = {"SITE": str(rehearsal.site_file)}
         short = {"LEAD_IN_S": 4.0, "TAIL_S": 3.0, "CONFIRM": "bxaix85", "WAIT": True}
-        checked = _plain(_run("10_survey_and_check", tmp_path, **site, PARTITION="bxaix85", TARGET="bvio83"))
+        checked = _plain(run_model("10_survey_and_check", **site, PARTITION="bxaix85", TARGET="bvio83"))
         assert "Validation passed" in checked
-        assert "MOVED" in _plain(_run("20_move_and_watch", tmp_path, **site, **short))
+        assert "MOVED" in _plain(run_model("20_move_and_watch", **site, **short))
         (run,) = [Run(path.parent) for path in rehearsal.folder.glob("runs/*/run.json")]
         assert phases(run)[-1] == "settled"
-        written = _plain(_run("30_verify_and_write_up", tmp_path, **site, FORMS=["pdf", "zip"], LANGUAGE="de"))
+        written = _plain(run_model("30_verify_and_write_up", **site, FORMS=["pdf", "zip"], LANGUAGE="de"))
         assert (run.path / "write-up" / "write-up.pdf").exists()
         assert "MOVED" in written
-        again = _plain(_run("20_move_and_watch", tmp_path, **site, WAIT=True))
+        again = _plain(run_model("20_move_and_watch", **site, WAIT=True))
         assert "MOVED" in again, "a run that has moved is shown, and nothing is asked of anybody"
         assert times_asked(run) == 1
-        home = _plain(_run("50_move_it_home", tmp_path, **site, **short))
+        home = _plain(run_model("50_move_it_home", **site, **short))
         assert "vtscsi2 0x8300000000000000" in home, "the ledger says what its disks were called at home"
         assert "MOVED" in home
         assert "are on their home frames" in home
-        compared = _plain(_run("40_compare_runs", tmp_path, **site))
+        compared = _plain(run_model("40_compare_runs", **site))
         assert compared.count("bxaix85-to-") >= 4
         plan = tmp_path / "rack.yaml"
         plan.write_text("moves: [{partition: bxaix85, target: bvio83}]\n", encoding="utf-8")
-        looked = _plain(_run("60_move_several", tmp_path, **site, PLAN=str(plan)))
+        looked = _plain(run_model("60_move_several", **site, PLAN=str(plan)))
         assert "accepts it" in looked
         assert "not started" in looked, "without the title typed nothing is carried out"
 
