@@ -44,6 +44,12 @@ def lab(folder: Path, environment: dict[str, str] | None = None) -> Iterator[tup
     widgets.mkdir(parents=True)
     # What a widget shows is then in the saved copies too, where a test looks for what must not be there.
     (widgets / "plugin.jupyterlab-settings").write_text('{"saveState": true}')
+    # JupyterLab asks node for the settings of yarn, eight times and for a third of a second each; most hosts have none.
+    node = home / "bin" / "node"
+    node.parent.mkdir()
+    node.write_text("#!/bin/sh\nexit 1\n")
+    node.chmod(0o755)
+    path = f"{node.parent}{os.pathsep}{os.environ['PATH']}"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -54,7 +60,13 @@ def lab(folder: Path, environment: dict[str, str] | None = None) -> Iterator[tup
     log = (folder / "lab.log").open("wb")
     server = subprocess.Popen(
         [sys.executable, "-m", "lpmkit.cli", "lab", "--no-browser", "--directory", str(folder / "lab"), "--", *options],
-        env={**os.environ, "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / ".jupyter"), **(environment or {})},
+        env={
+            **os.environ,
+            "HOME": str(home),
+            "JUPYTER_CONFIG_DIR": str(home / ".jupyter"),
+            "PATH": path,
+            **(environment or {}),
+        },
         stdout=log,
         stderr=log,
         start_new_session=True,
