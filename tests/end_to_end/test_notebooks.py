@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +75,10 @@ def _plain(notebook: Any) -> str:
 
 def test_the_numbered_models_run_top_to_bottom_one_after_the_other_and_bring_the_partition_home(tmp_path: Path) -> None:
     with rehearse(tmp_path / "sim", speed=100.0) as rehearsal, _one_kernel(tmp_path) as kernel:
-        run_model = partial(_run, folder=tmp_path, kernel=kernel)
+
+        def run_model(model: str, **parameters: Any) -> Any:
+            return _run(model, tmp_path, kernel, **parameters)
+
         own, config = tmp_path / "own" / "site.yaml", str(rehearsal.folder / "ssh_config")
         named = {"FILE": str(own), "IVMS": ["bvio82", "bvio83"], "SSH_CONFIG": config}
         set_up = _plain(run_model("05_set_up_a_site", **named, WAIT=True, WRITE=True))
