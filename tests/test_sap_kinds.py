@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lpmkit.analysis import analyse
-from lpmkit.config import SapSystemSettings
+from lpmkit.config import SapSystemSettings, load_site
 from lpmkit.errors import CommandRefused
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.probes.sap import SapProbe
@@ -24,6 +24,13 @@ from lpmkit.runs.folder import Run, RunWriter, create
 from lpmkit.sap.load import Load
 from lpmkit.sap.sources import WebServiceWay
 from lpmkit.sap.system import System
+from lpmkit.simulator import Simulator
+from lpmkit.simulator.landscape import BUILT_IN
+from lpmkit.simulator.sap import kinds, mishaps
+from lpmkit.simulator.sap.command_line import run as typed
+from lpmkit.simulator.sap.installation import Installation, from_entry
+from lpmkit.simulator.sap.operations import OPERATIONS, OperationFault, Seat
+from lpmkit.simulator.sap.system import System as SimulatedSystem
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Sample
 from tests.made_runs import START, MadeClock, S
@@ -236,3 +243,87 @@ def test_an_instance_whose_features_are_not_listed_is_asked_and_its_refusal_reme
     found = judged(tmp_path, services)
     assert found["work-processes"].counts
     assert services["01"].refused.count("ABAPGetWPTable") == 1
+
+
+class Simulated(Start):
+    """The start service of an instance of the simulator, as the web service's client returns its rows."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__({})
+        installed = Installation("BX5", "01", kernel="753", basis="750", kind=kind)
+        self.system = SimulatedSystem(installed, "bxaix85", START / S - 3_000_000, START / S)
+
+    def call(self, function: str, /, **arguments: Any) -> list[dict[str, Any]]:
+        operation = OPERATIONS[function]
+        try:
+            rows = operation.answer(Seat(self.system, central=False), {})
+        except OperationFault as problem:
+            self.refused.append(function)
+            raise CommandRefused(f"{function} failed", status=1, answered=str(problem)) from None
+        names = [column.name.lower().replace("-", "_") for column in operation.fields]
+        colours = ["SAPControl-" if column.kind == "STATE-COLOR" else "" for column in operation.fields]
+        return [
+            {
+                name: f"{colour}{value}" if colour else value
+                for name, colour, value in zip(names, colours, row, strict=True)
+            }
+            for row in rows
+        ]
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_each_kind_of_the_simulator_passes_and_is_asked_only_what_it_can_answer(tmp_path: Path, kind: str) -> None:
+    service = Simulated(kind)
+    found = judged(tmp_path, {"01": service})
+    assert found["processes"].state == "passed", found["processes"].answer
+    assert {key: one.answer for key, one in found.items() if one.counts and one.state != "passed"} == {}
+    assert service.refused == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "program"),
+    [("ascs2", "enq_server"), ("ers", "enrepserver"), ("java", "server1"), ("webdispatcher", "sapwebdisp")],
+)
+def test_a_program_of_such_an_instance_that_is_started_again_fails(tmp_path: Path, kind: str, program: str) -> None:
+    service = Simulated(kind)
+    strike = mishaps.AT_THE_MOVE["sap-server-restarted"]
+    found = judged(tmp_path, {"01": service}, lambda _: strike(service.system, program))
+    assert found["processes"].state == "failed"
+    assert program in found["processes"].answer
+
+
+def test_an_ascs_of_the_simulator_that_loses_its_replica_fails(tmp_path: Path) -> None:
+    service = Simulated("ascs2")
+    found = judged(
+        tmp_path, {"01": service}, lambda _: mishaps.AT_THE_MOVE["sap-replication-lost"](service.system, None)
+    )
+    assert found["enqueue"].state == "failed"
+
+
+def test_a_landscape_names_the_kind_and_its_commands_are_those_of_the_kind() -> None:
+    installed = from_entry({"sid": "BX5", "instance": "01", "kernel": "753", "kind": "ers2"})
+    assert installed is not None
+    assert installed.instance == "ERS01"
+    system = SimulatedSystem(installed, "bxaix85", START / S - 3_000_000, START / S)
+    printed = typed(system, "sapcontrol", ["-nr", "01", "-function", "GetProcessList"], str)
+    assert printed is not None
+    assert "enq_replicator, Enqueue Replicator 2, GREEN, Running" in printed.out
+    assert typed(system, "dpmon", ["pf=x"], str) is None
+    assert any("enqr.sapBX5_ERS01" in each.arguments for each in system.processes())
+    with pytest.raises(ValueError, match="kind is one of"):
+        from_entry({"sid": "BX5", "instance": "01", "kernel": "640", "kind": "ers2"})
+
+
+def test_the_site_file_of_such_a_landscape_has_the_ways_that_there_are(tmp_path: Path) -> None:
+    was = 'sap: {sid: P7D, instance: "00", central_services: "01", kernel: "753", basis: "750", patch: 900}'
+    text = (BUILT_IN / "p7pair.yaml").read_text(encoding="utf-8")
+    assert was in text
+    path = tmp_path / "java.yaml"
+    path.write_text(text.replace(was, 'sap: {sid: P7D, instance: "02", kernel: "753", kind: java}'), encoding="utf-8")
+    with Simulator(path, speed=500.0) as simulator:
+        site = load_site(simulator.directory / "site.yaml")
+        ports = next(iter(simulator.hosts.values())).ports
+    assert site.sap_systems["P7D"].instances == ("02",)
+    assert site.sap_systems["P7D"].soap_rfc is None
+    assert "start_service" in ports
+    assert not {"dispatcher", "gateway", "http", "message_server"} & ports.keys()

@@ -155,6 +155,8 @@ def _kinds() -> dict[str, Kind]:
              Fault("sap-dispatcher-gone", times=1)),
         Kind("sap-replication-lost", "sap", "the enqueue server loses its replica in the move", (),
              Fault("sap-replication-lost", times=1)),
+        Kind("sap-server-restarted", "sap", "a program of the instance (msg_server, enserver, jstart, server0 …) ends in the move and is started again",
+             ("object",), Fault("sap-server-restarted", times=1)),
         Kind("sapstartsrv-gone", "sap", "sapstartsrv ends in the move; what it started runs on", (), Fault("sapstartsrv-gone", times=1)),
         Kind("sap-german", "sap", "the SAP system speaks German"),
         Kind("sap-soap-stateless", "sap", "SOAP-RFC keeps no session: every request is a conversation of its own"),

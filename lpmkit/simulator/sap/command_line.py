@@ -40,6 +40,8 @@ def run(system: System, name: str, arguments: Sequence[str], stdin: Callable[[],
         }
     else:
         handlers |= {"saplicense": lambda: saplicense(system, arguments)}
+    if system.installed.other is not None:
+        del handlers["dpmon"], handlers["disp+work"]
     handler = handlers.get(name)
     return None if handler is None else handler()
 

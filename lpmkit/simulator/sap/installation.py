@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lpmkit.simulator.sap.kinds import KINDS, InstanceKind
+
 FIRST_WITH_START_SERVICE = 700
 """sapstartsrv is no part of an ordinary 6.20 or 6.40 UNIX kernel (U, recalled)."""
 
@@ -48,7 +50,8 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """An ABAP system: its instance, and the instance of its central services where it has one of its own.
+    """An ABAP system: its instance, and the instance of its central services where it has one of its own; or, with a
+    ``kind`` of `kinds`, one instance that holds no ABAP.
 
     ``kernel`` and ``basis`` are releases as SAP writes them (``640``, ``753``). ``password`` opens ``<sid>adm`` at
     sapstartsrv and the RFC user.
@@ -66,6 +69,17 @@ class Installation:
     installation_number: str = "0020174255"
     password: str = ""
     licensed: tuple[str, ...] = ()
+    kind: str = ""
+
+    @property
+    def other(self) -> InstanceKind | None:
+        """What it is when it is no ABAP instance."""
+        return KINDS.get(self.kind)
+
+    @property
+    def keeps_locks_apart(self) -> bool:
+        """Whether an enqueue server of its own keeps the locks, which can have a replica."""
+        return bool(self.central_services) if self.other is None else self.other.keeps_locks
 
     @property
     def administrator(self) -> str:
@@ -82,7 +96,9 @@ class Installation:
 
     @property
     def instance(self) -> str:
-        """``DVEBMGS00``, or ``D00`` beside central services of its own."""
+        """``DVEBMGS00``, ``D00`` beside central services of its own, or what its kind is called."""
+        if self.other is not None:
+            return f"{self.other.prefix}{self.number}"
         return f"{'DVEBMGS' if self.classic else 'D'}{self.number}"
 
     @property
@@ -144,13 +160,15 @@ def from_entry(entry: Mapping[str, Any]) -> Installation | None:
     """Read the ``sap:`` entry of a landscape; ``None`` when the partition has none."""
     if not entry:
         return None
-    known = {"sid", "instance", "central_services", "kernel", "basis", "patch", "client", "language"}
+    known = {"sid", "instance", "central_services", "kernel", "basis", "patch", "client", "language", "kind"}
     unknown = set(entry) - known
     if unknown:
         raise ValueError(f"sap: {', '.join(sorted(unknown))}")
     given: dict[str, Any] = {key: str(value) for key, value in entry.items() if key not in ("instance", "patch")}
     patch = int(entry.get("patch", 221))
     found = Installation(number=str(entry["instance"]), patch=patch, **given)
+    if found.kind and (found.kind not in KINDS or found.central_services or not found.has_start_service):
+        raise ValueError(f"sap: kind is one of {', '.join(KINDS)}, of kernel 700 and later, without central_services")
     if not found.classic and not found.has_start_service:
         raise ValueError("sap: central_services are of kernel 700 and later")
     return found

@@ -76,6 +76,11 @@ def replication_lost(system: System, named: str | None) -> None:
     system.replicated = False
 
 
+def server_restarted(system: System, named: str | None) -> None:
+    """A program of the instance, or a Java node, ends and is started again."""
+    system.start_again(named)
+
+
 #: What strikes when the partition has moved; asked with the object that the fault names.
 AT_THE_MOVE: Mapping[str, Callable[[System, str | None], None]] = {
     "sap-job-cancelled": job_cancelled,
@@ -83,6 +88,7 @@ AT_THE_MOVE: Mapping[str, Callable[[System, str | None], None]] = {
     "sap-user-cut": user_cut,
     "sap-dispatcher-gone": dispatcher_gone,
     "sap-replication-lost": replication_lost,
+    "sap-server-restarted": server_restarted,
     "sapstartsrv-gone": start_service_gone,
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lpmkit.simulator.sap.alerts import alert_tree
-from lpmkit.simulator.sap.recalled import NO_DISPATCHER, NO_ENQUEUE
+from lpmkit.simulator.sap.recalled import NO_DISPATCHER, NO_ENQUEUE, NO_JAVA
 from lpmkit.simulator.sap.records import WorkProcess, lasted, stamp
 from lpmkit.simulator.sap.system import System
 
@@ -42,13 +42,14 @@ class Seat:
 
     def dispatcher(self) -> System:
         """The system, when its dispatcher's shared memory can be had from here."""
-        if self.central or not self.system.dispatcher_runs:
+        if self.central or not self.system.dispatcher_runs:  # one that is not there does not run
             raise OperationFault(NO_DISPATCHER)
         return self.system
 
     def enqueue(self) -> System:
         """The system, when this instance keeps its locks."""
-        if self.central != (not self.system.installed.classic):
+        other = self.system.installed.other
+        if self.central != (not self.system.installed.classic) or (other is not None and not other.keeps_locks):
             raise OperationFault(NO_ENQUEUE)
         return self.system
 
@@ -155,7 +156,10 @@ def read_syslog(seat: Seat, given: Mapping[str, str]) -> list[Row]:
 def system_instances(seat: Seat, given: Mapping[str, str]) -> list[Row]:
     system = seat.system
     installed, state = system.installed, "GREEN" if system.dispatcher_runs else "RED"
-    ports = installed.ports
+    ports, other = installed.ports, installed.other
+    if other is not None:
+        at = (ports.start_service, ports.start_service_tls)
+        return [(system.host, int(ports.number), *at, "1", other.features, "GREEN")]
     features = "ABAP|GATEWAY|ICMAN|IGS"
     rows: list[Row] = []
     if not installed.classic:
@@ -173,7 +177,10 @@ def system_instances(seat: Seat, given: Mapping[str, str]) -> list[Row]:
 def instance_properties(seat: Seat, given: Mapping[str, str]) -> list[Row]:
     """Names and types as far as `SAPCONTROL-WSDL` and `SUSE-EXPORTER` have them."""
     installed = seat.system.installed
+    other = installed.other
     kind = "Message Server and Enqueue Server" if seat.central else "ABAP Instance"
+    if other is not None:
+        kind = f"{other.programs[-1].description} Instance"
     return [
         ("SAPSYSTEM", "string", seat.number),
         ("SAPSYSTEMNAME", "string", installed.sid),
@@ -184,7 +191,7 @@ def instance_properties(seat: Seat, given: Mapping[str, str]) -> list[Row]:
         ("Process List", "NODE", "GetProcessList"),
         *(
             []
-            if seat.central
+            if seat.central or other is not None
             else [("ABAP WP Table", "NODE", "ABAPGetWPTable"), ("Queue Statistic", "NODE", "GetQueueStatistic")]
         ),
     ]
@@ -203,12 +210,17 @@ def version_text(system: System) -> str:
 
 def version_info(seat: Seat, given: Mapping[str, str]) -> list[Row]:
     base = f"/usr/sap/{seat.system.installed.sid}/{seat.instance}/exe"
-    names = (
-        ("sapstartsrv", "msg_server", "enserver")
-        if seat.central
-        else ("sapstartsrv", "disp+work", "gwrd", "icman", "igswd_mt")
-    )
+    names = ["sapstartsrv", *(each.name for each in seat.system.processes(seat.central))]
     return [(f"{base}/{name}", version_text(seat.system), "2021 10 16 02:11:40") for name in names]
+
+
+def java_processes(seat: Seat, given: Mapping[str, str]) -> list[Row]:
+    """The nodes of a Java instance (`SAP-PORTA`)."""
+    system = seat.system
+    if system.installed.other is None or not system.installed.other.nodes:
+        raise OperationFault(NO_JAVA)
+    with system.lock:
+        return [(name, pid, "SAPControl-J2EE_RUNNING", "Running") for name, pid in system.java_nodes()]
 
 
 def lock_table(seat: Seat, given: Mapping[str, str]) -> list[Row]:
@@ -242,7 +254,7 @@ def enqueue_statistic(seat: Seat, given: Mapping[str, str]) -> list[Row]:
         (
             owners, owners + 9, 18500, "GREEN", locks, locks + 14, 18500, "GREEN", locks, locks + 14, 18500, "GREEN",
             asked, 12, 0, asked - locks, 0, 17_220, 4, 31, 3, "0.01", "0.0", "0.02",
-            "GRAY" if system.installed.classic else ("GREEN" if system.replicated else "RED"),
+            "GRAY" if not system.installed.keeps_locks_apart else ("GREEN" if system.replicated else "RED"),
         )
     ]  # fmt: skip
 
@@ -266,6 +278,7 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation("GetQueueStatistic", "queue", "TaskHandlerQueue", _fields("Typ Now:int High:int Max:int Writes:int Reads:int"), queue_statistic),
         Operation("ABAPReadSyslog", "log", "SyslogEntry", _fields("Time Typ Client User Tcode MNo Text Severity:color"), read_syslog),
         Operation("EnqGetLockTable", "lock", "EnqLock", _fields("lock-name lock-arg lock-mode owner owner-vb use-count-owner:int use-count-owner-vb:int client user transaction object backup:boolean"), lock_table),
+        Operation("J2EEGetProcessList", "process", "J2EEProcess", _fields("name pid:int state statetext"), java_processes),
         Operation("EnqGetStatistic", "", "EnqStatistic", _fields(_ENQUEUE), enqueue_statistic),
         Operation("GetAlertTree", "tree", "AlertNode", _fields("name parent:int ActualValue:color description Time AnalyseTool VisibleLevel HighAlertValue:color AlDescription AlTime Tid"), lambda seat, given: alert_tree(seat.dispatcher()), protected=False),
     )

@@ -16,6 +16,7 @@ from lpmkit.simulator.sap.records import Lock, LogLine, Scalar, clock, date
 # ``DpAttachStartService failed`` is seen (3.1); its sister for the enqueue server and the refusals are not.
 NO_DISPATCHER = "DpAttachStartService failed"
 NO_ENQUEUE = "EnqAttachStartService failed"
+NO_JAVA = "J2EE attach failed"
 BAD_CREDENTIALS = "Invalid Credentials"
 
 # --- system log -----------------------------------------------------------------------------------------------------

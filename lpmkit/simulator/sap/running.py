@@ -67,15 +67,17 @@ class RunningSap:
     def start(self) -> None:
         installed, ports = self._installed, self._installed.ports
         talk = dispatcher.serve(KEEPALIVE_S, KEEPALIVE_TIMEOUT_S, self._dead)
-        self._ports.listen("dispatcher", ports.dispatcher, talk)
-        self._ports.listen("gateway", ports.gateway, talk)
-        self._ports.listen("message_server", installed.services_ports.message_server, talk)
-        icm = SERVER_HEADER[not installed.has_start_service].format(kernel=installed.kernel)
-        self._ports.listen(
-            "http",
-            ports.http,
-            web(SoapRfc(self.system, self._execute, lambda: self._strikes("sap-soap-stateless")).answer, icm),
-        )
+        if installed.other is None or installed.other.keeps_locks:
+            self._ports.listen("message_server", installed.services_ports.message_server, talk)
+        if installed.other is None:
+            self._ports.listen("dispatcher", ports.dispatcher, talk)
+            self._ports.listen("gateway", ports.gateway, talk)
+            icm = SERVER_HEADER[not installed.has_start_service].format(kernel=installed.kernel)
+            self._ports.listen(
+                "http",
+                ports.http,
+                web(SoapRfc(self.system, self._execute, lambda: self._strikes("sap-soap-stateless")).answer, icm),
+            )
         if installed.has_start_service:
             self._start_service("start_service", Seat(self.system, central=False))
             if not installed.classic:

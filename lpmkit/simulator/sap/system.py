@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from lpmkit.simulator.sap import jobs
 from lpmkit.simulator.sap.installation import Installation
+from lpmkit.simulator.sap.kinds import InstanceKind
 from lpmkit.simulator.sap.recalled import SYSLOG
 from lpmkit.simulator.sap.records import (
     BACKGROUND,
@@ -79,10 +80,12 @@ class System:
         self.wall_s = wall_s
         self.work_s = 0.0
         self.started_s = boot_wall_s + 300
-        self.dispatcher_runs = True
+        self.dispatcher_runs = installed.other is None
+        #: What was started again since: the new process and when.
+        self._again: dict[str, tuple[int, float]] = {}
         self.start_service_runs = installed.has_start_service
         #: Whether the enqueue server, where there is one, has its replica, which is on another host.
-        self.replicated = not installed.classic
+        self.replicated = installed.keeps_locks_apart
         self.jobs: list[Job] = []
         #: Runs of earlier days, which only the table of jobs still knows.
         self.earlier_jobs: list[Job] = []
@@ -97,6 +100,12 @@ class System:
             for name in ("sapstart", "ms", "en", "gw", "icm", "igs", "se", "co", "os", "srv", "srv2")
         }
         names = ("NOWP", "DIA", "UPD", "ENQ", "BTC", "SPO", "UP2")
+        other = installed.other
+        self._others = (
+            {}
+            if other is None
+            else {name: self.new_pid() for name in (*(one.name for one in other.programs), *other.nodes)}
+        )
         self.queues = {name: Queue(f"ABAP/{name}") for name in names} | {"ICM": Queue("ICM/Intern", size=6000)}
         self.sessions = self._log_users_on()
         self._seed_history()
@@ -278,6 +287,27 @@ class System:
 
     def processes(self, central_services: bool | None = None) -> list[Process]:
         """The processes of an instance that GetProcessList watches, in its order; of both when nothing is said."""
+        return [self._now(each) for each in self._installed_processes(central_services)]
+
+    def start_again(self, name: str | None) -> None:
+        """A program ends and is started again; without a name the first that is watched."""
+        self._again[name or self.processes()[0].name] = (self.new_pid(), self.wall_s)
+
+    def java_nodes(self) -> list[tuple[str, int]]:
+        """The nodes of a Java instance, each with its process."""
+        other = self.installed.other
+        names = () if other is None else other.nodes
+        return [(name, self._again.get(name, (self._others[name],))[0]) for name in names]
+
+    def _now(self, installed: Process) -> Process:
+        if installed.name not in self._again:
+            return installed
+        pid, since = self._again[installed.name]
+        return replace(installed, pid=pid, started_s=since)
+
+    def _installed_processes(self, central_services: bool | None) -> list[Process]:
+        if self.installed.other is not None:
+            return self._of_another_kind(self.installed.other)
         installed, pids, since = self.installed, self._own_pids, self.started_s
         profile = installed.profile(self.host)
         services = installed.instance if installed.classic else installed.services_instance
@@ -316,6 +346,14 @@ class System:
             return [*central, *mine]
         return {None: [*central, *mine], True: central, False: mine}[central_services]
 
+    def _of_another_kind(self, other: InstanceKind) -> list[Process]:
+        installed, top = self.installed, self._own_pids["sapstart"]
+        named = f"{installed.sid}_{installed.instance} pf={installed.profile(self.host)}"
+        return [
+            Process(self._others[one.name], top, one.name, f"{one.process}{named}", one.description, self.started_s)
+            for one in other.programs
+        ]
+
     def unwatched(self) -> list[Process]:
         """The processes that only ``ps`` shows: sapstart, work processes, collectors, sapstartsrv."""
         installed, pids, since = self.installed, self._own_pids, self.started_s
@@ -337,7 +375,7 @@ class System:
                 for each in self.work_processes
             ]
         found.append(Process(pids["os"], 1, "saposcol", "/usr/sap/exe/run/saposcol", "", since - 60))
-        if installed.classic:
+        if installed.classic and installed.other is None:
             name = f"{installed.sid}_{installed.instance}"
             found.append(Process(pids["co"], pids["sapstart"], "co.sap", f"co.sap{name} -F pf={profile}", "", since))
             found.append(Process(pids["se"], pids["sapstart"], "se.sap", f"se.sap{name} -F pf={profile}", "", since))
