@@ -141,7 +141,8 @@ def test_the_lines_that_a_reader_executes_grow_with_its_text_and_not_faster(name
 
 
 def _tried(name: str, text: str | bytes) -> None:
-    with suppress(LpmError):
+    # pyarrow refuses with a ValueError of its own; whether a text is refused is not what is counted here.
+    with suppress(LpmError, ValueError):
         READERS[name](text)
 
 
@@ -165,7 +166,7 @@ def test_what_a_reader_leaves_to_the_library_grows_with_its_text_and_not_with_it
 def test_the_readers_are_found_and_the_count_tells_a_square_from_a_line() -> None:
     recorded = {name for name in recordings() if name.rpartition(".")[2].startswith("read_")}
     assert recorded <= set(READERS)
-    assert {"sap.host.read_licences", "oracle.alert_log.read_element", "sap.sapcontrol.read_system_log"} <= set(READERS)
+    assert {"sap.host.read_licences", "oracle.log_xml.read_element", "sap.sapcontrol.read_system_log"} <= set(READERS)
 
     def square(number: int) -> int:
         return sum(1 for one in range(number) for other in range(number) if one == other)
