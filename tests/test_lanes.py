@@ -10,7 +10,7 @@ import pytest
 from lpmkit.plots.live import COLUMNS, WINDOW_S, Lanes
 from lpmkit.runs import samples
 from lpmkit.runs.folder import Run, RunWriter, create
-from lpmkit.runs.samples import Tail
+from lpmkit.runs.samples import Tail, files
 from lpmkit.timeline import Outcome, Sample
 from tests.made_runs import MadeClock
 
@@ -107,6 +107,19 @@ def test_while_a_run_is_recorded_a_silence_grows_and_afterwards_the_window_ends_
     lanes = Lanes(run, clock)
     lanes.follow()
     assert [(one.ago_s, one.longest_s) for one in lanes.words()] == [(0.0, 5.0)]
+
+
+@pytest.mark.parametrize("written", [0, 5], ids=["empty", "half a heading"])
+def test_a_file_whose_heading_is_not_written_yet_is_followed(run: Run, clock: MadeClock, written: int) -> None:
+    with RunWriter(run.path, clock) as writer:
+        writer.samples("icmp", answered(1.0, 2.0))
+    (file,) = files(run.path / "samples")
+    content = file.path.read_bytes()
+    file.path.write_bytes(content[:written])
+    tail = Tail(file)
+    assert tail.answers().tolist() == []
+    file.path.write_bytes(content)
+    assert len(tail.answers()) == 2
 
 
 def test_the_next_recorders_file_is_followed_and_a_run_without_samples_says_so(run: Run, clock: MadeClock) -> None:

@@ -184,8 +184,8 @@ class Tail:
             return self._packed(_packed_since(self.file))
         complete = content.rfind(b"\n") + 1  # the last line may be incomplete
         lines = content[:complete].split(b"\n")[:-1]
-        # The first line may be cut, and the very first one is the heading.
-        lines = lines[1:] if jumps or self._read_to is None else lines
+        # The first line may be cut, and the very first one is the heading, which may have come late.
+        lines = lines[1:] if jumps or begin == 0 else lines
         self._read_to = begin + complete
         cells = (line.split(b",", 4) for line in lines)
         return np.asarray([int(cell[3]) for cell in cells if len(cell) == 5 and cell[3]], dtype=np.int64)
