@@ -70,7 +70,12 @@ class _Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See `click.Group.parse_args`. An error in a command's own options is JSON too where it is asked for."""
         ctx.meta[AS_JSON] = "--json" in args
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if ctx.meta[AS_JSON]:
+                print_json(error_data(visible(error.format_message()), kind="usage-error"))
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group.invoke`."""

@@ -112,6 +112,7 @@ def test_from_the_names_of_managers_to_a_file_that_the_other_notebooks_find(
     writer.go.click()
     path = tmp_path / "etc" / "lpmkit" / "site.yaml"
     assert writer.written == path
+    assert "written by the notebook 05_set_up_a_site on" in path.read_text().splitlines()[0]
     assert list(load_site(path).frames) == ["a", "b"]
     assert site_setup.writing() is writer
     assert "find this file by themselves" in site_setup.shown().data

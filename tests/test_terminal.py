@@ -335,6 +335,11 @@ def test_a_table_that_fits_stays_a_table() -> None:
     assert "┃" in text
 
 
+def test_an_option_of_lpmkit_itself_that_does_not_exist_is_json_too() -> None:
+    done = CliRunner().invoke(main, ["--nosuch", "check", "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["kind"]) == (2, "usage-error")
+
+
 def test_on_windows_it_says_wsl(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     done = CliRunner().invoke(main, ["history", "--json"])

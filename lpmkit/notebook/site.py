@@ -40,6 +40,9 @@ _WIDE = w.Layout(width="48em")
 _LABELS = {"description_width": "13em"}
 _BUTTON = w.Layout(width="auto", align_self="flex-start")
 
+#: What wrote the site file, as its first line has it.
+_AUTHOR = "the notebook 05_set_up_a_site"
+
 
 class ThreadedButton(w.VBox):  # type: ignore[misc] # ipywidgets has no types
     """A button whose work runs in a thread of its own: the kernel serves other cells and buttons meanwhile.
@@ -169,7 +172,7 @@ class SiteFileWriter(w.VBox):  # type: ignore[misc] # as above
         path = Path(self.file.value).expanduser().absolute()
         refuse_existing(path)
         make_folders(path.parent)
-        write_new(path, self.found.text(path))
+        write_new(path, self.found.text(path, author=_AUTHOR))
         self.written = path
         self.says.result(f"✓ Written: {path}. Run the cells below.")
         return path
@@ -243,7 +246,7 @@ class SiteSetup:
         """The site file as it would be written."""
         if self.found is None:
             return self._waiting_for_managers()
-        return HTML(f"<pre style='line-height:1.3'>{escaped(self.found.text(self._file))}</pre>")
+        return HTML(f"<pre style='line-height:1.3'>{escaped(self.found.text(self._file, author=_AUTHOR))}</pre>")
 
     def writing(self, *, write: bool = False) -> Any:
         """The button that writes the file. ``write`` writes it at once."""

@@ -65,13 +65,14 @@ class Discovery:
             words += [f"--{each.kind}", f"{each.host}={each.address}" if each.address else each.host]
         return shlex.join(words)
 
-    def text(self, output: Path) -> str:
-        """The site file with comments, as it stands in ``output``. Raises `SiteFileError` if it could not be read back:
-        a defect.
+    def text(self, output: Path, *, author: str | None = None) -> str:
+        """The site file with comments, as it stands in ``output``. ``author`` wrote it, `command` where that is left
+        out. Raises `SiteFileError` if it could not be read back: a defect.
         """
         day = datetime.now(tz=UTC).date().isoformat()
         config = _beside(self.ssh_config, output)
-        return site_text(self.command(), day, self.frames, self.partitions, ssh_config=config, password=self.password)
+        wrote = f"`{self.command()}`" if author is None else author
+        return site_text(wrote, day, self.frames, self.partitions, ssh_config=config, password=self.password)
 
 
 def discover(

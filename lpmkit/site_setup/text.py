@@ -51,7 +51,7 @@ def comment(text: str) -> str:
 
 
 def site_text(
-    command: str,
+    author: str,
     day: str,
     frames: Sequence[ManagedFrame],
     partitions: Sequence[Inside],
@@ -59,11 +59,11 @@ def site_text(
     ssh_config: Path | None = None,
     password: str | None = None,
 ) -> str:
-    """The site file for these frames and partitions. ``command`` wrote it on ``day``; ``password`` is the reference for
+    """The site file for these frames and partitions. ``author`` wrote it on ``day``; ``password`` is the reference for
     the managers' logins. Raises `SiteFileError` if it could not be read back: a defect.
     """
     lines = [
-        comment(f"Site file of lpmkit, written by `{command}` on {day}."),
+        comment(f"Site file of lpmkit, written by {author} on {day}."),
         "# `lpmkit site check` checks it, `lpmkit site check --machines` compares it with the machines.",
         "# No secret stands here: `password:` names where one is kept (env:NAME, keyring:SERVICE/USER, prompt).",
         "",
