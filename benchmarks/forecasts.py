@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,13 +26,15 @@ from lpmkit.prediction.calibration import Calibration
 from lpmkit.prediction.distributions import Quantiles
 from lpmkit.prediction.forecast import forecast
 from lpmkit.prediction.history import Forecaster, StoredPrediction, completed, held, wilson
+from lpmkit.prediction.moves import Inputs, ObservedMove
 from lpmkit.prediction.nights import slowing, with_beside
-from lpmkit.prediction.prior import MAX_HISTORY, Inputs, ObservedMove, common_share, posterior, predict
+from lpmkit.prediction.predicting import common_share, predict
+from lpmkit.prediction.prior import MAX_HISTORY, posterior
 
 RESULTS = Path(__file__).parent / "results"
 DAY_NS = 86_400 * 10**9
-#: Seconds between two forecasts of one copy; a recorder makes one every two.
-FORECAST_EVERY_S = 10.0
+#: Forecasts during one copy, at most one in ten seconds; a recorder makes one every two.
+FORECASTS = 20
 #: Groups of nights by the number of past moves that the forecast had.
 PAST = ((0, 0), (1, 19), (20, 10**9))
 
@@ -165,7 +166,9 @@ def _held(seed: int, past: int, when: str, table: Timetable, moved: Sequence[Mov
 
 def _observed(known: Inputs, moved: Moved, past: Sequence[ObservedMove], number: int) -> ObservedMove:
     """What the recorder of a move keeps of it, with its forecasts during the copy."""
-    forecaster = Forecaster(posterior(known, past), FORECAST_EVERY_S, Calibration([one.held for one in past]))
+    forecaster = Forecaster(
+        posterior(known, past), max(10.0, moved.copy_s / FORECASTS), Calibration([one.held for one in past])
+    )
     for reading in moved.readings:
         forecaster.note(*reading)
     stored = completed(StoredPrediction(known, predict(known, past)), forecaster, moved.ended_s - moved.asked_s)
@@ -244,15 +247,15 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     told: list[Told] = []
-    for seed in range(options.seed, options.seed + options.sites):
-        began = time.monotonic()
-        told += nights_of(seed, options.nights)
-        print(f"site {seed}: {time.monotonic() - began:.0f} s", flush=True)
-    rows = summary(told)
     options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "forecasts.json").write_text(json.dumps(rows, indent=1))
-    (options.results / "forecasts.md").write_text(markdown(rows, options.sites, options.nights, options.seed))
-    print(markdown(rows, options.sites, options.nights, options.seed))
+    for number in range(1, options.sites + 1):
+        told += nights_of(options.seed + number - 1, options.nights)
+        rows = summary(told)
+        table = markdown(rows, number, options.nights, options.seed)
+        (options.results / "forecasts.json").write_text(json.dumps(rows, indent=1))
+        (options.results / "forecasts.md").write_text(table)
+        print(f"{number} of {options.sites} sites", flush=True)
+    print(table)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.plan import conductor as conductor_module
 from lpmkit.plan import driving, engine
 from lpmkit.plan.sharing import room_of
-from lpmkit.prediction.prior import Prediction
+from lpmkit.prediction.moves import Prediction
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.recorder import monitor as monitor_module
 from lpmkit.recorder import process, shared_intent

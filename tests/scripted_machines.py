@@ -19,7 +19,7 @@ from lpmkit.limits import MoveLimits
 from lpmkit.plan import MovePlan
 from lpmkit.plan.conductor import Conductor
 from lpmkit.plan.status import PlanStatus, plan_status
-from lpmkit.prediction.prior import Prediction
+from lpmkit.prediction.moves import Prediction
 from lpmkit.runbook import PartitionLocation, Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.ssh.secrets import Secrets

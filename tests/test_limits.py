@@ -22,7 +22,7 @@ from lpmkit.migration.status import order_of
 from lpmkit.oracle.state import WaitChange
 from lpmkit.plan import load_plan, save_plan
 from lpmkit.prediction.distributions import Quantiles
-from lpmkit.prediction.prior import Prediction
+from lpmkit.prediction.moves import Prediction
 from lpmkit.rules.question import Question
 from lpmkit.runs.folder import Run, write_document
 from lpmkit.sap.judge import SapOutcome

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from lpmkit.prediction.forecast import Fitted
+from lpmkit.prediction.moves import Actual, Inputs, ObservedMove
 from lpmkit.prediction.nights import FIRST_DAY, beside, night_of, slowing, usual_beside, with_beside
 from lpmkit.prediction.past import as_data, as_move
-from lpmkit.prediction.prior import COMMON, COMMON_LATER, Actual, Inputs, ObservedMove, common_share, posterior, predict
+from lpmkit.prediction.predicting import COMMON, COMMON_LATER, common_share, predict
+from lpmkit.prediction.prior import posterior
 
 MB = 1e6
 DAY = 86_400.0

@@ -23,18 +23,9 @@ from lpmkit.prediction.history import (
     inputs_of,
     reliability,
 )
-from lpmkit.prediction.prior import (
-    MIN_MOVES,
-    POWERVM,
-    Actual,
-    Inputs,
-    ObservedMove,
-    by_paging,
-    conformal,
-    distance,
-    posterior,
-    predict,
-)
+from lpmkit.prediction.moves import Actual, Inputs, ObservedMove
+from lpmkit.prediction.predicting import MIN_MOVES, conformal, distance, predict
+from lpmkit.prediction.prior import POWERVM, by_paging, posterior
 from lpmkit.prediction.rounds import CopyRules, Draws, run_copy
 from lpmkit.runs.folder import RunWriter, create, write_document
 from lpmkit.timeline import Anchor, Clock

@@ -18,7 +18,9 @@ from benchmarks.qemu.moves import DOWNTIME_LIMIT_MS, Cell, Moved
 from lpmkit.prediction.calibration import Calibration, PastForecast, elapsed_share
 from lpmkit.prediction.distributions import LogNormal, MoveDistribution, Quantiles
 from lpmkit.prediction.forecast import fitted, forecast
-from lpmkit.prediction.prior import Actual, Inputs, ObservedMove, Prior, posterior, predict
+from lpmkit.prediction.moves import Actual, Inputs, ObservedMove
+from lpmkit.prediction.predicting import predict
+from lpmkit.prediction.prior import Prior, posterior
 from lpmkit.prediction.rounds import CopyRules
 
 #: QEMU stops once the rest fits into the limit, sends in slices of 0.1 s, and does not limit the final copy.

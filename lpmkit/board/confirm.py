@@ -11,7 +11,7 @@ from lpmkit.analysis.limits import limits_of
 from lpmkit.board.wording import of_day
 from lpmkit.checks.wording import count_rows
 from lpmkit.json_values import JsonMapping, JsonObject
-from lpmkit.prediction.prior import Prediction
+from lpmkit.prediction.moves import Prediction
 from lpmkit.runs.approvals import Approval
 from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import change_of, remarks

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from lpmkit.checks.judging import AIX_ADMIN, Fact, Finding, Verdict
 from lpmkit.limits import PREDICTED_FIGURES, QUANTITIES, ChangeWindow, Limit, LimitState, MoveLimits, judge
-from lpmkit.prediction.prior import Prediction
+from lpmkit.prediction.moves import Prediction
 from lpmkit.survey.model import Survey
 
 #: The keys of these findings begin so.

@@ -21,7 +21,8 @@ from lpmkit.errors import RecordError
 from lpmkit.inventory import Partition
 from lpmkit.json_values import JsonMapping, JsonObject, parse_json
 from lpmkit.prediction.history import history, inputs_from
-from lpmkit.prediction.prior import ObservedMove, predict
+from lpmkit.prediction.moves import ObservedMove
+from lpmkit.prediction.predicting import predict
 from lpmkit.runs.files import make_folder, read_plain, sheet_cell
 from lpmkit.runs.folder import write_document, write_file
 from lpmkit.ssh.secrets import Secrets

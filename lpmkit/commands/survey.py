@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from lpmkit.checks import Answer, Finding
     from lpmkit.config import RunSettings
-    from lpmkit.prediction.prior import Prediction
+    from lpmkit.prediction.moves import Prediction
     from lpmkit.runbook import Validation
     from lpmkit.runs.folder import Run
 

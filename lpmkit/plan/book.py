@@ -20,7 +20,7 @@ from lpmkit.plan.outlook import Outlook, WindowState, outlook
 from lpmkit.plan.schedule import Membership, Stage, fits
 from lpmkit.plan.status import FOLDER, PlanStatus, plan_of, plan_status, plans
 from lpmkit.plan.timetable import Expected
-from lpmkit.prediction.prior import ObservedMove, Prediction
+from lpmkit.prediction.moves import ObservedMove, Prediction
 from lpmkit.runbook import Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, create
 from lpmkit.store import shared_store

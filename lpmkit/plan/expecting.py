@@ -14,8 +14,10 @@ from lpmkit.plan.outlook import from_listing, preparations, with_duration
 from lpmkit.plan.schedule import Membership
 from lpmkit.plan.timetable import Expected, Surroundings
 from lpmkit.prediction.history import history, inputs_of
+from lpmkit.prediction.moves import ObservedMove
 from lpmkit.prediction.nights import slowing
-from lpmkit.prediction.prior import MAX_HISTORY, ObservedMove, common_share
+from lpmkit.prediction.predicting import common_share
+from lpmkit.prediction.prior import MAX_HISTORY
 from lpmkit.runbook import Runbook, SiteInventory
 from lpmkit.runs.folder import Run
 

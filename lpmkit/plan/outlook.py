@@ -22,8 +22,10 @@ from lpmkit.plan.status import MoveStatus, PlanStatus, plans
 from lpmkit.plan.timetable import PREPARING, PREPARING_SCATTER, Expected, Surroundings, Times, Timetable, timetable
 from lpmkit.prediction.distributions import LogNormal, Quantiles, pooled
 from lpmkit.prediction.history import inputs_from
+from lpmkit.prediction.moves import Inputs, ObservedMove
 from lpmkit.prediction.nights import usual_beside
-from lpmkit.prediction.prior import Inputs, ObservedMove, posterior, predict
+from lpmkit.prediction.predicting import predict
+from lpmkit.prediction.prior import posterior
 from lpmkit.runs.folder import Run
 
 #: Document of a plan's folder with what the forecast needs of moves and surroundings.

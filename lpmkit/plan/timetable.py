@@ -20,7 +20,7 @@ from lpmkit.plan import MovePlan
 from lpmkit.plan.schedule import Membership, Stage, room_of_frame, shared_clusters
 from lpmkit.prediction.distributions import LogNormal, Quantiles
 from lpmkit.prediction.nights import FIRST_DAY, Slowing
-from lpmkit.prediction.prior import COMMON
+from lpmkit.prediction.predicting import COMMON
 from lpmkit.prediction.rounds import Floats
 
 #: Number of times that a plan is carried out, and the seed: the same facts give the same forecast.

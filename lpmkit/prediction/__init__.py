@@ -1,4 +1,5 @@
-"""Prediction of a move: before it (`prior`), at every poll (`forecast`), stored beside the outcome (`history`).
+"""Prediction of a move: before it (`predicting`, from `prior`), at every poll (`forecast`), and stored beside the
+outcome (`history`).
 
 `rounds` runs the copy passes, `distributions` holds uncertain figures, `calibration` corrects intervals, `pictures`
 plots.

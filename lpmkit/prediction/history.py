@@ -19,20 +19,11 @@ from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.prediction.calibration import Calibration, PastForecast, elapsed_share
 from lpmkit.prediction.distributions import MoveDistribution, Quantiles
 from lpmkit.prediction.forecast import Fitted, Forecast, fitted, forecast
+from lpmkit.prediction.moves import EFFECTS, FIGURES, LABELS, Actual, Inputs, ObservedMove, Prediction
 from lpmkit.prediction.nights import with_beside
 from lpmkit.prediction.past import indexed, observed_elsewhere
-from lpmkit.prediction.prior import (
-    EFFECTS,
-    FIGURES,
-    LABELS,
-    POWERVM,
-    Actual,
-    Inputs,
-    ObservedMove,
-    Prediction,
-    posterior,
-    predict,
-)
+from lpmkit.prediction.predicting import predict
+from lpmkit.prediction.prior import POWERVM, posterior
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Anchor, Event
 

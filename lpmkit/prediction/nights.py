@@ -16,7 +16,7 @@ import numpy as np
 from lpmkit.prediction.rounds import Floats
 
 if TYPE_CHECKING:
-    from lpmkit.prediction.prior import ObservedMove
+    from lpmkit.prediction.moves import ObservedMove
 
 #: Seconds between the begins of two copies after which another night begins. A choice: a change window lasts hours, and
 #: the next is a day away.

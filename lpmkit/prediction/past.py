@@ -18,7 +18,7 @@ from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.prediction.calibration import PastForecast
 from lpmkit.prediction.distributions import Quantiles
 from lpmkit.prediction.forecast import Fitted
-from lpmkit.prediction.prior import Actual, Inputs, ObservedMove, Prediction
+from lpmkit.prediction.moves import Actual, Inputs, ObservedMove, Prediction
 from lpmkit.runs.history import NAME as HISTORY
 from lpmkit.runs.history import elsewhere
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from lpmkit.errors import UsageError
 from lpmkit.prediction.history import predicted_and_actual
-from lpmkit.prediction.prior import FIGURES, LABELS, ObservedMove
+from lpmkit.prediction.moves import FIGURES, LABELS, ObservedMove
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

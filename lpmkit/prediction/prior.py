@@ -1,195 +1,32 @@
-"""Prediction of a move before it begins. Bytes, seconds, bytes per second.
+"""What is believed of a move before it begins: the facts of its partition, and what past moves teach.
 
-`posterior` combines the facts of the partition with the site's past moves into distributions, and `predict`
-simulates the copy with a thousand draws from them (`lpmkit.prediction.rounds`). The result is corrected by the
-errors that today's model would have made for the most similar past moves. During the move
-`lpmkit.prediction.forecast` renews the rest; `lpmkit.prediction.history` stores predictions beside actual figures
-and reads them again as past moves.
-
-Nothing here reads or writes files. docs/prediction.md has the arithmetic and its limits.
+`posterior` makes distributions of both; `lpmkit.prediction.predicting` plays the move with draws from them. Pure
+functions; docs/prediction.md has the arithmetic and its limits. Bytes, seconds, bytes per second.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from lpmkit.json_values import JsonMapping, JsonObject
-from lpmkit.prediction.calibration import PastForecast
-from lpmkit.prediction.distributions import (
-    MIN_SPREAD,
-    LogNormal,
-    MoveDistribution,
-    Quantiles,
-    WriteDistribution,
-    pooled,
-)
-from lpmkit.prediction.effects import FIRST_DAY, drawn_effects, multiples
-from lpmkit.prediction.forecast import Fitted
-from lpmkit.prediction.nights import Slowing, night_of, slowing, usual_beside
-from lpmkit.prediction.rounds import CopyOutcomes, CopyRules, run_copy
+from lpmkit.prediction.distributions import LogNormal, MoveDistribution, WriteDistribution, pooled
+from lpmkit.prediction.effects import multiples
+from lpmkit.prediction.moves import Inputs, ObservedMove, Scale
+from lpmkit.prediction.nights import Slowing, slowing, usual_beside
+from lpmkit.prediction.rounds import CopyRules
 
 MB = 1e6
-DRAWS = 1000
-SEED = 20_240_229
-#: Number of past moves, the most similar ones, whose errors correct a prediction. A choice, not measured.
-NEIGHBOURS = 5
-#: From this number of past moves on, the interval comes from their errors and not from the model (split-conformal
-#: bounds of 80 % need at least 9 errors; 20 keep the outermost one from deciding alone).
-MIN_MOVES = 20
 #: Only the newest past moves are used.
 MAX_HISTORY = 80
 #: Minimum number of past moves with known paging before the dirty rate is scaled by paging.
 MIN_PAGED = 5
 #: Minimum number of past copies before the delay of a pass is estimated.
 MIN_LAGS = 5
-#: The effects of a move beside its suspension.
-EFFECTS = tuple(FIRST_DAY)
-#: The predicted figures, as the fields of `Prediction` and `Actual` are called.
-FIGURES = ("copy_s", "whole_s", "sent_bytes", "suspended_s", *EFFECTS)
-#: Their labels for people.
-LABELS = {
-    "copy_s": "copy",
-    "whole_s": "whole move",
-    "sent_bytes": "bytes sent",
-    "suspended_s": "suspension",
-    "session_outage_s": "session outage",
-    "brown_out_s": "brown-out",
-    "job_delay_s": "delay of SAP jobs",
-    "commit_stall_s": "commit stall",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """Known facts about a move before it begins; `None` for unknown ones. ``movers`` names the pair of movers, in the
-    direction of the move.
-
-    ``None`` where unknown. ``movers`` names source and destination, in this order.
-    """
-
-    partition: str
-    movers: str
-    memory_bytes: float
-    touched_bytes: float | None = None
-    dirty_bytes_per_s: float | None = None
-    writable_bytes: float | None = None
-    link_bytes_per_s: float | None = None
-    virtual_processors: int | None = None
-    #: Memory in use as the partition reports it: touched memory lies between this and all memory.
-    in_use_bytes: float | None = None
-    #: Paged bytes per second, in and out: an indicator of the dirty rate.
-    paging_bytes_per_s: float | None = None
-    #: Other copies over one of the same frames, as a mean over the time of the copy.
-    beside: float = 0.0
-    #: SAP systems and databases whose jobs and commits the move may hold up.
-    has_sap: bool = True
-    has_databases: bool = True
-
-    @property
-    def bracket_bytes(self) -> float | None:
-        """Geometric mean of memory in use and all memory; ``None`` without the former."""
-        return math.sqrt(min(self.in_use_bytes, self.memory_bytes) * self.memory_bytes) if self.in_use_bytes else None
-
-    @property
-    def known_bytes(self) -> float:
-        """Touched memory if known or bracketed, otherwise all memory."""
-        return self.touched_bytes or self.bracket_bytes or self.memory_bytes
-
-
-#: A factor that is computed from the inputs of a move.
-Scale = Callable[[Inputs], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Actual:
-    """Outcome of a move; `None` for figures that were not observed."""
-
-    copy_s: float | None = None
-    whole_s: float | None = None
-    sent_bytes: float | None = None
-    suspended_s: float | None = None
-    session_outage_s: float | None = None
-    brown_out_s: float | None = None
-    job_delay_s: float | None = None
-    commit_stall_s: float | None = None
-
-    @property
-    def effects(self) -> dict[str, float | None]:
-        """The effects beside the suspension, by name."""
-        return {name: getattr(self, name) for name in EFFECTS}
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """A prediction before the move. ``stall`` is the probability that the copy does not converge, ``past_moves`` the
-    number of moves behind it.
-
-    ``stall`` is the probability that the copy does not converge; ``past_moves`` is the number of moves it is based on.
-    """
-
-    copy_s: Quantiles
-    whole_s: Quantiles
-    sent_bytes: Quantiles
-    suspended_s: Quantiles
-    stall: float
-    past_moves: int
-    basis: str
-    #: ``None`` in predictions of earlier versions, and for what the partition does not have.
-    session_outage_s: Quantiles | None = None
-    brown_out_s: Quantiles | None = None
-    job_delay_s: Quantiles | None = None
-    commit_stall_s: Quantiles | None = None
-
-    def figure(self, name: str) -> Quantiles | None:
-        """One of `FIGURES`; ``None`` where it was not predicted."""
-        predicted: Quantiles | None = getattr(self, name)
-        return predicted
-
-    def ranges(self) -> str:
-        """P10 … P90 of copy, suspension and effects for people."""
-        copy, suspended = self.copy_s, self.suspended_s
-        parts = [f"copy {copy.p10:.0f} … {copy.p90:.0f} s", f"suspended {suspended.p10:.1f} … {suspended.p90:.1f} s"]
-        for name in EFFECTS:
-            if (predicted := self.figure(name)) is not None:
-                parts.append(f"{LABELS[name]} {predicted.p10:.1f} … {predicted.p90:.1f} s")
-        return ", ".join(parts)
-
-    def sentence(self) -> str:
-        """The prediction for people: P10 … P90 as the range of 4 of 5 moves, and what it is based on."""
-        risk = f"; {self.stall:.0%} risk that the copy does not converge" if self.stall >= 0.1 else ""
-        return f"{self.ranges()} (4 of 5 moves are expected to lie in each range; based on {self.basis}){risk}"
-
-    def as_data(self) -> JsonObject:
-        """The prediction as JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_data(cls, data: JsonMapping) -> Prediction:
-        """Inverse of `as_data`."""
-        figures: dict[str, Any] = {name: Quantiles.from_data(data.get(name)) for name in EFFECTS}
-        figures |= {name: Quantiles(**data[name]) for name in FIGURES if name not in EFFECTS}
-        return cls(**figures, stall=data["stall"], past_moves=data["past_moves"], basis=data["basis"])
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedMove:
-    """A past move: inputs, actual figures, fitted parameters, prediction, and the forecasts during its copy
-    (``held``). ``began_ns`` is when its copy began, in nanoseconds since 1970; ``None`` where that was not kept.
-    """
-
-    inputs: Inputs
-    actual: Actual
-    fitted: Fitted | None = None
-    predicted: Prediction | None = None
-    held: tuple[PastForecast, ...] = ()
-    began_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +218,7 @@ def _depth(inputs: Inputs, other: Inputs, alike: Sequence[str]) -> int:
     return len(alike)
 
 
-def _level(inputs: Inputs, other: Inputs) -> int:
+def level(inputs: Inputs, other: Inputs) -> int:
     if inputs.partition == other.partition and inputs.movers == other.movers:
         return 2
     return 1 if inputs.movers == other.movers else 0
@@ -441,7 +278,7 @@ def _switch_over(inputs: Inputs, past: Sequence[ObservedMove], prior: Prior) -> 
         assert move.actual.suspended_s is not None
         predicted_s = fixed_s + prior.residual_share * move.fitted.last_left_bytes / speed
         off = np.log(move.actual.suspended_s / predicted_s) / 0.3
-        score -= (0.3, 0.6, 1.0)[_level(inputs, move.inputs)] * 2.5 * np.log1p(off**2 / 4)
+        score -= (0.3, 0.6, 1.0)[level(inputs, move.inputs)] * 2.5 * np.log1p(off**2 / 4)
     weights = np.exp(score - score.max())
     return _belief(fixed_s, weights), _belief(speed, weights)
 
@@ -451,160 +288,3 @@ def _belief(values: Any, weights: Any) -> LogNormal:
     middle = float(np.average(logarithms, weights=weights))
     spread = math.sqrt(float(np.average((logarithms - middle) ** 2, weights=weights)))
     return LogNormal(math.exp(middle), max(spread, 0.1))
-
-
-def predict(
-    inputs: Inputs, past: Sequence[ObservedMove] = (), prior: Prior = POWERVM, *, count: int = DRAWS, seed: int = SEED
-) -> Prediction:
-    """Predict a move. The same inputs, past moves and seed give the same prediction."""
-    past = list(past)[-MAX_HISTORY:]
-    expected = posterior(inputs, past, prior)
-    draws = expected.draws(count, seed)
-    outcomes = run_copy(draws, expected.rules)
-    plain = _figures(expected, outcomes, seed)
-    errors = leave_one_out(tuple(past), prior)
-    corrected: dict[str, Any] = {name: _corrected(inputs, name, plain[name], errors) for name in FIGURES}
-    usable = sum(move.actual.copy_s is not None for move in past)
-    absent = {"job_delay_s": not inputs.has_sap, "commit_stall_s": not inputs.has_databases}
-    corrected |= {name: None for name, is_absent in absent.items() if is_absent}
-    return Prediction(**corrected, stall=_stall(outcomes), past_moves=usable, basis=_basis(inputs, past, usable))
-
-
-def _figures(expected: MoveDistribution, outcomes: CopyOutcomes, seed: int) -> dict[str, Quantiles]:
-    """P10, P50 and P90 of each of `FIGURES`, of simulated outcomes."""
-    effects = drawn_effects(outcomes.suspended_s, expected.effects, seed + 3)
-    return {name: Quantiles.of(effects[name] if name in effects else getattr(outcomes, name)) for name in FIGURES}
-
-
-def _stall(outcomes: CopyOutcomes) -> float:
-    return float(1 - outcomes.converged.mean())
-
-
-def _basis(inputs: Inputs, past: Sequence[ObservedMove], usable: int) -> str:
-    own = sum(_level(inputs, move.inputs) == 2 for move in past)
-    same = f", {own} of this partition over these movers" if usable else ""
-    return f"{usable} past move{'s' * (usable != 1)}{same}"
-
-
-@dataclass(frozen=True, slots=True)
-class PredictionError:
-    """Error of today's model for one past move, predicted from the other moves.
-
-    By figure: the logarithm of actual over predicted, and the standard deviation that the model claimed for it.
-    """
-
-    inputs: Inputs
-    logs: Mapping[str, float]
-    spreads: Mapping[str, float]
-
-
-@lru_cache(maxsize=4)
-def leave_one_out(past: tuple[ObservedMove, ...], prior: Prior = POWERVM) -> tuple[PredictionError, ...]:
-    """Predict every past move from those of other nights: corrections and intervals derive from these errors.
-
-    While there is one night only, from its other moves. The errors are those of every move that is predicted from the
-    same past, so the last ones are kept.
-    """
-    errors, nights = [], night_of(past)
-    for index, move in enumerate(past):
-        other_moves = [other for other, night in zip(past, nights, strict=True) if night != nights[index]]
-        if not other_moves:
-            other_moves = [*past[:index], *past[index + 1 :]]
-        expected = posterior(move.inputs, other_moves, prior)
-        outcomes = run_copy(expected.draws(200, SEED + 1), expected.rules)
-        logs, spreads, figures = {}, {}, _figures(expected, outcomes, SEED + 1)
-        for name in FIGURES:
-            actual, predicted = getattr(move.actual, name), figures[name]
-            if actual and predicted.p10 > 0:
-                logs[name], spreads[name] = math.log(actual / predicted.p50), _spread(predicted)
-        errors.append(PredictionError(move.inputs, logs, spreads))
-    return tuple(errors)
-
-
-#: Share of the variance of a duration's error that all moves of a night have in common: without past moves, since the
-#: bandwidth of the site is one unknown for all of them; and with many, before two nights tell. Choices. The share falls
-#: from the one to the other: half of the way with so many past moves.
-COMMON, COMMON_LATER, HALVED_BY = 0.8, 0.3, 5.0
-#: Nights that this counts as, beside the past nights themselves.
-COMMON_COUNTS = 2.0
-
-
-def common_share(past: Sequence[ObservedMove], prior: Prior = POWERVM) -> float:
-    """Share of the variance of a duration's error that the moves of one night have in common, between 0 and 0.95.
-
-    Each past night with several moves has its own: the mean product of two errors over their mean square, in units of
-    what was claimed (the intraclass correlation).
-    """
-    past = tuple(past)[-MAX_HISTORY:]
-    at_first = COMMON_LATER + (COMMON - COMMON_LATER) / (1 + len(past) / HALVED_BY)
-    by_night: dict[int, list[float]] = {}
-    for night, error in zip(night_of(past), leave_one_out(past, prior), strict=True):
-        if "whole_s" in error.logs:
-            by_night.setdefault(night, []).append(error.logs["whole_s"] / error.spreads["whole_s"])
-    several = [np.array(scores) for scores in by_night.values() if len(scores) > 1]
-    if len(by_night) < 2 or not several:
-        return at_first
-    square = float(np.mean(np.concatenate(several) ** 2))
-    products = [(scores.sum() ** 2 - (scores**2).sum()) / (len(scores) * (len(scores) - 1)) for scores in several]
-    told = (COMMON_COUNTS * at_first + float(np.sum(products)) / square) / (COMMON_COUNTS + len(products))
-    return min(max(told, 0.0), 0.95)
-
-
-def _spread(predicted: Quantiles) -> float:
-    """Standard deviation of the logarithm that corresponds to P10 … P90, at least `MIN_SPREAD`."""
-    return max(math.log(predicted.p90 / predicted.p10) / 2.563, MIN_SPREAD)
-
-
-def _corrected(inputs: Inputs, figure: str, plain: Quantiles, errors: Sequence[PredictionError]) -> Quantiles:
-    """The model's figure, corrected by the errors of similar past moves; from `MIN_MOVES` on with a conformal
-    interval.
-    """
-    usable_errors = [error for error in errors if figure in error.logs]
-    if len(usable_errors) < 3:
-        return plain
-    shift = _typical(inputs, figure, usable_errors)
-    middle = plain.p50 * math.exp(shift)
-    if len(usable_errors) < MIN_MOVES:
-        return plain.scaled(math.exp(shift), math.exp(shift), math.exp(shift))
-    scores = sorted(
-        (error.logs[figure] - _typical(error.inputs, figure, [other for other in usable_errors if other is not error]))
-        / error.spreads[figure]
-        for error in usable_errors
-    )
-    # In units of the claimed spread, so that a precise prediction keeps a narrow interval.
-    low, high = (bound * _spread(plain) for bound in conformal(scores))
-    return Quantiles(middle * math.exp(min(low, 0.0)), middle, middle * math.exp(max(high, 0.0)))
-
-
-def conformal(errors: Sequence[float], outside: float = 0.1) -> tuple[float, float]:
-    """Split-conformal bounds of the next error: it lies beyond either with probability ``outside``, for any
-    distribution.
-
-    >>> conformal([float(n) for n in range(1, 20)])
-    (2.0, 18.0)
-    """
-    ordered, count = sorted(errors), len(errors)
-    low = max(1, math.floor((count + 1) * outside + 1e-9))
-    high = min(count, math.ceil((count + 1) * (1 - outside) - 1e-9))
-    return ordered[low - 1], ordered[high - 1]
-
-
-def _typical(inputs: Inputs, figure: str, errors: Sequence[PredictionError]) -> float:
-    """Median error of the most similar past moves, shrunk towards zero while there are few."""
-    near = sorted(errors, key=lambda error: distance(inputs, error.inputs))[:NEIGHBOURS]
-    return float(np.median([error.logs[figure] for error in near])) * len(near) / (len(near) + 1)
-
-
-def distance(inputs: Inputs, other: Inputs) -> float:
-    """Dissimilarity of two moves: partition, movers, and the ratios of their known figures.
-
-    >>> distance(Inputs("a", "x>y", 1e9), Inputs("a", "x>y", 1e9))
-    0.0
-    """
-    total = 0.5 * (inputs.partition != other.partition) + 0.5 * (inputs.movers != other.movers)
-    total += abs(math.log(inputs.known_bytes / other.known_bytes))
-    for name in ("dirty_bytes_per_s", "link_bytes_per_s", "writable_bytes", "paging_bytes_per_s"):
-        value, other_value = getattr(inputs, name), getattr(other, name)
-        if value is not None and other_value is not None:
-            total += abs(math.log((value + 1 * MB) / (other_value + 1 * MB)))
-    return total

@@ -31,7 +31,7 @@ from lpmkit.analysis.wording import CLOCK_VERDICTS
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonObject
 from lpmkit.prediction.distributions import Quantiles
-from lpmkit.prediction.prior import FIGURES, Prediction
+from lpmkit.prediction.moves import FIGURES, Prediction
 from lpmkit.report.outputs import is_derived
 from lpmkit.runs.files import name_text, open_plain, plain_files
 from lpmkit.runs.folder import Run

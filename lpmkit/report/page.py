@@ -29,7 +29,7 @@ from lpmkit.control.codes import explain
 from lpmkit.json_values import JsonObject
 from lpmkit.plots.files import write_charts
 from lpmkit.prediction.history import RELIABLE_HEADINGS, history, reliability
-from lpmkit.prediction.prior import LABELS
+from lpmkit.prediction.moves import LABELS
 from lpmkit.report.database import sections
 from lpmkit.report.facts import (
     actual_text,

@@ -8,7 +8,8 @@ from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.checks.limits import KEY as PREDICTED
 from lpmkit.checks.limits import applicable_quantities, limit_findings
 from lpmkit.prediction.history import StoredPrediction, history, inputs_of
-from lpmkit.prediction.prior import Prediction, predict
+from lpmkit.prediction.moves import Prediction
+from lpmkit.prediction.predicting import predict
 from lpmkit.runbook.folders import Folders
 from lpmkit.runbook.values import Validation, as_row, findings_of, validation_of
 from lpmkit.runs.folder import Run, RunWriter, write_document, write_file
