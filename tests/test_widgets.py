@@ -4,6 +4,7 @@ it.
 
 from __future__ import annotations
 
+import html
 import re
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ipywidgets as w
 import pytest
 
 from lpmkit.board.follow import board_of
@@ -22,16 +24,17 @@ from lpmkit.inventory import Frame, Partition
 from lpmkit.migration.recovery import BothEnds, EndReading
 from lpmkit.migration.status import LOOK_HOLDS_S, RunStatus, state
 from lpmkit.notebook import board_view, live
-from lpmkit.notebook.application import STEPS, Application, application_for
+from lpmkit.notebook.application import OTHERS, STEPS, Application, application_for
 from lpmkit.notebook.board_view import alarm_of
 from lpmkit.notebook.choose import Chooser
 from lpmkit.notebook.live import LiveBoard, plain_board
 from lpmkit.notebook.move import MovePanel
-from lpmkit.notebook.record import RunChooser
+from lpmkit.notebook.record import RecordForm, RunChooser, WriteUpPanel
 from lpmkit.notebook.verdict import judged
 from lpmkit.runbook import PartitionLocation, Runbook, SiteInventory
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.timeline import Clock, wait_until
+from lpmkit.wording.words import words_of
 from tests.board_states import board_in
 from tests.made_runs import Made, make
 
@@ -594,3 +597,39 @@ def test_an_alarm_is_for_what_nobody_should_miss(tmp_path: Path) -> None:
     assert alarms["copying"] == ""
     assert "INTERRUPTED" in alarms["needs-recovery"]
     assert "MOVED" in alarms["moved"]
+
+
+# --- in German ------------------------------------------------------------------------------------------------------
+
+
+def words_in(widget: w.Widget) -> Iterator[str]:
+    """What a person reads of a widget and of those in it."""
+    values = () if hasattr(widget, "options") else ("value",)
+    for name in ("description", "placeholder", "tooltip", *values):
+        text = getattr(widget, name, "")
+        if isinstance(text, str):
+            yield html.unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", text, flags=re.DOTALL))
+    yield from map(str, getattr(widget, "titles", ()))
+    for option in getattr(widget, "options", ()):
+        yield str(option[0] if isinstance(option, tuple) else option)
+    for child in getattr(widget, "children", ()):
+        yield from words_in(child)
+
+
+def test_the_application_and_the_panel_of_a_move_are_german_where_the_site_says_so(site: Site, run: Run) -> None:
+    german = site.model_copy(update={"write_up": site.write_up.model_copy(update={"language": "de"})})
+    book = Runbook(german)
+    application = Application(book)
+    pages = [application]
+    for name in (*STEPS, *OTHERS):
+        application.go_to(name)
+        pages.append(application.pages[name])
+    pages += [MovePanel(book, run), RecordForm(run, words=words_of("de")), WriteUpPanel(book, run)]
+    texts = {" ".join(text.split()) for page in pages for text in words_in(page)}
+    texts = {text.replace(run.name, "").strip() for text in texts}
+    assert {"1 Auswählen", "6 Dokumentieren", "Migrieren …", "Zurück", "Weitere Aktionen"} <= texts
+    english = re.compile(
+        r"\b(the|is|of|and|with|type|choose|check|move|save|all|never|from|to|not|yet|no)\b", re.IGNORECASE
+    )
+    left = [text for text in texts if english.search(text) and "ssh" not in text and "lpmkit" not in text]
+    assert left == []
