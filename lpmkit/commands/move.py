@@ -249,11 +249,12 @@ def recover(
     activate.
     """
     from lpmkit.runbook import Runbook
+    from lpmkit.wording.words import words_of
 
     run = named_run(context, run_name)
     book = Runbook(site_or_none(context))
-    out, proposal = people(as_json), book.way_out(run)
-    print_proposal(proposal, out)
+    out, proposal, said = people(as_json), book.way_out(run), words_of(book.site.language).said
+    print_proposal(proposal, out, said)
     facts: JsonObject = {"run": str(run.path), "proposal": {**asdict(proposal), "action": proposal.action.value}}
     leftovers: Leftovers | None = None
     if only_look:
@@ -267,7 +268,7 @@ def recover(
         facts |= answer
     if only_look or status == FINE:
         leftovers = book.left_behind(run)
-        print_left_behind(leftovers, proposal, out)
+        print_left_behind(leftovers, proposal, out, said)
     if not only_look and status == FINE and leftovers is None:
         status = DONE_OPEN
     if as_json:
@@ -290,24 +291,26 @@ NOBODY_KNOWS = (
 )
 
 
-def print_proposal(proposal: Proposal, out: Console) -> None:
+def print_proposal(proposal: Proposal, out: Console, said: Callable[[str], str]) -> None:
     """Print the state of both frames, the recommended action, its reason and the commands."""
     for reading in proposal.readings:
-        out.print(f"  {reading}", soft_wrap=True)
-    out.print(f"Recommended action: {proposal.action.words}. {proposal.why}", soft_wrap=True)
+        out.print(f"  {said(reading)}", soft_wrap=True)
+    out.print(said(f"Recommended action: {proposal.action.words}. {proposal.why}"), soft_wrap=True)
     for command in proposal.commands:
         out.print(f"  {command}", soft_wrap=True)
 
 
-def print_left_behind(leftovers: Leftovers | None, proposal: Proposal, out: Console) -> None:
+def print_left_behind(
+    leftovers: Leftovers | None, proposal: Proposal, out: Console, said: Callable[[str], str]
+) -> None:
     """Print what is on the frame where the partition is not, and what becomes of it by the proposal that was made
     before; `None` if that is not known.
     """
     if leftovers is None:
-        out.print("Leftovers: unknown. At least one frame did not answer.", style="yellow")
+        out.print(said("Leftovers: unknown. At least one frame did not answer."), style="yellow")
         return
     for line in leftovers.lines(proposal):
-        out.print(line, style="yellow" if leftovers.things else None, soft_wrap=True)
+        out.print(said(line), style="yellow" if leftovers.things else None, soft_wrap=True)
 
 
 def _request(

@@ -65,16 +65,19 @@ def follow_and_report(book: Runbook, run: Run, as_json: bool) -> NoReturn:
     """Show the run until it is over, then write the report and exit with the verdict's status."""
     from lpmkit.commands.rich_terminal import Terminal
     from lpmkit.migration.status import state
+    from lpmkit.wording.words import words_of
 
-    console = Terminal(stderr=as_json)
+    console, said = Terminal(stderr=as_json), words_of(book.site.language).said
+    again = f"`lpmkit attach {run.path}` restarts the recorder."
     try:
         follow(book, run, console)
     except KeyboardInterrupt:
-        console.print(f"\nRecording continues in the background. `lpmkit attach {run.path}` shows it again.")
+        text = f"Recording continues in the background. `lpmkit attach {run.path}` shows it again."
+        console.print(f"\n{said(text)}")
         sys.exit(INTERRUPTED)
     if state(run).is_deserted:
         console.print(
-            f"✗ The recorder died; the move is not observed now. `lpmkit attach {run.path}` restarts the recorder.",
+            f"✗ {said(f'The recorder died; the move is not observed now. {again}')}",
             style="red",
             soft_wrap=True,
         )
@@ -90,8 +93,9 @@ def report_and_leave(
     from lpmkit.analysis import analyse, summary
     from lpmkit.commands.rich_terminal import Terminal
     from lpmkit.runs.deliveries import undelivered
+    from lpmkit.wording.words import words_of
 
-    console = Terminal(stderr=as_json)
+    console, said = Terminal(stderr=as_json), words_of(language).said
     analysis = analyse(run)
     found = summary(analysis)
     path = None
@@ -101,14 +105,13 @@ def report_and_leave(
         print_line(f"lpmkit: report not written: {error}", err=True)
     print_summary(found, console, language)
     if path is not None:
-        console.print(f"Report: {path}", soft_wrap=True)
+        console.print(f"{said('Report')}: {path}", soft_wrap=True)
         if path.stem != "report":
-            console.print("The existing report is signed and stays unchanged; this is a new file.", soft_wrap=True)
+            text = "The existing report is signed and stays unchanged; this is a new file."
+            console.print(said(text), soft_wrap=True)
     if _is_recorded(run):
-        console.print(
-            f"The SAP logs are read for another {_time_left(run)}. Then run `lpmkit report {run.path}` again.",
-            soft_wrap=True,
-        )
+        text = f"The SAP logs are read for another {_time_left(run)}. Then run `lpmkit report {run.path}` again."
+        console.print(said(text), soft_wrap=True)
     missed = undelivered(run)
     for sink in missed:
         console.print(sink.sentence(str(run.path)), style="yellow", soft_wrap=True, markup=False)
