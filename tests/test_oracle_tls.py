@@ -135,6 +135,7 @@ def test_a_tls_port_that_is_asked_without_tls_says_what_to_write() -> None:
         ("DPY-6005: cannot connect\n[SSL: WRONG_VERSION_NUMBER] wrong version number", "another protocol"),
         ("DPY-6005: cannot connect\nDPY-6006: The name on the server certificate does not match", "names another host"),
         ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate is not yet valid", "clocks"),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] verify failed: Missing Authority Key Identifier", "Python 3.13"),
     ],
 )
 def test_what_clients_say_of_tls_is_advised_too(text: str, says: str) -> None:

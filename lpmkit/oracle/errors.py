@@ -76,6 +76,11 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "The wallet is encrypted: `wallet_password:` refers to its password.",
     ),
     (
+        r"Missing Authority Key Identifier|CA cert does not include key usage extension",
+        "Python 3.13 and later want an authority key identifier in the server's certificate, and the key usage in that"
+        " of its authority: have them issued again, or run lpmkit with Python 3.12.",
+    ),
+    (
         r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|ORA-29024|ORA-28860",
         "The wallet does not hold the authority of the server's certificate: add that to ewallet.pem, or to the"
         " client's wallet (orapki wallet add -trusted_cert).",

@@ -23,6 +23,20 @@ class Certificate:
     key: Path
 
 
+#: What an authority that is a server too may do with its key.
+USAGE = x509.KeyUsage(
+    digital_signature=True,
+    key_cert_sign=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 def make(directory: Path, host: str, address: str) -> Certificate:
     """Make a certificate that is good for a year, ``sap_HOST.pem`` and ``sap_HOST.key``."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -39,6 +53,10 @@ def make(directory: Path, host: str, address: str) -> Certificate:
         .not_valid_after(now + datetime.timedelta(days=365))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        # these three Python 3.13 and later want of an authority
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .add_extension(USAGE, critical=True)
         .sign(key, hashes.SHA256())
     )
     found = Certificate(directory / f"sap_{host}.pem", directory / f"sap_{host}.key")
