@@ -40,8 +40,6 @@ _TICK_WINDOW_NS = 100 * MILLISECOND
 MIN_LIMP_NS = 10 * MILLISECOND
 #: A host that limps may be silent altogether once more, so soon after its first sign of life.
 _AT_ONCE_NS = SECOND // 2
-#: How long after a suspension a host that runs on may still wait for its pages.
-_PAGES_NS = 10 * SECOND
 #: Requests that are lost for so long after the host runs again are lost on the way.
 _CLOSED_NS = SECOND // 2
 #: Quiet windows of the ticks that end it, or quiet seconds; later slowness has a reason of its own.
@@ -140,7 +138,7 @@ def explained(
     suspension of its own. Where requests are lost in a row the way was closed or the machine stopped once more.
     """
     spans = [(still, _brown_out_of(still, slow)) for still in stills]
-    waits = [witness for still in _waits_for_pages(stills, traces) for witness in still.witnesses]
+    waits = [witness for still in _waits_for_pages(spans, traces) for witness in still.witnesses]
     return tuple(
         outage
         if loses_in_a_row(outage.outer, traces)
@@ -151,42 +149,22 @@ def explained(
     )
 
 
-_FOR_PAGES = (
-    "soon after the suspension, and unlike in it no request was lost and no clock stood still: "
-    "the host waited, it did not stop"
-)
+_FOR_PAGES = "soon after the suspension, and unlike in it the host's clock ran on: it waited, it did not stop"
 
 
-def _waits_for_pages(stills: Sequence[Suspension], traces: Sequence[Trace]) -> Iterator[Suspension]:
-    """What looks like a suspension soon after another one, and shows neither of what that one shows: requests lost in
-    a row, and a clock that stood still.
+def _waits_for_pages(spans: Sequence[tuple[Suspension, Interval]], traces: Sequence[Trace]) -> Iterator[Suspension]:
+    """What looks like a suspension in the brown-out after another one, or at once after it, where the clock stood still
+    in that one and ran on in this one, and no request was lost.
     """
-    first: Suspension | None = None
-    for still in sorted(stills, key=lambda one: one.begin):
-        if first is not None and _is_unlike(still, first, traces):
+    stood, until = False, 0
+    for still, span in sorted(spans, key=lambda one: one[0].begin):
+        readings = [one for one in still.clocks if one.clock == "monotonic"]
+        ran = bool(readings) and all(one.missed.hi_ns < CLOCK_MISSED_NS for one in readings)
+        if stood and ran and still.begin.lo_ns <= until and not loses_in_a_row(still.outer, traces):
             yield still
-        elif first is None or _stood(still) or loses_in_a_row(still.outer, traces):
-            first = still
-
-
-def _stood(still: Suspension) -> bool:
-    return any(one.clock == "monotonic" and one.verdict is ClockVerdict.STOPPED for one in still.clocks)
-
-
-def _is_unlike(still: Suspension, first: Suspension, traces: Sequence[Trace]) -> bool:
-    if still.begin.lo_ns > first.end.hi_ns + _PAGES_NS or loses_in_a_row(still.outer, traces):
-        return False
-    readings = [one for one in still.clocks if one.clock == "monotonic"]
-    if any(one.missed.lo_ns >= CLOCK_MISSED_NS for one in readings):
-        return False
-    ran = any(one.missed.hi_ns < CLOCK_MISSED_NS for one in readings)
-    asked = any(trace.kind == "icmp" and _asks_within(trace, still.outer) for trace in traces)
-    return (_stood(first) and ran) or (asked and loses_in_a_row(first.outer, traces))
-
-
-def _asks_within(trace: Trace, span: Interval) -> bool:
-    """True where a probe sent as many requests as an absent host is known by."""
-    return int(((trace.sent >= span.lo_ns) & (trace.sent <= span.hi_ns)).sum()) >= telling_losses(trace)
+        elif readings:
+            stood, until = any(one.verdict is ClockVerdict.STOPPED for one in readings), 0
+        until = max(until, span.hi_ns + _AT_ONCE_NS)
 
 
 def closed_after(still: Suspension, traces: Sequence[Trace]) -> Outage | None:

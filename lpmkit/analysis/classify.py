@@ -291,12 +291,16 @@ def _asked_class(
         return _without_ticks(outage, names, traces)
     if shared is not None and shared.kind is not None and 2 * shared.outer.length_ns >= felt.length_ns:
         return _as(outage, shared.kind, f"contains the gap measured by {shared.probe}: {shared.why}")
-    return _while_it_ticked(outage, names, mine, traces)
+    return _while_it_ticked(outage, names, rest, mine, traces)
 
 
-def _while_it_ticked(outage: Outage, names: str, mine: Trace, traces: Sequence[Trace]) -> Outage:
+def _while_it_ticked(
+    outage: Outage, names: str, rest: Sequence[Outage], mine: Trace, traces: Sequence[Trace]
+) -> Outage:
     by_kernel = mine.kind in KERNEL
-    if by_kernel and not any(trace.kind == "ticks" and _tells(trace, outage) for trace in traces):
+    short = [one for one in rest if _kind_of(one, traces) in KERNEL and _felt(one).overlaps(_felt(outage))]
+    ticks = [trace for trace in traces if trace.kind == "ticks"]
+    if short and not any(_tells(trace, one) for trace in ticks for one in short):
         together = f"{names} silent too; " if names else ""
         return _as(outage, OutageKind.UNDECIDED, f"{together}too short for the ticks to tell")
     if names:
@@ -329,8 +333,9 @@ def _first_late(mine: Trace, outage: Outage) -> int:
 
 
 def _tells(trace: Trace, outage: Outage) -> bool:
-    """True where a silence is so long that a tick should have come in it, or where one came."""
-    return outage.core.length_ns > trace.interval_at(outage.core.middle_ns) or _voices(trace, outage.core)
+    """True where a silence is so long that the ticks would have shown it, or where one came in it."""
+    longest = max(trace.noise.threshold_ns, trace.interval_at(outage.core.middle_ns))
+    return outage.core.length_ns > longest or _voices(trace, outage.core)
 
 
 def _felt(outage: Outage) -> Interval:

@@ -160,6 +160,9 @@ def quiet_values(
     return quiet, f"{int(quiet.sum())} samples of {where}{left_out}"
 
 
+#: So many of the seconds lose the fewest requests: what is lost in them is lost by chance or by a limit, however much
+#: happens in the others.
+_QUIETEST = 0.1
 #: The longest run of lost requests of a second, as a share of what chance would make it, of a limit to their number.
 _LIMITED = 0.6
 
@@ -177,7 +180,9 @@ def usual_losses(asked: Signals, baseline: Interval) -> tuple[float, int]:
         return 0.0, 0
     second = (sent - sent[0]) // SECOND
     every = np.bincount(second)
-    usual = float(np.median(np.bincount(second, lost)[every > 0] / every[every > 0]))
+    usual = float(np.quantile(np.bincount(second, lost)[every > 0] / every[every > 0], _QUIETEST))
+    if not usual:
+        return 0.0, 0
     came = sent[~lost]
     longest = -(-MIN_SILENCE_NS // max(1, asked.interval_ns))
     missing = np.round(np.diff(came) / max(1, asked.interval_ns)) - 1

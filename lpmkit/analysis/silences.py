@@ -293,15 +293,15 @@ def asked_silences(asked: Signals, facts: tuple[Int64Array, Int64Array], late: B
     """
     silences = []
     needed = max(-(-MIN_SILENCE_NS // max(1, asked.interval_ns)), level.lost_in_a_row + 1)
-    usual_ns = level.threshold_ns + 2 * level.lost_in_a_row * asked.interval_ns
     for first, last in _runs(late):
         silence = _one_asked_silence(asked, facts, first, last, level)
         if silence is None:
             continue
         spoke = asked.spoke[first : last + 1]
         lost = max((b - a + 1 for a, b in _runs(~spoke)), default=0)
-        answered_late = spoke.any() and silence.outer.length_ns > usual_ns
-        if asked.kind != "icmp" or answered_late or lost >= needed:
+        usual_ns = level.threshold_ns + (0 if spoke.all() else 2 * level.lost_in_a_row * asked.interval_ns)
+        is_long = silence.outer.length_ns > usual_ns and (spoke.any() or not level.lost_in_a_row)
+        if asked.kind != "icmp" or is_long or lost >= needed:
             silences.append(silence)
     return silences
 
