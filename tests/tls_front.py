@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from lpmkit.simulator.certificates import USAGE
+from lpmkit.simulator.certificates import key_usage
 
 DAY = datetime.timedelta(days=1)
 
@@ -43,7 +43,7 @@ class Authority:
             .not_valid_after(now + ends_in * DAY)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), address]), critical=False)
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(USAGE, critical=True)
+            .add_extension(key_usage(authority=authority), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
             .sign(self.key, hashes.SHA256())

@@ -23,18 +23,19 @@ class Certificate:
     key: Path
 
 
-#: What an authority that is a server too may do with its key.
-USAGE = x509.KeyUsage(
-    digital_signature=True,
-    key_cert_sign=True,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    crl_sign=False,
-    encipher_only=False,
-    decipher_only=False,
-)
+def key_usage(*, authority: bool) -> x509.KeyUsage:
+    """What a server may do with its key, and an authority with its own."""
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def make(directory: Path, host: str, address: str) -> Certificate:
@@ -56,7 +57,7 @@ def make(directory: Path, host: str, address: str) -> Certificate:
         # these three Python 3.13 and later want of an authority
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
-        .add_extension(USAGE, critical=True)
+        .add_extension(key_usage(authority=True), critical=True)
         .sign(key, hashes.SHA256())
     )
     found = Certificate(directory / f"sap_{host}.pem", directory / f"sap_{host}.key")
