@@ -264,7 +264,8 @@ def _epochs(lower_t: Int64Array, lower_v: Int64Array, upper_t: Int64Array, upper
     for number, (first, last) in enumerate(pairwise(edges)):
         here = slice(first, last)
         up = is_upper[here]
-        is_slewed = len(short) > 1 and any(short[max(0, number - 1) : number + 2])
+        # a clock that is set, or stands still, contradicts itself once
+        is_slewed = any(all(short[at : at + 3]) for at in range(max(0, number - 3), min(number + 2, len(short) - 2)))
         yield Epoch(
             since_ns=base_t + int(t[first]),
             until_ns=base_t + int(t[last - 1]),
