@@ -202,7 +202,7 @@ def _explained(outage: Outage, spans: Sequence[tuple[Suspension, Interval]]) -> 
     for still, span in spans:
         if not span.contains(outage.begin.hi_ns) or outage in still.witnesses:
             continue
-        own = outage.method is Method.CLOCK_JUMP
+        own = outage.is_proved_by_clock
         at_once = still.end.lo_ns <= outage.begin.lo_ns <= still.end.hi_ns + _AT_ONCE_NS
         again = outage.kind is OutageKind.SUSPENSION and at_once and not own
         if outage.kind in _EXPLAINED or (again and still.limp_ns >= MIN_LIMP_NS):

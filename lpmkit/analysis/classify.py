@@ -203,7 +203,7 @@ def _ticks_class(
 ) -> Outage:
     mine = next(trace for trace in traces if trace.probe == outage.probe)
     ours = _ours(outage, stalls, mine.interval_at(outage.core.middle_ns))
-    if ours is not None and outage.method is not Method.CLOCK_JUMP:  # no stall of ours moves a clock there
+    if ours is not None and not outage.is_proved_by_clock:  # no stall of ours moves a clock there
         return ours
     others = [trace for trace in traces if trace.probe != outage.probe and trace.kind in REACHABILITY]
     core = machine_core(outage, traces)
@@ -221,7 +221,7 @@ def _by_ticks_alone(outage: Outage, processes: Company, kernel: Company) -> Outa
     """The class of a silence of the ticks that no other probe shares."""
     if processes.spoke:
         return _as(outage, OutageKind.MICRO_STOP, f"{processes.names('spoke')} answered meanwhile, so the host ran")
-    if outage.method is Method.CLOCK_JUMP and not kernel.spoke:
+    if outage.is_proved_by_clock and not kernel.spoke:
         why = "a clock of the host stood still while no tick came, our own monitor quiet"
         return _as(outage, OutageKind.SUSPENSION, why)
     blind = ", ".join(one.probe for one in (*processes.blind, *kernel.blind))
@@ -239,8 +239,9 @@ def _silent_together(outage: Outage, core: Interval, silent: Sequence[Trace], ow
     if not _began_or_ended_together(outage, core, finest):
         why = f"during a longer silence of {finest.probe}, a break of the network: only the ticks can tell"
         return _as(outage, OutageKind.MICRO_STOP, why)
-    if outage.method is Method.TICK_STAMPS and core.length_ns <= own_noise_ns:
-        size = f"{core.length_ns / MILLISECOND:.0f} ms is within its own noise of {own_noise_ns / MILLISECOND:.0f} ms"
+    length_ns = outage.length.hi_ns if outage.method is Method.CLOCK_JUMP else core.length_ns
+    if not outage.is_proved_by_clock and length_ns <= own_noise_ns:
+        size = f"{length_ns / MILLISECOND:.0f} ms is within its own noise of {own_noise_ns / MILLISECOND:.0f} ms"
         return _as(outage, OutageKind.MICRO_STOP, f"the host was silent for {size}")
     names = ", ".join(one.probe for one in silent)
     return _as(outage, OutageKind.SUSPENSION, f"{outage.probe} and {names} silent together, our own monitor quiet")

@@ -259,6 +259,13 @@ class Outage:
     set_on: Interval | None = None  #: by so much a clock was set on soon after, if it had stood still meanwhile
 
     @property
+    def is_proved_by_clock(self) -> bool:
+        """True where the clock's offset, bounded from both sides, jumped: no lateness, here or there, looks like that.
+        That a clock was *set on* is read from how late ticks came, and a starved host's come late too.
+        """
+        return self.method is Method.CLOCK_JUMP and self.set_on is None
+
+    @property
     def outer(self) -> Interval:
         return Interval(self.begin.lo_ns, self.end.hi_ns)
 
