@@ -59,7 +59,8 @@ def _part(site: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _runs_folder(context: click.Context) -> Path:
     """The folder of runs: the site file's, else ``runs`` here."""
-    folder = Path(os.path.expanduser(str(_part(_site(context), "runs").get("folder") or "runs")))  # noqa: PTH111 - no raise
+    name = str(_part(_site(context), "runs").get("folder") or "runs")
+    folder = Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises where there is no home
     path = _site_file(context)
     return folder if path is None else path.parent / folder
 

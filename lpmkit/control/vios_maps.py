@@ -177,7 +177,7 @@ def read_fc_map_fields(text: str) -> tuple[VirtualFcServer, ...]:
     r"""``lsmap -all -npiv -fmt :``, twelve fields, an empty one being one blank (`ANS-VIOS`, C; what they mean `ZIU`,
     A)::
 
-        vfchost0:U8286.42A.21A3F5C-V1-C21:4:p8npiv01:AIX:LOGGED_IN:fcs0:U78C9.001.WZS0A1B-P1-C12-T1:1:a:fcs0:U8286.42A.21A3F5C-V4-C5
+        vfchost0:U8286.42A.21A3F5C-V1-C21:4:p8npiv01:AIX:LOGGED_IN:fcs0:U78C9.001.WZS0A1B-P1-C12-T1:1:a:fcs0:U8286…-C5
 
     >>> server, = read_fc_map_fields("vfchost1:U1-V1-C22:7: : :NOT_LOGGED_IN: : :0:1: : \n")
     >>> server.client_lpar_id, server.slot, server.port

@@ -163,7 +163,7 @@ class Application(w.VBox):  # type: ignore[misc] # as above
             "The approval of another person, bound to this order.",
             self._words,
         )
-        moves = lambda: RunChooser(book, wanted=lambda run: run.manifest["mode"] == "move")  # noqa: E731 - as the others
+        moves = lambda: RunChooser(book, wanted=lambda run: run.manifest["mode"] == "move")  # noqa: E731
         self.move = _Page(
             moves, {"Open": self._do_open}, "Choose a prepared run or a running move; newest first.", self._words
         )
