@@ -287,6 +287,8 @@ def _tell(reply: socket.socket, number: int) -> None:
 def _become(request: dict[str, Any], descriptors: Sequence[int]) -> NoReturn:
     """Turn this process into the one that was asked for."""
     status = 1
+    # ignored where the tests were started in the background; a person at a terminal can interrupt
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if request["session"]:
             os.setsid()

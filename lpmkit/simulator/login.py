@@ -140,8 +140,9 @@ def _sap_rows(face: SapFace, password: str) -> list[str]:
         f"  {installed.sid}:",
         f"    partition: {face.partition}",
         f"    instances: [{quoted}]",
+        *(_dispatcher_rows(face) if installed.other is None else ()),
         f"    commands: {{host: {installed.administrator}@{face.partition}}}",
-        *(_abap_rows(face, secret) if installed.other is None else ()),
+        *([_soap_rfc_row(face, secret)] if installed.other is None else ()),
         "    hardware_keys: {" + ", ".join(f"{frame}: {key}" for frame, key in face.keys.items()) + "}",
         "    watch_after_minutes: 0.15     # a rehearsal; fifteen minutes where it counts",
         "    every_s: {work_processes: 1, jobs: 1.5, job_logs: 3, users: 2, system_log: 4, dumps: 4, processes: 3, queues: 4, enqueue: 4, updates: 4}",
@@ -157,14 +158,16 @@ def _sap_rows(face: SapFace, password: str) -> list[str]:
     return rows
 
 
-def _abap_rows(face: SapFace, secret: str) -> list[str]:
-    """What only an ABAP instance has: a dispatcher, and function modules."""
-    installed, ports = face.installed, face.ports
-    return [
-        f'    dispatchers: ["{installed.number}"]',
-        f'    dispatcher_ports: {{"{installed.number}": {ports["dispatcher"]}}}',
-        f'    soap_rfc: {{url: "http://{face.address}:{ports["http"]}", client: "{installed.client}", user: {installed.rfc_user}, {secret}}}',
-    ]
+def _dispatcher_rows(face: SapFace) -> list[str]:
+    """The dispatcher, which only an ABAP instance has."""
+    number = face.installed.number
+    return [f'    dispatchers: ["{number}"]', f'    dispatcher_ports: {{"{number}": {face.ports["dispatcher"]}}}']
+
+
+def _soap_rfc_row(face: SapFace, secret: str) -> str:
+    """The way to function modules, which only an ABAP instance has."""
+    url, client = f"http://{face.address}:{face.ports['http']}", face.installed.client
+    return f'    soap_rfc: {{url: "{url}", client: "{client}", user: {face.installed.rfc_user}, {secret}}}'
 
 
 def _databases(world: World, listeners: Mapping[str, str], password: str) -> list[str]:
