@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -36,6 +36,8 @@ from lpmkit.survey.fleet import (
     FrameSurvey,
     SurveyJob,
     SurveyProgress,
+    _Listed,
+    _Pass,
     directions_of,
     survey_fleet,
     work_through,
@@ -134,6 +136,17 @@ def test_what_the_frames_have_in_common_is_asked_once(site: Site, monkeypatch: p
         "the console, its two frames, two partitions of each that is left"
     )
     assert twice.connections == together.connections + 3, "another console, its two frames, and no partition twice"
+
+
+def test_a_frame_waits_for_the_manager_of_what_would_come_to_it(site: Site) -> None:
+    frames = {name: one.model_copy(update={"mover_address": "192.0.2.101"}) for name, one in site.frames.items()}
+    site = site.model_copy(update={"frames": frames})
+    survey = _Pass(site, [Direction("f01", "f04")], Secrets(), lambda _: None)
+    listed = _Listed(cast(Any, object()), (), ())
+    survey._listed["f04"] = listed
+    assert survey._ready() == []
+    survey._listed["f01"] = listed
+    assert sorted(survey._ready()) == ["f01", "f04"]
 
 
 def cluster_verdicts(nights: tuple[FleetCheck, ...]) -> dict[str, tuple[Verdict, str]]:

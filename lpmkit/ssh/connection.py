@@ -73,7 +73,8 @@ class ParamikoConnection:
 
         def give_up() -> None:
             is_late.set()
-            channel.close()
+            with suppress(EOFError, OSError, paramiko.SSHException):  # the connection went in this moment
+                channel.close()
 
         # paramiko waits for the host's word without end, and a host that is suspended in this moment gives none
         limit = threading.Timer(CHANNEL_TIMEOUT_S, give_up)

@@ -319,12 +319,16 @@ class _Pass:
         return _Listed(system, partitions, tuple(asking.gaps))
 
     def _ready(self) -> list[str]:
-        """Frames that answer and were not begun yet, whose targets' managers have been heard."""
+        """Frames that answer and were not begun yet, and of whose moves, from and to them, both managers have been
+        heard: what comes to a frame decides what it is asked.
+        """
         ready = []
         for name, listed in self._listed.items():
-            targets = [direction.target for direction in self._directions if direction.source == name]
+            ends = {
+                end for one in self._directions if name in (one.source, one.target) for end in (one.source, one.target)
+            }
             answers = self._site.frame(name).host not in self._silent and listed.system is not None
-            if name not in self._begun and answers and all(target in self._listed for target in targets):
+            if name not in self._begun and answers and ends <= self._listed.keys():
                 ready.append(name)
         self._begun.update(ready)
         return ready
