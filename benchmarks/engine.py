@@ -171,8 +171,6 @@ class Night:
             if stage not in OVER
         ]
         left = [intent.run for intent in open_intents(self.store) if not settled(self.store, intent)]
-        # a worker gives room back after the plan has told the end
-        wait_until(lambda: not reservations_held(self.store), clock=Clock(), timeout_s=60)
         held = [claim.partition for claim in reservations_held(self.store)]
         wrong += [f"the store has no end of {run}" for run in left] + [f"room is held for {name}" for name in held]
         return {

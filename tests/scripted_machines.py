@@ -18,6 +18,7 @@ from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.limits import MoveLimits
 from lpmkit.plan import MovePlan
 from lpmkit.plan.conductor import Conductor
+from lpmkit.plan.sharing import PlanRoom
 from lpmkit.plan.status import PlanStatus, plan_status
 from lpmkit.prediction.moves import Prediction
 from lpmkit.runbook import PartitionLocation, Runbook, SiteInventory, Validation
@@ -215,16 +216,18 @@ def planned(*moves: Mapping[str, Any], **more: Any) -> MovePlan:
 
 
 @contextmanager
-def conducting(machines: Machines, folder: Run) -> Iterator[Conductor]:
+def conducting(machines: Machines, folder: Run, room: PlanRoom | None = None) -> Iterator[Conductor]:
     with RunWriter(folder.path, machines.clock) as writer:
-        yield Conductor(folder, writer, cast(Runbook, machines), machines.report, lambda _: None)
+        yield Conductor(folder, writer, cast(Runbook, machines), machines.report, lambda _: None, room)
 
 
-def conduct(machines: Machines, plan: MovePlan, folder: Run | None = None) -> tuple[Run, PlanStatus]:
+def conduct(
+    machines: Machines, plan: MovePlan, folder: Run | None = None, room: PlanRoom | None = None
+) -> tuple[Run, PlanStatus]:
     made = folder or create(
         machines.folder / "plans", mode="plan", title="night", facts={"plan": plan.as_data()}, clock=machines.clock
     )
-    with conducting(machines, made) as conductor:
+    with conducting(machines, made, room) as conductor:
         conductor.conduct()
     return made, plan_status(made, machines.clock)
 

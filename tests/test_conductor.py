@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +13,12 @@ import pytest
 
 from lpmkit.background.requests import put
 from lpmkit.control.base import Order
-from lpmkit.errors import RecordError
+from lpmkit.errors import RecordError, RemoteError
 from lpmkit.inventory import MoverPair
-from lpmkit.plan.conductor import PATIENCE_S
+from lpmkit.plan.conductor import PATIENCE_S, STORE_AGAIN_S
 from lpmkit.plan.page import write_page
-from lpmkit.plan.schedule import Stage
+from lpmkit.plan.schedule import Stage, UnderWay
+from lpmkit.plan.sharing import Judge, OwnRoom
 from lpmkit.plan.status import plan_status
 from lpmkit.runs.folder import Run, RunWriter, create, write_document
 from lpmkit.timeline import Event
@@ -52,6 +53,43 @@ def test_managers_are_not_asked_again_and_again_while_a_move_takes_its_time(mach
     machines.ways["a"] = ("asked", *["copying"] * 40, "settled")
     conduct(machines, planned({"partition": "a"}, {"partition": "b"}, limits={"link": 1}))
     assert machines.looked <= 4
+
+
+class _Room(OwnRoom):
+    """Room in a store that does not answer from the last arrival on, for so many seconds of its clock."""
+
+    def __init__(self, machines: Machines, gone_s: float) -> None:
+        self._machines, self._gone_s = machines, gone_s
+        self._since_ns: int | None = None
+        self.held: set[str] = set()
+
+    def reserve(self, move: UnderWay, mapping: Mapping[str, str], names_slots: bool, judge: Judge) -> str | None:
+        self.held.add(move.partition)
+        return super().reserve(move, mapping, names_slots, judge)
+
+    def hold_only(self, partitions: Collection[str]) -> None:
+        now = self._machines.clock.mono_ns()
+        if not partitions and self.held:
+            self._since_ns = self._since_ns or now
+            if now - self._since_ns < self._gone_s * 1e9:
+                raise RemoteError("the shared store does not answer")
+        self.held &= set(partitions)
+
+
+def test_a_plan_whose_moves_are_over_waits_for_the_store_and_gives_its_room_back(machines: Machines) -> None:
+    room = _Room(machines, 3 * STORE_AGAIN_S)
+    _, now = conduct(machines, planned({"partition": "a"}), room=room)
+    assert (stages_of(now), room.held) == ({"a": "arrived"}, set())
+    assert now.ended == "every move is over"
+
+
+def test_a_store_that_is_gone_for_good_does_not_keep_a_plan_from_its_end(machines: Machines) -> None:
+    room = _Room(machines, 1e9)
+    folder, now = conduct(machines, planned({"partition": "a"}), room=room)
+    assert (stages_of(now), room.held) == ({"a": "arrived"}, {"a"})
+    assert now.ended == "every move is over"
+    told = [str(event.data["text"]) for event in folder.events() if event.kind == "note"]
+    assert any(f"`lpmkit plan go-on {folder.name}` gives it back" in text for text in told)
 
 
 def test_a_plan_that_stops_lets_what_is_under_way_arrive_and_starts_nothing_more(machines: Machines) -> None:

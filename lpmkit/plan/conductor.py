@@ -81,6 +81,8 @@ ASK_AGAIN_S = 30.0
 PAGE_EVERY_S = 60.0
 #: Seconds until a store that did not answer is told again what is given back.
 STORE_AGAIN_S = 10.0
+#: Seconds for which a plan whose moves are over waits for a store that does not answer, to give back its room.
+STORE_PATIENCE_S = 600.0
 #: Seconds without an answer of its hosts after which a move has failed.
 PATIENCE_S = 900.0
 
@@ -115,6 +117,8 @@ class Conductor:
         self._page_due_ns = 0
         self._room = room or OwnRoom()
         self._give_back_at_ns = 0
+        #: Since when the store has not answered; ``None`` if it did last time.
+        self._store_gone_ns: int | None = None
 
     def conduct(self) -> None:
         """Run until every move is over, or the plan halts with no move running."""
@@ -137,15 +141,17 @@ class Conductor:
             self._follow()
             self._obey()
             status = self._conclude()
-            self._give_back(status)
+            has_given_back = self._give_back(status)
             # A move that failed stays under way until its recorder has ended and its report is written.
             under_way = any(
                 move.stage in (Stage.MOVING, Stage.WATCHING) or (move.now is not None and move.stage is Stage.FAILED)
                 for move in status.moves
             )
             if (status.is_done or status.halted) and not under_way:
-                return status.halted or "every move is over"
-            if not self._start_next(status):
+                if has_given_back or self._is_store_lost():
+                    return status.halted or "every move is over"
+                self.clock.sleep(LOOK_S)
+            elif not self._start_next(status):
                 self._renew_page()
                 self.clock.sleep(LOOK_S)
 
@@ -189,16 +195,32 @@ class Conductor:
             if _is_unrequested(move):
                 self.writer.event("conductor", "put-back", partition=move.partition)
 
-    def _give_back(self, status: PlanStatus) -> None:
-        """Give back the room of moves that are under way no more; tried again later where the store does not answer."""
+    def _give_back(self, status: PlanStatus) -> bool:
+        """Give back the room of moves that are under way no more; false where the store does not answer, which is asked
+        again later.
+        """
         if self.clock.mono_ns() < self._give_back_at_ns:
-            return
+            return False
         held = {move.partition for move in status.moves if move.stage in UNDER_WAY}
         try:
             self._room.hold_only(held)
         except LpmError as trouble:
             self._note_once(str(trouble))
-            self._give_back_at_ns = self.clock.mono_ns() + int(STORE_AGAIN_S * 1e9)
+            now = self.clock.mono_ns()
+            self._give_back_at_ns, self._store_gone_ns = now + int(STORE_AGAIN_S * 1e9), self._store_gone_ns or now
+            return False
+        self._store_gone_ns = None
+        return True
+
+    def _is_store_lost(self) -> bool:
+        """True once the store has not answered for so long that the plan ends without giving back its room."""
+        if self._store_gone_ns is None or self.clock.mono_ns() - self._store_gone_ns < STORE_PATIENCE_S * 1e9:
+            return False
+        self._note_once(
+            "the plan still holds room in the shared store, which does not answer: others wait for it. "
+            f"`lpmkit plan go-on {self.folder.name}` gives it back once the store answers."
+        )
+        return True
 
     def _obey(self) -> None:
         """Execute the requests of front ends in their order."""
