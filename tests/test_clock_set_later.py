@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lpmkit.analysis import analyse
-from lpmkit.analysis.model import MILLISECOND, Interval, LikelyBy, Method, Outage, Signals
+from lpmkit.analysis.classify import classed
+from lpmkit.analysis.model import MILLISECOND, Interval, LikelyBy, Method, Outage, OutageKind, Signals
 from lpmkit.analysis.silences import clock_set_between
 from lpmkit.runs.cells import MISSING, Int64Array
 from tests.made_runs import MS, START, Made, S, make
@@ -124,3 +126,30 @@ def test_ticks_that_came_before_the_clock_was_set_on_are_not_placed_within_the_s
     assert still.end.hi_ns >= START + round(resume * S)
     assert still.length.contains(round((resume - stop) * S))
     assert abs(still.best_ns - (resume - stop) * S) <= 10 * MS
+
+
+def test_that_a_clock_was_set_on_proves_nothing_within_the_hosts_own_noise(tmp_path: Path) -> None:
+    """It is read from how late ticks came, and those of a starved host are late without any suspension."""
+    stop, resume, set_at = 12.003, 13.803, 14.703
+    made = Made(
+        mode="watch",
+        duration_s=26.0,
+        suspend=(stop, resume),
+        counted=0.0,
+        wall_counted=0.0,
+        step=(set_at, resume - stop),
+        wall_step=(set_at, resume - stop),
+        dropped=True,
+    )
+    (host,) = analyse(make(tmp_path, made)).hosts
+    (jump,) = [one for one in host.outages if one.method is Method.CLOCK_JUMP]
+    assert jump.set_on is not None
+    others = [one for one in host.outages if one is not jump]
+
+    def kind_of(ticks: Outage, own_noise_ns: int) -> OutageKind | None:
+        again = classed([*others, ticks], host.traces, (), (), own_noise_ns)
+        return next(one.kind for one in again if one.method is Method.CLOCK_JUMP)
+
+    assert kind_of(jump, 0) is OutageKind.SUSPENSION
+    assert kind_of(jump, jump.length.hi_ns) is OutageKind.MICRO_STOP
+    assert kind_of(replace(jump, set_on=None), jump.length.hi_ns) is OutageKind.SUSPENSION
