@@ -19,7 +19,7 @@ from lpmkit.analysis import analyse
 from lpmkit.cli import all_commands, main
 from lpmkit.errors import LpmError, NotFound, RecordError, UsageError
 from lpmkit.report.writeup import FORMS, LANGUAGES, Words, add_remark, remarks, write_up, written
-from lpmkit.report.writeup.document import Facts, Text
+from lpmkit.report.writeup.document import Facts, Table, Text
 from lpmkit.report.writeup.front import deviations, follow_up, header
 from lpmkit.report.writeup.inputs import WriteUpInputs
 from lpmkit.runs.folder import Run
@@ -283,3 +283,11 @@ def test_a_move_that_was_stopped_leaves_nothing_to_find_out() -> None:
     source = WriteUpInputs(run, analyse(run), Words("en"))
     assert "interrupted" not in str(deviations(source).blocks)
     assert follow_up(source).blocks == (Text("None."),)
+
+
+@pytest.mark.parametrize(("folder", "owner"), [("hmc-move", "HMC administrator"), ("ivm-move", "VIOS administrator")])
+def test_what_is_done_on_a_manager_is_its_administrators(folder: str, owner: str) -> None:
+    run = Run(FIXTURES / folder)
+    (table,) = follow_up(WriteUpInputs(run, analyse(run), Words("en"))).blocks
+    assert isinstance(table, Table)
+    assert next(row for row in table.rows if "profile" in row[0])[1] == owner

@@ -319,7 +319,15 @@ def _interruptions(source: WriteUpInputs) -> Iterator[tuple[str, str, str]]:
                 "target": order.get("target", "?"),
             }
             parts.append(words("deviation.arrived" if moved else "deviation.stayed", **place))
-        yield state_word(words, "warn"), "; ".join(parts), words("owner.vios")
+        yield state_word(words, "warn"), "; ".join(parts), manager_owner(source)
+
+
+def manager_owner(source: WriteUpInputs) -> str:
+    """Who acts on the managers of a move: an HMC's administrator; with an IVM, which is the VIOS itself, that one's."""
+    survey = source.surveys[0]
+    sides = [survey.get(side) for side in ("source", "target")] if isinstance(survey, dict) else []
+    under_hmc = any(isinstance(side, dict) and side.get("manager") == "hmc" for side in sides)
+    return source.words("owner.hmc" if under_hmc else "owner.vios")
 
 
 def _was_broken_off(source: WriteUpInputs) -> bool:
@@ -332,13 +340,15 @@ def follow_up(source: WriteUpInputs) -> Section:
     words = source.words
     rows = [(one.text, one.owner or words("not_given"), one.by) for one in source.of_kind("follow-up")]
     if source.is_move and source.analysis.verdict.question("moved").state is AnswerState.PASSED:
-        rows += [
-            (words(f"follow_up.{name}"), words(f"owner.{who}"), "lpmkit")
-            for name, who in (("profile", "vios"), ("inventory", "operator"), ("licence", "sap"))
-        ]
+        owners = {
+            "profile": manager_owner(source),
+            "inventory": words("owner.operator"),
+            "licence": words("owner.sap"),
+        }
+        rows += [(words(f"follow_up.{name}"), owner, "lpmkit") for name, owner in owners.items()]
     last = source.analysis.phases[-1].name if source.is_move and source.analysis.phases else ""
     if last == "needs-recovery":
-        rows.append((words("follow_up.recover", run=source.run.name), words("owner.vios"), "lpmkit"))
+        rows.append((words("follow_up.recover", run=source.run.name), manager_owner(source), "lpmkit"))
     elif last and not has_moved(source) and last not in STAYED and _move_span(source) is not None:
         rows.append((words("follow_up.whereabouts", run=source.run.name), words("owner.operator"), "lpmkit"))
     if source.is_move and _was_broken_off(source):
