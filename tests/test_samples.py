@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -265,7 +266,17 @@ def test_a_cell_that_is_no_time_is_refused(row: bytes) -> None:
         read_cells(row + b"\n", NUMBERS)
 
 
-@pytest.mark.parametrize("row", [b"1,2,3,4,5,6,7,answered,a,b", b"1,2,3,4,5,6,7,answered", b'1,2,3,4,5,6,7,lost,"a'])
-def test_a_row_with_other_cells_than_a_sample_has_no_texts(row: bytes) -> None:
+@pytest.mark.parametrize("names", [TEXTS, NUMBERS])
+@pytest.mark.parametrize(
+    "row",
+    [
+        b"1,2,3,4,5,6,7,answered,a,b",
+        b"1,2,3,4,5,6,7,answered",
+        b'1,2,3,4,5,6,7,lost,"a',
+        b"1,2,3,4,5,6,7,answered,1,2,3,4,5,6,7,answered,",
+        b'1,2,3,4,5,6,7,lost,"a,b",c',
+    ],
+)
+def test_a_row_with_other_cells_than_a_sample_is_refused(row: bytes, names: Sequence[str]) -> None:
     with pytest.raises(ValueError, match=r"a sample has 9|unexpected end"):
-        read_cells(row + b"\n", TEXTS)
+        read_cells(row + b"\n", names)
