@@ -177,6 +177,13 @@ class Host:
 
 
 FOLDER = "/oracle/BX5/19/network/admin"
+ORABASETAB, BASE_HOME = "/oracle/BX5/19/install/orabasetab", "/oracle/homes/OraDB19Home1"
+#: A read-only home, whose own folder has a file too: it is read last.
+READ_ONLY = {
+    ORATAB: "BX5:/oracle/BX5/19:N",
+    ORABASETAB: "/oracle/BX5/19:/oracle:OraDB19Home1:Y:",
+    f"{FOLDER}/sqlnet.ora": "SQLNET.RECV_TIMEOUT=30",
+}
 
 
 @pytest.mark.parametrize(
@@ -188,8 +195,20 @@ FOLDER = "/oracle/BX5/19/network/admin"
         ({ORATAB: "OTHER:/oracle/OTHER/19:N"}, None, "does not name the home of BX5"),
         ({}, None, "Cannot open"),
         ({ORATAB: "BX5:/oracle/BX5/19:N"}, None, "Cannot open"),
+        ({**READ_ONLY, f"{BASE_HOME}/network/admin/sqlnet.ora": "SQLNET.RECV_TIMEOUT=3"},
+         {"SQLNET.RECV_TIMEOUT": "3"}, ""),
+        ({**READ_ONLY, f"{BASE_HOME}/network/admin/samples": "-"}, {"SQLNET.RECV_TIMEOUT": "30"}, ""),
+        (READ_ONLY, None, "Cannot open"),
+        ({ORATAB: "BX5:/oracle/BX5/19:N", f"{FOLDER}/sqlnet.ora": "SQLNET.RECV_TIMEOUT=30\nifile = /etc/net.ora\n"},
+         None, "includes /etc/net.ora, which was not read"),
+        ({**READ_ONLY, ORABASETAB: "/oracle/BX5/19:/oracle:OraDB19Home1:N:"}, {"SQLNET.RECV_TIMEOUT": "30"}, ""),
+        ({**READ_ONLY, ORABASETAB: "/oracle/OTHER/19:/oracle:OraDB19Home1:Y:"}, None, "does not name /oracle/BX5/19"),
     ],
-    ids=["read", "there is none", "another database", "no oratab", "the folder cannot be listed"],
+    ids=[
+        "read", "there is none", "another database", "no oratab", "the folder cannot be listed", "read-only home",
+        "read-only home without one", "base home that cannot be listed", "a file included", "home that is written to",
+        "orabasetab of another home",
+    ],
 )  # fmt: skip
 def test_the_servers_sqlnet_ora_is_read_or_said_not_to_have_been(
     files: dict[str, str], values: dict[str, str] | None, why: str

@@ -1,6 +1,7 @@
 """How long Oracle Net waits for a silent partition or its clients: parameters of the server's ``sqlnet.ora``.
 
-The file lies in ``network/admin`` of the database's home, which ``/etc/oratab`` names (`ORATAB`, `ORACLE-NET`).
+The file lies in ``network/admin`` of the database's home, which ``/etc/oratab`` names (`ORATAB`, `ORACLE-NET`). A
+read-only home has a base home, whose file comes first (`ORACLE-HOMES`). A TNS_ADMIN of the instance is not seen.
 SQLNET.EXPIRE_TIME is not held against a suspension: its probes go to the clients, from the partition that stands still.
 Nor is ENABLE=BROKEN, which turns on TCP's own keep-alive at the client: that waits for hours unless the host is tuned.
 """
@@ -15,6 +16,7 @@ from lpmkit.errors import LpmError, UnexpectedReply
 from lpmkit.ssh.session import Session
 
 ORATAB = "/etc/oratab"
+_INCLUDED = re.compile(r"^\s*IFILE\s*=\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 _SETTING = re.compile(r"\s*([A-Za-z][\w.]*)\s*=\s*(.*?)\s*$")
 
 
@@ -93,6 +95,22 @@ def home_in(oratab: str, sid: str) -> str | None:
     return homes.get(sid) or homes.get(without_number)
 
 
+def base_home(orabasetab: str, home: str) -> str | None:
+    """The base home of a read-only home, by its ``install/orabasetab`` (`ORACLE-HOMES`); ``None`` of another home. Raises
+    `UnexpectedReply` where the file does not name the home.
+
+    >>> base_home("# comment\\n/u01/19:/u01/app/oracle:OraDB19Home1:Y:\\n", "/u01/19")
+    '/u01/app/oracle/homes/OraDB19Home1'
+    >>> base_home("/u01/19:/u01/app/oracle:OraDB19Home1:N:\\n", "/u01/19")
+    """
+    for line in reversed(orabasetab.splitlines()):
+        path, *fields = line.strip().split(":")
+        if path.rstrip("/") == home.rstrip("/") and len(fields) >= 3:
+            base, name, is_read_only = fields[:3]
+            return f"{base}/homes/{name}" if is_read_only == "Y" else None
+    raise UnexpectedReply(f"orabasetab does not name {home}")
+
+
 def net_parameters(host: Session, sid: str, sqlplus: Sequence[str] = ()) -> dict[str, str]:
     """The parameters that the server's ``sqlnet.ora`` sets; none where there is no such file.
 
@@ -103,10 +121,18 @@ def net_parameters(host: Session, sid: str, sqlplus: Sequence[str] = ()) -> dict
     home = given or home_in(host.run(["cat", ORATAB]).checked().output, sid)
     if not home:
         raise UnexpectedReply(f"{ORATAB} does not name the home of {sid}", where=host.where)
-    folder = f"{home}/network/admin"
-    if "sqlnet.ora" not in host.run(["ls", folder]).checked().output.split():
-        return {}
-    return read_sqlnet(host.run(["cat", f"{folder}/sqlnet.ora"]).checked().output)
+    homes = [home]
+    # the folder has been there always, the file since 18c: what cannot be listed is asked for no more
+    if "orabasetab" in host.run(["ls", f"{home}/install"]).output.split():
+        first = base_home(host.run(["cat", f"{home}/install/orabasetab"]).checked().output, home)
+        homes = [home] if first is None else [first, home]
+    for folder in (f"{one}/network/admin" for one in homes):
+        if "sqlnet.ora" in host.run(["ls", folder]).checked().output.split():
+            text = host.run(["cat", f"{folder}/sqlnet.ora"]).checked().output
+            if included := _INCLUDED.search(text):
+                raise UnexpectedReply(f"sqlnet.ora includes {included[1]}, which was not read", where=host.where)
+            return read_sqlnet(text)
+    return {}
 
 
 def told(host: Session, sid: str, sqlplus: Sequence[str] = ()) -> tuple[dict[str, str] | None, str]:
