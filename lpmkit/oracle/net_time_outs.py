@@ -96,8 +96,9 @@ def home_in(oratab: str, sid: str) -> str | None:
 
 
 def base_home(orabasetab: str, home: str) -> str | None:
-    """The base home of a read-only home, by its ``install/orabasetab`` (`ORACLE-HOMES`); ``None`` of another home. Raises
-    `UnexpectedReply` where the file does not name the home.
+    """The base home of a read-only home, by its ``install/orabasetab`` (`ORACLE-HOMES`); ``None`` of another home.
+
+    Raises `UnexpectedReply` where the file does not name the home.
 
     >>> base_home("# comment\\n/u01/19:/u01/app/oracle:OraDB19Home1:Y:\\n", "/u01/19")
     '/u01/app/oracle/homes/OraDB19Home1'
