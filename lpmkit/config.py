@@ -44,7 +44,7 @@ from lpmkit.json_values import JsonObject
 from lpmkit.limits import MoveLimits
 from lpmkit.settings.references import checked_reference
 from lpmkit.settings.sinks import SinkSettings, absolute_sink
-from lpmkit.settings.site_file import find_site_file  # noqa: F401 - notebooks copied by earlier versions take it from here
+from lpmkit.settings.site_file import find_site_file  # noqa: F401 - older copies of the notebooks
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
