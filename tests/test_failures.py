@@ -17,8 +17,10 @@ import pytest
 
 from lpmkit.config import Site
 from lpmkit.control.base import Order
+from lpmkit.migration.ends import look, recorded
+from lpmkit.migration.leftovers import left_behind
 from lpmkit.migration.phases import MoveState, Observation, Phase, next_state
-from lpmkit.migration.recovery import STILL_S, Proposal, RecoveryAction, left_behind, look, propose, recorded
+from lpmkit.migration.recovery import STILL_S, Proposal, RecoveryAction, propose
 from lpmkit.recorder import monitor as monitor_module
 from lpmkit.recorder.monitor import MigrationMonitor
 from lpmkit.recorder.order import RecordingOrder

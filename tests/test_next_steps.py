@@ -14,7 +14,8 @@ from lpmkit.commands.survey import after_check, after_validation, print_findings
 from lpmkit.config import RunSettings
 from lpmkit.doctor import Diagnosis, verdict_line
 from lpmkit.errors import SiteFileError
-from lpmkit.migration.recovery import Leftover, Leftovers, Proposal, RecoveryAction
+from lpmkit.migration.leftovers import Leftover, Leftovers
+from lpmkit.migration.recovery import Proposal, RecoveryAction
 from lpmkit.plan import load_plan
 from lpmkit.runs.folder import create
 

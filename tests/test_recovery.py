@@ -8,7 +8,8 @@ from itertools import product
 import pytest
 
 from lpmkit.control.base import MigrationReading, Order
-from lpmkit.migration.recovery import RULES, BothEnds, EndReading, RecoveryAction, propose, stillness_s, tried
+from lpmkit.migration.ends import BothEnds, EndReading, stillness_s, tried
+from lpmkit.migration.recovery import RULES, RecoveryAction, propose
 
 ORDER = Order("p8 aix;01", "p8a", "p8b", "8286-42A*21A40BC", "192.0.2.99", "hscroot")
 STATES = (

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lpmkit.mapping.attributes import build_attributes
-from lpmkit.migration.recovery import look, propose
+from lpmkit.migration.ends import look
+from lpmkit.migration.recovery import propose
 from lpmkit.simulator.chassis import Hmc, World
 from lpmkit.simulator.landscape import load
 from tests.in_process import Place, place

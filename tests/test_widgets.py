@@ -21,7 +21,7 @@ from lpmkit.board.page import assembled
 from lpmkit.config import Site, load_site
 from lpmkit.control.base import MigrationReading, Order
 from lpmkit.inventory import Frame, Partition
-from lpmkit.migration.recovery import BothEnds, EndReading
+from lpmkit.migration.ends import BothEnds, EndReading
 from lpmkit.migration.status import LOOK_HOLDS_S, RunStatus, state
 from lpmkit.notebook import board_view, live
 from lpmkit.notebook.application import OTHERS, STEPS, Application, application_for

@@ -39,8 +39,8 @@ from lpmkit.board.workload import (
 from lpmkit.control.base import Order
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonObject
+from lpmkit.migration.ends import BothEnds
 from lpmkit.migration.phases import Phase
-from lpmkit.migration.recovery import BothEnds
 from lpmkit.migration.status import RunStatus, State, order_of
 from lpmkit.oracle.rules import Classified
 from lpmkit.plots.colours import kind_of, lane_order

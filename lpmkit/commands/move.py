@@ -40,7 +40,8 @@ from lpmkit.json_values import JsonObject
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lpmkit.migration.recovery import Leftovers, Proposal
+    from lpmkit.migration.leftovers import Leftovers
+    from lpmkit.migration.recovery import Proposal
     from lpmkit.runbook import Runbook
     from lpmkit.runs.away import Away
     from lpmkit.runs.folder import Run

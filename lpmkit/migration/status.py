@@ -10,19 +10,9 @@ from dataclasses import dataclass, fields, replace
 
 from lpmkit.control.base import MigrationReading, Order
 from lpmkit.errors import NotAllowed, RecordError, UsageError
+from lpmkit.migration.ends import BothEnds, EndReading, stillness_s, tried
 from lpmkit.migration.phases import Phase, Progress, needs_recovery, progress
-from lpmkit.migration.recovery import (
-    ENDED,
-    STOPPABLE,
-    BothEnds,
-    EndReading,
-    Proposal,
-    RecoveryAction,
-    propose,
-    stillness_s,
-    tried,
-    wait_for,
-)
+from lpmkit.migration.recovery import ENDED, STOPPABLE, Proposal, RecoveryAction, propose, wait_for
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, Event
 

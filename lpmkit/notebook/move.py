@@ -18,7 +18,7 @@ from lpmkit.board.confirm import REQUESTS, move_summary
 from lpmkit.board.follow import FollowedRun
 from lpmkit.board.model import Board
 from lpmkit.errors import LpmError
-from lpmkit.migration.recovery import BothEnds
+from lpmkit.migration.ends import BothEnds
 from lpmkit.migration.status import RunStatus, refusals, still_observed
 from lpmkit.notebook.acknowledgement import Acknowledgement
 from lpmkit.notebook.record import WriteUpPanel

@@ -29,8 +29,8 @@ from lpmkit.errors import LpmError, RecordError
 from lpmkit.json_values import JsonMapping
 from lpmkit.limits import PREDICTED_FIGURES
 from lpmkit.mapping.changes import changes
+from lpmkit.migration.ends import was_inactive
 from lpmkit.migration.phases import MoveState, Phase
-from lpmkit.migration.recovery import was_inactive
 from lpmkit.prediction.exchange import exchange
 from lpmkit.prediction.history import Foresight
 from lpmkit.probes.orders import OBSERVER, QUICK

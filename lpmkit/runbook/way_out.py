@@ -7,16 +7,9 @@ from contextlib import ExitStack, closing
 
 from lpmkit.background.requests import put, withdraw
 from lpmkit.errors import NotAllowed
-from lpmkit.migration.recovery import (
-    BothEnds,
-    Leftovers,
-    Proposal,
-    RecoveryAction,
-    leftovers_of,
-    look,
-    propose,
-    recorded,
-)
+from lpmkit.migration.ends import BothEnds, look, recorded
+from lpmkit.migration.leftovers import Leftovers, leftovers_of
+from lpmkit.migration.recovery import Proposal, RecoveryAction, propose
 from lpmkit.migration.status import State, confirmed, state
 from lpmkit.runbook.recording import Recording
 from lpmkit.runs.folder import Run

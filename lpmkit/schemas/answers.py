@@ -16,7 +16,8 @@ from lpmkit.control.codes import Explained
 from lpmkit.doctor import Diagnosis
 from lpmkit.inventory import Frame, Partition, PhysicalDisk, Pool, SharedEthernet
 from lpmkit.mapping.compare import MappingRow
-from lpmkit.migration.recovery import Leftover, Proposal
+from lpmkit.migration.leftovers import Leftover
+from lpmkit.migration.recovery import Proposal
 from lpmkit.prediction.history import Reliability
 from lpmkit.runbook import Validation
 from lpmkit.runs.away import Away
