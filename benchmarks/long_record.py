@@ -23,8 +23,9 @@ from pyarrow import csv as arrow
 from lpmkit.analysis import analyse
 from lpmkit.report.page import write_report
 from lpmkit.runs.cells import MISSING, NUMBERS
-from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.folder import Run, create
 from lpmkit.runs.rows import COLUMNS
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Clock
 
 MS, S = 1_000_000, 1_000_000_000

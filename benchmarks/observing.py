@@ -11,7 +11,8 @@ from pathlib import Path
 
 from lpmkit.probes.orders import OBSERVER, ProbeOrder
 from lpmkit.recorder.probe_process import ProbeProcess, in_groups
-from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.folder import Run, create
+from lpmkit.runs.writer import RunWriter
 
 #: Key of the observer's ticker in `Watched.pids`.
 OWN_TICKER = "own ticker"

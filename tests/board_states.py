@@ -15,7 +15,8 @@ from typing import Any
 from lpmkit.analysis import write_summary
 from lpmkit.board.follow import board_of
 from lpmkit.board.model import Board
-from lpmkit.runs.folder import Run, RunWriter, write_document
+from lpmkit.runs.folder import Run, write_document
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Sample
 from tests.made_runs import START, WALL, Made, MadeClock, S, make
 

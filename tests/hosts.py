@@ -38,7 +38,8 @@ from lpmkit.recorder import process, shared_intent
 from lpmkit.recorder.monitor import MigrationMonitor
 from lpmkit.runbook import PartitionLocation, Runbook, SiteInventory, Validation
 from lpmkit.runs import locks
-from lpmkit.runs.folder import Run, RunWriter, write_document
+from lpmkit.runs.folder import Run, write_document
+from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
 from lpmkit.store import database, places

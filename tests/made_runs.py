@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.runs.folder import Run, create, write_document
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Anchor, Clock, Outcome, Sample
 
 MS = 1_000_000

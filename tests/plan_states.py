@@ -21,7 +21,8 @@ from lpmkit.plan.outlook import outlook, to_document
 from lpmkit.plan.timetable import Expected, Surroundings
 from lpmkit.prediction.distributions import LogNormal, Quantiles
 from lpmkit.runbook import Validation
-from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.runs.folder import Run, create, write_document
+from lpmkit.runs.writer import RunWriter
 from tests.scripted_machines import BEGAN_NS, Told
 
 S = 10**9

@@ -22,7 +22,8 @@ from lpmkit.plan.sharing import PlanRoom
 from lpmkit.plan.status import PlanStatus, plan_status
 from lpmkit.prediction.moves import Prediction
 from lpmkit.runbook import PartitionLocation, Runbook, SiteInventory, Validation
-from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.runs.folder import Run, create, write_document
+from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock

@@ -29,7 +29,8 @@ from lpmkit.recorder.monitor import MigrationMonitor
 from lpmkit.runbook import Runbook, Validation
 from lpmkit.runs import approvals as module
 from lpmkit.runs.approvals import FOLDER, approvals, approve, order_hash, require, use
-from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.runs.folder import Run, create, write_document
+from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.survey.connect import Logs
 from lpmkit.timeline import Clock

@@ -30,8 +30,9 @@ from lpmkit.config import Site
 from lpmkit.errors import NotAllowed, UsageError
 from lpmkit.runbook import Runbook
 from lpmkit.runs.cells import MISSING
-from lpmkit.runs.folder import Run, RunWriter, write_document
+from lpmkit.runs.folder import Run, write_document
 from lpmkit.runs.samples import Columns
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Event
 from tests.board_states import FIXTURE, STATES, SUSPENDED, board_in
 from tests.made_runs import START, Made, MadeClock, S, make

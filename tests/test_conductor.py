@@ -20,7 +20,8 @@ from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import Stage, UnderWay
 from lpmkit.plan.sharing import Judge, OwnRoom
 from lpmkit.plan.status import plan_status
-from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.runs.folder import Run, create, write_document
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Event
 from tests.scripted_machines import (
     BEGAN_NS,

@@ -34,8 +34,9 @@ from lpmkit.report.writeup import written as made_document
 from lpmkit.report.writeup.forms import check_inputs, foreign_parts, html, word
 from lpmkit.runs import files as runs_files
 from lpmkit.runs.files import make_folder, plain_files, sheet_cell
-from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.runs.folder import Run, create, write_document
 from lpmkit.runs.remarks import add_remark
+from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock, Outcome, Sample
 from tests.end_to_end.cases import soon

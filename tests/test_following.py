@@ -12,7 +12,8 @@ from lpmkit.config import Site
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.status import describe, state
 from lpmkit.runbook import Runbook
-from lpmkit.runs.folder import Run, RunWriter
+from lpmkit.runs.folder import Run
+from lpmkit.runs.writer import RunWriter
 from tests.made_runs import Made, make
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from lpmkit.plots.live import COLUMNS, WINDOW_S, Lanes
 from lpmkit.runs import samples
-from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.folder import Run, create
 from lpmkit.runs.samples import Tail, files
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Outcome, Sample
 from tests.made_runs import MadeClock
 

@@ -21,7 +21,7 @@ from lpmkit.config import DatabaseSettings, SapSystemSettings, Site
 from lpmkit.control.base import Order
 from lpmkit.errors import UsageError
 from lpmkit.runs.error_log_moves import log_sightings
-from lpmkit.runs.folder import RunWriter, create
+from lpmkit.runs.folder import create
 from lpmkit.runs.licences import (
     Entitlement,
     LicenceBasis,
@@ -34,6 +34,7 @@ from lpmkit.runs.licences import (
     read_sightings,
     stays,
 )
+from lpmkit.runs.writer import RunWriter
 from tests.scripted_machines import BEGAN_NS, Told
 
 TWO, FOUR = Entitlement(2.0, "shared"), Entitlement(4.0, "ded")

@@ -23,8 +23,9 @@ from lpmkit.errors import LpmError, NotAllowed, RecordError
 from lpmkit.recorder import process
 from lpmkit.runbook import Runbook, answer_to
 from lpmkit.runs import locks
-from lpmkit.runs.folder import LOCK, Run, RunWriter, write_document
+from lpmkit.runs.folder import LOCK, Run, write_document
 from lpmkit.runs.locks import partition_lock
+from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock, wait_until
 from tests.scripted_moves import (
@@ -260,7 +261,7 @@ def test_a_file_system_without_locks_is_an_error_with_a_next_step(
 def test_the_mark_of_a_process_that_died_holds_nobody_off(tmp_path: Path) -> None:
     run = move_folder(tmp_path)
     code = (
-        "import sys,os; from pathlib import Path; from lpmkit.runs.folder import RunWriter; "
+        "import sys,os; from pathlib import Path; from lpmkit.runs.writer import RunWriter; "
         "RunWriter(Path(sys.argv[1])).__enter__(); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code, str(run.path)], check=False)

@@ -15,8 +15,9 @@ from lpmkit.oracle.drivers import Row
 from lpmkit.oracle.errors import QueryFailed
 from lpmkit.oracle.net_time_outs import ORATAB, told
 from lpmkit.oracle.snapshot import DatabaseSnapshot
-from lpmkit.runs.folder import RunWriter, create
+from lpmkit.runs.folder import create
 from lpmkit.runs.refusals import refused_accounts
+from lpmkit.runs.writer import RunWriter
 from lpmkit.simulator.oracle.alert_log import AlertLog
 from lpmkit.simulator.oracle.instance import DiskGroup, Instance, OracleError, Standby
 from lpmkit.simulator.oracle.views import Views

@@ -20,7 +20,8 @@ from lpmkit.oracle.judge import LogPosition
 from lpmkit.oracle.stamps import Moment
 from lpmkit.report.page import write_report
 from lpmkit.rules.table import Class
-from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.folder import Run, create
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Sample
 from tests.watched_database import Watched, tried_after
 

@@ -23,7 +23,8 @@ from lpmkit.errors import NotAllowed, NotFound, RecordError
 from lpmkit.recorder import process
 from lpmkit.recorder.order import RecordingOrder
 from lpmkit.runbook import Runbook
-from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.runs.folder import Run, create, write_document
+from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.secrets import Secrets, environment_without
 from lpmkit.timeline import Clock
 

@@ -27,7 +27,8 @@ from lpmkit.prediction.moves import Actual, Inputs, ObservedMove
 from lpmkit.prediction.predicting import MIN_MOVES, conformal, distance, predict
 from lpmkit.prediction.prior import POWERVM, by_paging, posterior
 from lpmkit.prediction.rounds import CopyRules, Draws, run_copy
-from lpmkit.runs.folder import RunWriter, create, write_document
+from lpmkit.runs.folder import create, write_document
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Anchor, Clock
 
 MB = 1_000_000

@@ -29,9 +29,10 @@ from lpmkit.report.writeup import Words, add_remark, write_up, written
 from lpmkit.report.writeup.forms import markdown
 from lpmkit.report.writeup.inputs import WriteUpInputs
 from lpmkit.report.writeup.sheets import sheets
-from lpmkit.runs.folder import Run, RunWriter, as_document, write_document
+from lpmkit.runs.folder import Run, as_document, write_document
 from lpmkit.runs.history import HEAD, History
 from lpmkit.runs.licences import licence_rows, read_sightings
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import outwards
 from tests.made_runs import START, WALL, Made, MadeClock, S, make
 from tests.test_report import DOCUMENTS

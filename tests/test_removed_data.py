@@ -20,9 +20,10 @@ from lpmkit.analysis import analyse
 from lpmkit.analysis.missing_rows import missing_rows
 from lpmkit.analysis.record import read
 from lpmkit.json_values import JsonObject
-from lpmkit.runs.folder import Run, RunWriter
+from lpmkit.runs.folder import Run
 from lpmkit.runs.rows import COLUMNS
 from lpmkit.runs.samples import files, last_rows
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Sample
 from tests.made_runs import START, Made, MadeClock, S, make
 

@@ -17,7 +17,8 @@ from lpmkit.errors import SiteFileError
 from lpmkit.oracle.rules import LogRules as AlertRules
 from lpmkit.probes.orders import sap_plan
 from lpmkit.rules.table import Class
-from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.folder import Run, create
+from lpmkit.runs.writer import RunWriter
 from lpmkit.sap.model import LogEntry
 from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.rules import SapRules

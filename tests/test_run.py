@@ -18,7 +18,8 @@ import pytest
 from lpmkit.errors import NotFound, RecordError
 from lpmkit.runs import appender, files
 from lpmkit.runs.cells import MISSING
-from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.runs.folder import Run, create, write_document
+from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Outcome, Sample
 
@@ -82,7 +83,7 @@ def test_a_torn_last_line_is_counted_and_the_rest_is_read(run: Run) -> None:
 _WRITES_UNTIL_KILLED = """
 import sys
 from pathlib import Path
-from lpmkit.runs.folder import RunWriter
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Sample
 with RunWriter(Path(sys.argv[1])) as writer:
     writer.event("recorder", "recorder-started")

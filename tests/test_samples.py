@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from lpmkit.errors import RecordError
 from lpmkit.runs import packed, samples
 from lpmkit.runs.cells import ANSWERED, MISSING, NUMBERS, TEXTS, read_cells
-from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.folder import Run, create
 from lpmkit.runs.rows import COLUMNS, sample_line
 from lpmkit.runs.samples import columns, files, last_rows, pack, pieces, texts
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Outcome, Sample
 
 ROWS = [
@@ -160,7 +161,7 @@ def test_a_file_that_is_gone_is_named(run: Run) -> None:
 
 
 def test_without_the_extra_samples_stay_csv(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lpmkit.runs.folder.is_installed", lambda package: package != "pyarrow")
+    monkeypatch.setattr("lpmkit.runs.writer.is_installed", lambda package: package != "pyarrow")
     with RunWriter(run.path) as writer:
         writer.pack()
     assert [file.is_packed for file in files(run.path / "samples")] == [False]

@@ -12,7 +12,8 @@ import pytest
 
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.notebook.live import plain_board
-from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.folder import Run, create
+from lpmkit.runs.writer import RunWriter
 from lpmkit.sap.model import (
     Activity,
     Colour,

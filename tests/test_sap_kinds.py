@@ -20,7 +20,8 @@ from lpmkit.errors import CommandRefused
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.probes.sap import SapProbe
 from lpmkit.rules.question import Question
-from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.folder import Run, create
+from lpmkit.runs.writer import RunWriter
 from lpmkit.sap.load import Load
 from lpmkit.sap.sources import WebServiceWay
 from lpmkit.sap.system import System

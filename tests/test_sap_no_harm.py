@@ -17,8 +17,9 @@ from lpmkit.config import SapRfc, SapSoapRfc, SapSystemSettings
 from lpmkit.errors import LpmError, NoAnswer, UnexpectedReply
 from lpmkit.probes.sap import SapProbe
 from lpmkit.recorder.probe_process import knowing
-from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.folder import Run, create
 from lpmkit.runs.refusals import refused_accounts
+from lpmkit.runs.writer import RunWriter
 from lpmkit.sap import http_reply
 from lpmkit.sap.load import Load
 from lpmkit.sap.rfc import RfcCaller, logon

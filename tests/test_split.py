@@ -12,7 +12,8 @@ from lpmkit.analysis import SessionOutage, analyse, summary
 from lpmkit.analysis.session_outage import waiting_of
 from lpmkit.probes.silence import COLUMNS, Silence
 from lpmkit.probes.ssh import EchoProbe
-from lpmkit.runs.folder import Run, RunWriter
+from lpmkit.runs.folder import Run
+from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.tcp_info import tcp_info
 from lpmkit.timeline import Clock, wait_until
 from tests.made_runs import MS, START, Made, MadeClock, S, make

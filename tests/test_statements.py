@@ -35,7 +35,8 @@ from lpmkit.plots.colours import colour, kind_of, lane_order
 from lpmkit.plots.live import Lanes
 from lpmkit.runbook import Runbook
 from lpmkit.runs.away import ledger
-from lpmkit.runs.folder import Run, RunWriter
+from lpmkit.runs.folder import Run
+from lpmkit.runs.writer import RunWriter
 from lpmkit.survey.model import Survey
 from lpmkit.timeline import Clock, Sample, wait_until
 from tests.made_runs import Made, make

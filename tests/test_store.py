@@ -25,9 +25,10 @@ from lpmkit.recorder import process
 from lpmkit.recorder.shared_intent import settled
 from lpmkit.runbook import Runbook
 from lpmkit.runs.away import ledger
-from lpmkit.runs.folder import Run, RunWriter, create, run_key
+from lpmkit.runs.folder import Run, create, run_key
 from lpmkit.runs.history import History
 from lpmkit.runs.remarks import add_remark
+from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.store import database, moves, shared_store
 from lpmkit.store.database import MIGRATIONS, VERSION, Store, metadata

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lpmkit.analysis import Analysis, OutageKind, analyse, chunks, summary
-from lpmkit.runs.folder import RunWriter
+from lpmkit.runs.writer import RunWriter
 from tests.made_runs import Made, S, add, make
 
 LONG = Made(mode="watch", duration_s=100.0, suspend=(47.0, 48.5), icmp=True, dropped=True)

@@ -31,7 +31,8 @@ from lpmkit.plan.status import plan_status
 from lpmkit.plan.timetable import PREPARING, Expected, Surroundings, timetable
 from lpmkit.prediction.distributions import LogNormal, Quantiles
 from lpmkit.prediction.nights import Slowing
-from lpmkit.runs.folder import RunWriter, create, write_document
+from lpmkit.runs.folder import create, write_document
+from lpmkit.runs.writer import RunWriter
 from tests.scripted_machines import BEGAN_NS, Machines, Told, conducting, planned
 
 EXACT = Quantiles(100.0, 100.0, 100.0)

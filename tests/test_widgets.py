@@ -32,7 +32,8 @@ from lpmkit.notebook.move import MovePanel
 from lpmkit.notebook.record import RecordForm, RunChooser, WriteUpPanel
 from lpmkit.notebook.verdict import judged
 from lpmkit.runbook import PartitionLocation, Runbook, SiteInventory
-from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.runs.folder import Run, create, write_document
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Clock, wait_until
 from lpmkit.wording.words import words_of
 from tests.board_states import board_in

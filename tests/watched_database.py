@@ -18,7 +18,8 @@ from lpmkit.probes.databases import database_plan
 from lpmkit.probes.orders import plan
 from lpmkit.recorder import probe_process
 from lpmkit.recorder.probe_process import ProbeProcess, in_groups
-from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.folder import Run, create
+from lpmkit.runs.writer import RunWriter
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.simulator import GIVEN_BY
 from lpmkit.ssh.secrets import Secrets

@@ -14,7 +14,8 @@ from lpmkit.config import SapSystemSettings
 from lpmkit.oracle.alert_log import read_alert_log
 from lpmkit.oracle.event_rows import as_row
 from lpmkit.probes.orders import ProbeOrder
-from lpmkit.runs.folder import Run, RunWriter, write_document
+from lpmkit.runs.folder import Run, write_document
+from lpmkit.runs.writer import RunWriter
 from lpmkit.sap.model import (
     Colour,
     DispatcherQueue,

@@ -37,7 +37,8 @@ from lpmkit.analysis import analyse
 from lpmkit.analysis.wording import CLOCK_VERDICTS
 from lpmkit.probes.orders import OBSERVER
 from lpmkit.recorder.probe_process import ProbeProcess
-from lpmkit.runs.folder import Run, RunWriter, create
+from lpmkit.runs.folder import Run, create
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Clock, Outcome, Sample
 
 MS, S = 1_000_000, 1_000_000_000

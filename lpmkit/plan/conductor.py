@@ -71,7 +71,8 @@ from lpmkit.plan.sharing import (
 from lpmkit.plan.status import MoveStatus, PlanStatus, in_flight, plan_of, plan_status
 from lpmkit.report.page import write_report
 from lpmkit.runbook import Runbook, SiteInventory
-from lpmkit.runs.folder import Run, RunWriter
+from lpmkit.runs.folder import Run
+from lpmkit.runs.writer import RunWriter
 
 #: Interval of polling the folders of the moves under way, in seconds.
 LOOK_S = 0.5

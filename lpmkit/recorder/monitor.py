@@ -16,7 +16,7 @@ from lpmkit.prediction.history import Foresight
 from lpmkit.recorder.order import RecordingOrder
 from lpmkit.recorder.probe_process import Post
 from lpmkit.recorder.rate_policy import RateController
-from lpmkit.runs.folder import RunWriter
+from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.refusals import is_refusal
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply

@@ -12,7 +12,7 @@ from functools import partial
 from typing import IO
 
 from lpmkit.probes.orders import ProbeOrder
-from lpmkit.runs.folder import RunWriter
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import TroubleCode
 
 #: Probes of one process: its loop and the readers of its sessions share Python's lock, so beyond some hundreds requests

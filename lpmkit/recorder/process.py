@@ -42,9 +42,10 @@ from lpmkit.recorder.probe_process import ProbeProcess, in_groups, knowing
 from lpmkit.recorder.shared_intent import SharedIntent
 from lpmkit.runs.approvals import Approval, require, use
 from lpmkit.runs.files import open_plain
-from lpmkit.runs.folder import Run, RunWriter
+from lpmkit.runs.folder import Run
 from lpmkit.runs.locks import FileLock, HeldByAnother, boot_id, partition_lock
 from lpmkit.runs.refusals import refused_accounts
+from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.logins import keep_refusals, renew
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.survey.connect import Logs, logs_of, survey_both_ends

@@ -12,7 +12,8 @@ from lpmkit.prediction.moves import Prediction
 from lpmkit.prediction.predicting import predict
 from lpmkit.runbook.folders import Folders
 from lpmkit.runbook.values import Validation, as_row, findings_of, validation_of
-from lpmkit.runs.folder import Run, RunWriter, write_document, write_file
+from lpmkit.runs.folder import Run, write_document, write_file
+from lpmkit.runs.writer import RunWriter
 from lpmkit.survey.connect import control_of, survey_both_ends
 from lpmkit.survey.model import Survey
 

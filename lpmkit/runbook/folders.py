@@ -15,8 +15,9 @@ from lpmkit.prediction.exchange import exchange
 from lpmkit.probes.databases import database_plan
 from lpmkit.probes.orders import WATCH, ProbeOrder, plan, sap_plan, with_rates
 from lpmkit.runbook.landscape import Landscape
-from lpmkit.runs.folder import Run, RunWriter, create, write_document
+from lpmkit.runs.folder import Run, create, write_document
 from lpmkit.runs.history import History
+from lpmkit.runs.writer import RunWriter
 from lpmkit.survey.connect import other_manager
 
 #: The next step for the same order uses a prepared folder again within this time.

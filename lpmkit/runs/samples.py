@@ -1,6 +1,6 @@
 """Sample files of a run, read in pieces: memory does not grow with the record.
 
-A samples file is CSV while it grows (`lpmkit.runs.folder.RunWriter` appends) and may be *packed* into Parquet once
+A samples file is CSV while it grows (`lpmkit.runs.writer.RunWriter` appends) and may be *packed* into Parquet once
 it is complete (`pack`): same rows, same order, a sixth of the size. Readers here accept both; packed files need the
 extra ``parquet``. `pieces` lists the pieces of a file with their times, `columns` reads some of them.
 """
