@@ -25,12 +25,18 @@ from lpmkit.runs.deliveries import Undelivered
 from lpmkit.runs.history import Move, Usual
 from lpmkit.runs.licences import LicenceRow
 from lpmkit.schemas.making import extended, flat_row, many, with_keys
-from lpmkit.schemas.summary import Scalar, Summary
+from lpmkit.schemas.plan_answers import (
+    PlanCheckAnswer,
+    PlanMakeAnswer,
+    PlanReportAnswer,
+    PlanRequestAnswer,
+    PlanStarted,
+    PlanTakeOverAnswer,
+)
+from lpmkit.schemas.summary import Judged, Scalar, Summary
 from lpmkit.survey.fleet import Cost, UnreachableMachine
 from lpmkit.survey.model import Survey
 from lpmkit.survey.was_moved import PastMoves
-
-Judged = Literal["ready", "not ready", "could not tell"]
 
 
 class ErrorAnswer(TypedDict):
@@ -159,12 +165,6 @@ class RunStarted(TypedDict):
     run: str
 
 
-class PlanStarted(TypedDict):
-    """``plan run --detach``: the plan that goes on in the background."""
-
-    plan: str
-
-
 class RequestAnswer(TypedDict):
     """``stop``: the recorder's answer; no status without one."""
 
@@ -194,123 +194,6 @@ class ApproveAnswer(TypedDict):
     wall_ns: int
     order_hash: str
     signed: bool
-
-
-PlacedRow = TypedDict(
-    "PlacedRow",
-    {"partition": str, "from": str, "to": str, "id": str, "MB": str, "processors": str, "remarks": str},
-)
-
-
-class LeftRow(TypedDict):
-    """A partition that cannot go."""
-
-    partition: str
-    reason: str
-
-
-class PlanMakeAnswer(TypedDict):
-    """``plan make``: the plan that was written, its moves, and who cannot go."""
-
-    plan: str | None
-    moves: list[PlacedRow]
-    left: list[LeftRow]
-
-
-PlanCheckRow = TypedDict(
-    "PlanCheckRow",
-    {
-        "partition": str,
-        "from": str,
-        "to": str,
-        "after": str,
-        "room at its turn": str,
-        "checks": str,
-        "firmware": str,
-        "trouble": str,
-    },
-)
-
-
-class Moments(TypedDict):
-    """An instant that is forecast: nanoseconds since 1970."""
-
-    p10: int
-    p50: int
-    p90: int
-
-
-class ForecastRow(TypedDict):
-    """Begin and end of a move, forecast."""
-
-    partition: str
-    begin_ns: Moments
-    end_ns: Moments
-
-
-class PlanForecast(TypedDict):
-    """The forecast of a plan."""
-
-    zero_ns: int
-    moves: list[ForecastRow]
-    end_ns: Moments | None
-    window: str
-    last_safe_start_ns: int | None
-    no_prediction: list[str]
-    never_begin: list[str]
-
-
-class PlanCheckAnswer(TypedDict):
-    """``plan check``: every move with its checks, what it costs (P90 by quantity, with the limit), and the forecast."""
-
-    title: str
-    answer: Judged
-    moves: list[PlanCheckRow]
-    predicted: list[dict[str, str]]
-    forecast: PlanForecast
-
-
-class PlanRequestAnswer(TypedDict):
-    """What was asked of a plan's conductor."""
-
-    plan: str
-    text: str
-
-
-PlanTakeOverAnswer = TypedDict("PlanTakeOverAnswer", {"from": str, "to": str, "plans": list[str], "runs": list[str]})
-
-
-class PlanMoveRow(TypedDict):
-    """A move of a plan, as far as it came."""
-
-    partition: str
-    source: str
-    target: str
-    stage: str
-    why: str
-    verdict: str
-    began_utc: str | None
-    over_utc: str | None
-    suspended_s: float | None
-    suspended_low_s: float | None
-    suspended_high_s: float | None
-    session_outage_s: float | None
-    session_outage_low_s: float | None
-    session_outage_high_s: float | None
-    copy_s: float | None
-    whole_move_s: float | None
-    movers: str
-    run: str
-
-
-class PlanReportAnswer(TypedDict):
-    """``plan run``, ``plan attach`` and ``plan report``: every move, and the page."""
-
-    plan: str
-    page: str
-    halted: str | None
-    complete: bool
-    moves: list[PlanMoveRow]
 
 
 class PredictionsAnswer(TypedDict):
@@ -562,7 +445,6 @@ class SchemaRow(TypedDict):
     about: str
 
 
-#: The answers of each command by its name, each with what it is.
 class MetricSample(TypedDict):
     """A value of a metric, with its labels."""
 
@@ -592,6 +474,7 @@ class MetricsServed(TypedDict):
     url: str
 
 
+#: The answers of each command by its name, each with what it is.
 ANSWERS: dict[str, tuple[Any, ...]] = {
     "survey": (Survey,),
     "mapping": (MappingAnswer,),

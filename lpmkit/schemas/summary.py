@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 from lpmkit.json_values import JsonObject
 
 Scalar = str | int | float | bool | None
+Judged = Literal["ready", "not ready", "could not tell"]
 
 
 class FigureRow(TypedDict):
