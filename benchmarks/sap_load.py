@@ -12,9 +12,10 @@ import os
 from pathlib import Path
 
 import lpmkit.simulator
-from lpmkit.config import SAP_INTERVALS, load_site
+from lpmkit.config import load_site
 from lpmkit.sap.load import Load
 from lpmkit.sap.system import System, open_system
+from lpmkit.settings.sap import SAP_INTERVALS
 from lpmkit.simulator import Simulator
 from lpmkit.ssh.secrets import Secrets
 

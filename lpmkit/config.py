@@ -27,33 +27,25 @@ stay in its own configuration; the site file only has the host's name as typed a
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
-from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from lpmkit.errors import NotFound, SiteFileError
+from lpmkit.errors import NotFound
 from lpmkit.json_values import JsonObject
 from lpmkit.limits import MoveLimits
+from lpmkit.settings.oracle import DatabaseSettings
+from lpmkit.settings.part import Part
 from lpmkit.settings.references import checked_reference
+from lpmkit.settings.sap import SapSystemSettings
 from lpmkit.settings.sinks import SinkSettings, absolute_sink
 from lpmkit.settings.site_file import find_site_file  # noqa: F401 - older copies of the notebooks
-
-Settings = TypeVar("Settings", bound=BaseModel)
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from lpmkit.settings.yaml_file import read_settings
 
 
-class HostSettings(_Part):
+class HostSettings(Part):
     """A host with SSH login. ``host`` is the name after ``ssh``; ``password`` a reference for `Secrets`."""
 
     host: str = Field(min_length=1)
@@ -117,7 +109,7 @@ class FrameSettings(HostSettings):
         return value or MANAGER_USERS.get(info.data.get("manager", ""), "")
 
 
-class PaceSettings(_Part):
+class PaceSettings(Part):
     """Sampling rates of one partition's probes. Frequencies in ticks per second, everything else in milliseconds.
 
     ``tick_batch_ms`` is the interval at which the partition sends its collected ticks; each tick has its own stamp.
@@ -147,7 +139,7 @@ class CalmPace(PaceSettings):
     icmp_interval_ms: int = Field(default=500, ge=1, le=10_000)
 
 
-class PluginProbeSettings(_Part):
+class PluginProbeSettings(Part):
     """A probe of a package of the site (docs/plug-ins.md): its interval, and its own settings."""
 
     interval_s: float = Field(default=5.0, ge=0.5, le=3600)
@@ -171,213 +163,7 @@ class PartitionSettings(HostSettings):
     probes: dict[str, PluginProbeSettings] = Field(default_factory=dict)
 
 
-class SapWebService(_Part):
-    """SAPControl (``sapctrl<nn>``, port 5<nn>13, with TLS 5<nn>14).
-
-    ``through_ssh`` uses the host's local socket instead, with the login of ``commands``. ``host`` is an address, by
-    default the one that ``ssh`` uses for the system's host. ``ports`` are non-default ports by instance number.
-    """
-
-    host: str = ""
-    ports: dict[str, int] = Field(default_factory=dict)
-    tls: bool = False
-    ca_file: Path | None = None
-    user: str | None = None
-    password: str | None = None
-    through_ssh: bool = False
-    timeout_s: float = Field(default=10.0, gt=0, le=120.0)
-
-    _password = field_validator("password")(checked_reference)
-
-
-class SapCommands(_Part):
-    """``sapcontrol``, ``dpmon``, ``saplikey`` and ``ps`` over SSH as ``<sid>adm``; ``host`` is the name after ``ssh``
-    for that user.
-
-    """
-
-    host: str = Field(min_length=1)
-    password: str | None = None
-    profile: str = ""
-    timeout_s: float = Field(default=20.0, gt=0, le=120.0)
-
-    _password = field_validator("password")(checked_reference)
-
-
-class SapRfc(_Part):
-    """RFC by pyrfc, if it is installed. ``host`` and ``number`` as in SAP Logon."""
-
-    host: str = ""
-    number: str = ""
-    client: str = Field(pattern=r"^\d{3}$")
-    user: str = Field(min_length=1)
-    password: str
-    router: str | None = None
-    timeout_s: float = Field(default=20.0, gt=0, le=120.0)
-
-    _password = field_validator("password")(checked_reference)
-
-
-class SapSoapRfc(_Part):
-    """Function modules over HTTP (``/sap/bc/soap/rfc``). ``url`` ends with the port: ``https://bxaix85:8001``."""
-
-    url: str = Field(pattern=r"^https?://[^/]+/?$")
-    client: str = Field(pattern=r"^\d{3}$")
-    user: str = Field(min_length=1)
-    password: str
-    ca_file: Path | None = None
-    timeout_s: float = Field(default=20.0, gt=0, le=120.0)
-
-    _password = field_validator("password")(checked_reference)
-
-
-class SapSlo(_Part):
-    """Limits of a move's impact on a SAP system.
-
-    A job's delay is compared with maximum and median of its own history.
-    """
-
-    ni_gap_s: float = Field(default=15.0, gt=0)
-    ni_reconnects: int = Field(default=0, ge=0)
-    job_delay_s: float = Field(default=60.0, ge=0)
-    aborted_jobs: int = Field(default=0, ge=0)
-    lost_users: int = Field(default=0, ge=0)
-    work_process_errors: int = Field(default=0, ge=0)
-    work_process_restarts: int = Field(default=4, ge=0)
-    update_errors: int = Field(default=0, ge=0)
-    long_job_s: float = Field(default=3600.0, gt=0)
-    window_s: float = Field(default=3600.0, gt=0)
-    queue_now: int = Field(default=50, ge=0)
-
-
-#: Polling intervals of a SAP system by query, in seconds; ``requests_per_minute`` limits all of them together.
-SAP_INTERVALS: Mapping[str, float] = {
-    "work_processes": 4.0,
-    "jobs": 10.0,
-    "job_logs": 60.0,
-    "processes": 15.0,
-    "queues": 15.0,
-    "users": 30.0,
-    "enqueue": 30.0,
-    "system_log": 30.0,
-    "dumps": 60.0,
-    "updates": 60.0,
-}
-
-
-class SapSystemSettings(_Part):
-    """A SAP system in a partition, and its interfaces (any of the four; the best one that answers is used).
-
-    ``partition`` is the partition whose moves concern the system, ``host`` its name after ``ssh`` (default: the
-    partition's), ``instances`` its instance numbers there. ``dispatcher_ports`` are by instance number, 32nn by
-    default; ``[]`` in ``dispatchers`` disables the NI ping. ``hardware_keys`` are the keys of the frames as
-    ``saplikey -get`` prints them; ``watch_after_minutes`` is the time for which the system log is read on.
-    """
-
-    partition: str = Field(min_length=1)
-    host: str = ""
-    instances: tuple[str, ...] = ("00",)
-    dispatchers: tuple[str, ...] | None = None
-    dispatcher_ports: dict[str, int] = Field(default_factory=dict)
-    ni_interval_ms: int = Field(default=100, ge=10, le=10_000)
-    webservice: SapWebService | None = None
-    commands: SapCommands | None = None
-    rfc: SapRfc | None = None
-    soap_rfc: SapSoapRfc | None = None
-    requests_per_minute: int = Field(default=90, ge=6, le=6000)
-    every_s: dict[str, float] = Field(default_factory=dict)
-    watch_after_minutes: float = Field(default=15.0, ge=0, le=240.0)
-    history_days: int = Field(default=7, ge=1, le=60)
-    lsconf_command: str = "ZLSCONF"
-    zone: str | None = None
-    hardware_keys: dict[str, str] = Field(default_factory=dict)
-    rules: Path | None = None
-    slo: SapSlo = Field(default_factory=SapSlo)
-
-    @property
-    def kept_for_after(self) -> int:
-        """The share of ``requests_per_minute`` that probes leave for the queries after the move."""
-        return self.requests_per_minute // 6
-
-    @property
-    def shortest_s(self) -> float:
-        """The shortest polling interval in seconds."""
-        return min({**SAP_INTERVALS, **self.every_s}.values())
-
-    @field_validator("instances", "dispatchers")
-    @classmethod
-    def _numbers(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for number in value or ():
-            if not (len(number) == 2 and number.isdigit()):
-                raise ValueError(f'an instance number has two digits in quotes, like "00", not {number!r}')
-        return value
-
-    @field_validator("every_s")
-    @classmethod
-    def _intervals(cls, value: dict[str, float]) -> dict[str, float]:
-        for name, seconds in value.items():
-            if name not in SAP_INTERVALS or not 0.5 <= seconds <= 3600:
-                raise ValueError(f"intervals are 0.5 to 3600 seconds, of {', '.join(SAP_INTERVALS)}")
-        return value
-
-    @field_validator("hardware_keys")
-    @classmethod
-    def _keys(cls, value: dict[str, str]) -> dict[str, str]:
-        for key in value.values():
-            if not (len(key) == 11 and key[0].isalpha() and key[1:].isdigit()):
-                raise ValueError(f"a hardware key is a letter and ten digits, as saplikey -get prints it, not {key!r}")
-        return value
-
-    @field_validator("zone")
-    @classmethod
-    def _zone(cls, value: str | None) -> str | None:
-        if value is not None and value not in available_timezones():
-            raise ValueError(f"there is no time zone {value!r}; write it like Europe/Berlin")
-        return value
-
-
-class DatabaseSettings(_Part):
-    """An Oracle database, by its SID. ``partition`` is its partition or host, whose login reads the alert log and runs
-    ``sqlplus``.
-
-    ``listener`` is ``HOST:PORT``; without it nothing is asked over the network. ``user`` and ``password`` (a
-    reference) log on to the database; without a user ``sqlplus`` logs on as that login's operating-system user
-    (``connect /``). The grants are in docs/oracle.md. Nothing is written unless ``commit_table`` names a table with
-    one row and a column ``at``. For a listener with TLS: ``protocol: tcps`` with ``wallet`` (a folder),
-    ``wallet_password`` (a reference) and ``server_dn`` (the name in the server's certificate). ``lost_sessions`` and
-    ``failed_logons`` are limits of the verdict: sessions that ended around the suspension beyond what pools renew,
-    and fresh logons that failed while the host ran.
-    """
-
-    partition: str = Field(min_length=1)
-    version: str | None = Field(default=None, pattern=r"^\d+(\.\d+)*$")
-    way: Literal["auto", "thin", "thick", "cx_oracle", "sqlplus", "none"] = "auto"
-    listener: str | None = Field(default=None, pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")
-    service: str | None = None
-    user: str | None = Field(default=None, pattern=r"^[A-Za-z][\w$#]*$")
-    password: str | None = None
-    protocol: Literal["tcp", "tcps"] = "tcp"
-    wallet: Path | None = None
-    wallet_password: str | None = None
-    server_dn: str | None = Field(default=None, pattern=r'^[^()"\x00-\x1f]+$')
-    client: str | None = None
-    sqlplus: tuple[str, ...] = ("sqlplus",)
-    alert_log: str | None = None
-    rules: Path | None = None
-    interval_ms: int = Field(default=500, ge=50, le=60_000)
-    logon_interval_ms: int = Field(default=5000, ge=500, le=600_000)
-    logon_limit_s: float = Field(default=10.0, ge=0.5, le=120.0)
-    survive_s: float = Field(default=60.0, ge=5.0, le=600.0)
-    alert_interval_ms: int = Field(default=2000, ge=200, le=600_000)
-    commit_table: str | None = Field(default=None, pattern=r"^[A-Za-z][\w$#]*(\.[A-Za-z][\w$#]*)?$")
-
-    lost_sessions: int = Field(default=0, ge=0)
-    failed_logons: int = Field(default=0, ge=0)
-
-    _password = field_validator("password", "wallet_password")(checked_reference)
-
-
-class RunSettings(_Part):
+class RunSettings(Part):
     """Settings of a run. Times in seconds. A run folder is accessible to its owner, and to ``group`` (a group of this
     host).
 
@@ -405,7 +191,7 @@ class RunSettings(_Part):
         return self.change == "required"
 
 
-class ConnectionSettings(_Part):
+class ConnectionSettings(Part):
     """Concurrent SSH connections of ``check --all``: ``total``, and ``per_machine`` to one host, jump hosts included.
 
     Four to a host stay below the ten pending logins at which OpenSSH begins to refuse (``MaxStartups 10:30:100``),
@@ -416,7 +202,7 @@ class ConnectionSettings(_Part):
     per_machine: int = Field(default=4, ge=1, le=64)
 
 
-class StoreSettings(_Part):
+class StoreSettings(Part):
     """The PostgreSQL database that several jump hosts share.
 
     ``url`` is a libpq URL without a password (``postgresql://lpmkit@db1/lpmkit?sslmode=verify-full``), ``password`` a
@@ -459,7 +245,7 @@ class StoreSettings(_Part):
         return f"database {parts.path.strip('/')} on {host}"
 
 
-class WriteUpSettings(_Part):
+class WriteUpSettings(Part):
     """Settings of the write-up for the change record: ``language`` (``en``, ``de``), which is the board's too, a Jinja
     ``template`` and a ``logo``.
     """
@@ -469,7 +255,7 @@ class WriteUpSettings(_Part):
     logo: Path | None = None
 
 
-class Site(_Part):
+class Site(Part):
     """The content of the site file. Paths are absolute once it is loaded."""
 
     ssh_config: Path | None = None
@@ -519,111 +305,10 @@ class Site(_Part):
         return self.model_dump(mode="json")
 
 
-#: Parts of the YAML parser's messages that quote values of the file.
-_VALUES = re.compile(r" with value .*|(?<=undefined alias) .*", re.DOTALL)
-
-
 def load_site(path: str | os.PathLike[str]) -> Site:
     """Read a site file. Raises `SiteFileError` with line and key of everything that is wrong."""
     path = Path(path)
     return _absolute(read_settings(path, Site, "`frames:` and `partitions:`"), path.resolve().parent)
-
-
-def read_settings(path: Path, model: type[Settings], holds: str, what: str | None = None) -> Settings:
-    """Read a YAML file as a model; ``holds`` describes its expected content.
-
-    Raises `SiteFileError` with line and key of everything that is wrong. Messages of the parsers are not chained to it,
-    because they quote the file, which may contain a password, and a traceback stays in a saved notebook.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SiteFileError(str(path), [f"it is not UTF-8 text: {error.reason}"], what=what) from None
-    except OSError as error:
-        raise SiteFileError(str(path), [f"it cannot be read: {error.strerror}"], what=what) from error
-    data = parse_yaml(text, str(path), what=what)
-    if not isinstance(data, Mapping):
-        raise SiteFileError(str(path), [f"line 1: it should hold {holds}"], what=what)
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise SiteFileError(str(path), _problems(data, error), what=what) from None
-    except RecursionError:
-        raise SiteFileError(str(path), ["it is nested too deep"], what=what) from None
-
-
-def _problems(data: Any, error: ValidationError) -> list[str]:
-    """What is wrong, with line and key: keys that are missing beside keys that do not exist in one sentence, because
-    the one is mostly meant by the other.
-    """
-    items = [item for item in error.errors() if item["type"] != "too_short" or not _lies_within(item["loc"], error)]
-    missing, strange = _keys_of(items, "missing"), _keys_of(items, "extra_forbidden")
-    problems: list[str] = []
-    told: set[tuple[int | str, ...]] = set()
-    for item in items:
-        place = tuple(item["loc"])
-        part = place[:-1]
-        if item["type"] not in ("missing", "extra_forbidden"):
-            problems.append(f"line {_line(data, place)}, {_key(place)}: {item['msg']}")
-        elif part in missing and part in strange:
-            if part not in told:
-                told.add(part)
-                problems.append(_misnamed(data, part, missing[part], strange[part]))
-        else:
-            says = "there is no such key" if item["type"] == "extra_forbidden" else "this key is missing"
-            problems.append(f"line {_line(data, place)}, {_key(place)}: {says}")
-    return problems
-
-
-def _lies_within(place: tuple[int | str, ...], error: ValidationError) -> bool:
-    """True if a member of this part is wrong too: a list is too short for pydantic without its wrong members."""
-    return any(len(item["loc"]) > len(place) and item["loc"][: len(place)] == place for item in error.errors())
-
-
-def _keys_of(items: Sequence[Any], kind: str) -> dict[tuple[int | str, ...], list[str]]:
-    """The last keys of the problems of a kind, by the part of the file that they belong to."""
-    keys: dict[tuple[int | str, ...], list[str]] = {}
-    for item in items:
-        if item["type"] == kind:
-            keys.setdefault(tuple(item["loc"][:-1]), []).append(str(item["loc"][-1]))
-    return keys
-
-
-def _misnamed(data: Any, part: tuple[int | str, ...], lacks: Sequence[str], odd: Sequence[str]) -> str:
-    are = "is not a key" if len(odd) == 1 else "are not keys"
-    hint = f". Did you mean {_quoted(lacks)}?" if len(lacks) == len(odd) == 1 else ""
-    return f"line {_line(data, (*part, odd[0]))}: {_part(part)} has no {_quoted(lacks)}; {_quoted(odd)} {are}{hint}"
-
-
-def _quoted(keys: Sequence[str]) -> str:
-    return ", ".join(map(repr, keys))
-
-
-def _part(place: tuple[int | str, ...]) -> str:
-    """A part of a file in words; members of a list count from 1.
-
-    >>> _part(("moves", 0)), _part(("frames", "p8a")), _part(())
-    ('move 1', 'frames.p8a', 'the file')
-    """
-    if len(place) == 2 and isinstance(place[1], int):
-        return f"{str(place[0]).removesuffix('s')} {place[1] + 1}"
-    return _key(place) if place else "the file"
-
-
-def parse_yaml(text: str, where: str, *, what: str | None = None, typ: str = "rt") -> Any:
-    """Parse a YAML text written by a person. Raises `SiteFileError` for anything the parser rejects or crashes on."""
-    try:
-        return YAML(typ=typ, pure=True).load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        problem = _VALUES.sub("", error.problem or "it is not YAML")
-        raise SiteFileError(where, [f"line {line}: {problem}"], what=what) from None
-    except YAMLError as error:
-        raise SiteFileError(where, [f"it is not YAML: {error}"], what=what) from None
-    except RecursionError:
-        raise SiteFileError(where, ["it is nested too deep"], what=what) from None
-    except Exception as error:  # noqa: BLE001 - the parser raises TypeError, ValueError and others for odd files
-        raise SiteFileError(where, [f"it cannot be understood ({type(error).__name__})"], what=what) from None
 
 
 def _absolute(site: Site, folder: Path) -> Site:
@@ -671,21 +356,3 @@ def _absolute_sap(system: SapSystemSettings, folder: Path) -> JsonObject:
         if source is not None and source.ca_file is not None:
             changed[name] = source.model_copy(update={"ca_file": folder / source.ca_file.expanduser()})
     return changed
-
-
-def _key(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) or "the file"
-
-
-def _line(data: Any, location: tuple[int | str, ...]) -> int:
-    """Line of the innermost existing key, from 1; a missing key has the line of its parent."""
-    line = 1
-    for part in location:
-        if isinstance(data, CommentedMap) and part in data:
-            line = data.lc.key(part)[0] + 1
-        elif isinstance(data, CommentedSeq) and isinstance(part, int) and part < len(data):
-            line = data.lc.item(part)[0] + 1
-        else:
-            break
-        data = data[part]
-    return line

@@ -17,7 +17,7 @@ import paramiko
 from packaging.requirements import Requirement
 
 from lpmkit.checks import Verdict
-from lpmkit.config import DatabaseSettings, FrameSettings, Site, load_site
+from lpmkit.config import FrameSettings, Site, load_site
 from lpmkit.control.hmc import Hmc
 from lpmkit.errors import LpmError, SiteFileError, UsageError
 from lpmkit.installed.extras import missing_extra
@@ -25,6 +25,7 @@ from lpmkit.oracle.check import look_at
 from lpmkit.probes.orders import sap_host
 from lpmkit.runbook import Runbook
 from lpmkit.sap.rfc import trouble
+from lpmkit.settings.oracle import DatabaseSettings
 from lpmkit.settings.site_file import find_site_file
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.survey.connect import confirm_dialect, control_of

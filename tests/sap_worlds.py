@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import lpmkit.simulator
-from lpmkit.config import SapCommands, SapRfc, SapSoapRfc, SapSystemSettings, SapWebService
 from lpmkit.sap.rfc import Refused
 from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.system import System, open_system
+from lpmkit.settings.sap import SapCommands, SapRfc, SapSoapRfc, SapSystemSettings, SapWebService
 from lpmkit.simulator import Simulator
 from lpmkit.ssh.client import route
 from lpmkit.ssh.secrets import Secrets

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lpmkit.config import DatabaseSettings, SapSystemSettings, Site
+from lpmkit.config import Site
 from lpmkit.control.aix_identity import Identity
 from lpmkit.control.clusters import ClusterMember
 from lpmkit.errors import NotAllowed, UsageError
@@ -18,6 +18,8 @@ from lpmkit.plan import load_plan
 from lpmkit.plan.evacuation import Destination, Made, cluster_labels, make_plan, room_of
 from lpmkit.plan.making import window_until
 from lpmkit.plan.plan_file import plan_text, write_new
+from lpmkit.settings.oracle import DatabaseSettings
+from lpmkit.settings.sap import SapSystemSettings
 from lpmkit.survey.fleet import Direction, FrameSurvey, UnreachableMachine
 from lpmkit.survey.model import Guest
 from tests.in_process import Place, place

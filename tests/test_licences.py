@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lpmkit.cli import main
-from lpmkit.config import DatabaseSettings, SapSystemSettings, Site
+from lpmkit.config import Site
 from lpmkit.control.base import Order
 from lpmkit.errors import UsageError
 from lpmkit.runs.error_log_moves import log_sightings
@@ -35,6 +35,8 @@ from lpmkit.runs.licences import (
     stays,
 )
 from lpmkit.runs.writer import RunWriter
+from lpmkit.settings.oracle import DatabaseSettings
+from lpmkit.settings.sap import SapSystemSettings
 from tests.scripted_machines import BEGAN_NS, Told
 
 TWO, FOUR = Entitlement(2.0, "shared"), Entitlement(4.0, "ded")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lpmkit.checks import Verdict, examine
-from lpmkit.config import DatabaseSettings, PartitionSettings, Site
+from lpmkit.config import PartitionSettings, Site
 from lpmkit.oracle.before import ask_before
 from lpmkit.oracle.drivers import Row
 from lpmkit.oracle.errors import QueryFailed
@@ -18,6 +18,7 @@ from lpmkit.oracle.snapshot import DatabaseSnapshot
 from lpmkit.runs.folder import create
 from lpmkit.runs.refusals import refused_accounts
 from lpmkit.runs.writer import RunWriter
+from lpmkit.settings.oracle import DatabaseSettings
 from lpmkit.simulator.oracle.alert_log import AlertLog
 from lpmkit.simulator.oracle.instance import DiskGroup, Instance, OracleError, Standby
 from lpmkit.simulator.oracle.views import Views

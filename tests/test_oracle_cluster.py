@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lpmkit.config import DatabaseSettings
 from lpmkit.oracle import state
 from lpmkit.oracle.check import Look, look_at
 from lpmkit.oracle.drivers import by_driver
+from lpmkit.settings.oracle import DatabaseSettings
 from lpmkit.simulator.oracle.instance import Member
 from lpmkit.ssh.client import SshSession
 from lpmkit.ssh.route import Route

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lpmkit.config import DatabaseSettings, load_site
+from lpmkit.config import load_site
 from lpmkit.oracle import state
 from lpmkit.oracle.check import look_at
 from lpmkit.oracle.connections import connect
@@ -34,6 +34,7 @@ from lpmkit.oracle.tnsping import answered, ping
 from lpmkit.probes.oracle import AttemptProbe, SessionProbe
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.probes.watched_database import Database
+from lpmkit.settings.oracle import DatabaseSettings
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.oracle import ttc
 from lpmkit.simulator.oracle.instance import OracleError

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lpmkit.config import DatabaseSettings, SapSystemSettings, Site
+from lpmkit.config import Site
 from lpmkit.errors import SiteFileError
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.plan import Limits, MovePlan, in_site_order, load_plan, save_plan
 from lpmkit.plan.schedule import LOST, OVER, Stage, UnderWay, cluster_mate, fits, halts, hold, least_busy, queue
+from lpmkit.settings.oracle import DatabaseSettings
+from lpmkit.settings.sap import SapSystemSettings
 
 ROOMY = Frame("p8b", "8286-42A", "21A40BC", active_migrations_supported=16, active_migrations_in_progress=0)
 

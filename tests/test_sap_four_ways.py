@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from lpmkit.config import SapSlo
 from lpmkit.sap.job_history import Pause
 from lpmkit.sap.judge import Case, SapOutcome, judge
 from lpmkit.sap.model import JobStatus
 from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.system import System
+from lpmkit.settings.sap import SapSlo
 from lpmkit.simulator import Simulator
 from lpmkit.timeline import Clock, wait_until
 from tests import sap_worlds as worlds

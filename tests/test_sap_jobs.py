@@ -15,7 +15,6 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation
 
 from lpmkit.analysis import analyse
-from lpmkit.config import SapSlo, SapSystemSettings
 from lpmkit.plots.sap import job_bars
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.job_history import Pause
@@ -26,6 +25,7 @@ from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.rfc import Refused
 from lpmkit.sap.sources import FunctionsWay
 from lpmkit.sap.system import System
+from lpmkit.settings.sap import SapSlo, SapSystemSettings
 from lpmkit.simulator.sap import functions, jobs, mishaps
 from lpmkit.simulator.sap.abap import AbapException, Call, Conversation
 from lpmkit.simulator.sap.installation import Installation

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from lpmkit.config import SapSlo
 from lpmkit.errors import SiteFileError
 from lpmkit.rules.table import Class
 from lpmkit.sap.job_history import Pause
@@ -37,6 +36,7 @@ from lpmkit.sap.model import (
 )
 from lpmkit.sap.observation import MissingReason, SapObservation, read_observation
 from lpmkit.sap.rules import SapRules
+from lpmkit.settings.sap import SapSlo
 
 S = 1_000_000_000
 #: The record begins here on both clocks; the pause is from 30 s to 32 s.

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lpmkit.analysis import analyse
-from lpmkit.config import SapSystemSettings, load_site
+from lpmkit.config import load_site
 from lpmkit.errors import CommandRefused
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.probes.sap import SapProbe
@@ -25,6 +25,7 @@ from lpmkit.runs.writer import RunWriter
 from lpmkit.sap.load import Load
 from lpmkit.sap.sources import WebServiceWay
 from lpmkit.sap.system import System
+from lpmkit.settings.sap import SapSystemSettings
 from lpmkit.simulator import Simulator
 from lpmkit.simulator.landscape import BUILT_IN
 from lpmkit.simulator.sap import kinds, mishaps

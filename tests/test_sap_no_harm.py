@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from lpmkit.config import SapRfc, SapSoapRfc, SapSystemSettings
 from lpmkit.errors import LpmError, NoAnswer, UnexpectedReply
 from lpmkit.probes.sap import SapProbe
 from lpmkit.recorder.probe_process import knowing
@@ -26,6 +25,7 @@ from lpmkit.sap.rfc import RfcCaller, logon
 from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.system import System, open_system
 from lpmkit.sap.webservice import start_service
+from lpmkit.settings.sap import SapRfc, SapSoapRfc, SapSystemSettings
 from lpmkit.simulator import Simulator
 from lpmkit.ssh.refusals import Accounts, LogonNotTried
 from lpmkit.ssh.secrets import Secrets

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from lpmkit.config import SapSystemSettings, Site
+from lpmkit.config import Site
 from lpmkit.probes.ni import PING, PONG, Frames, NiProbe, frame
 from lpmkit.probes.orders import ProbeOrder, sap_plan
 from lpmkit.probes.sap import SapProbe
@@ -25,6 +25,7 @@ from lpmkit.sap.load import Load
 from lpmkit.sap.model import LogEntry
 from lpmkit.sap.sources import QueryWindow, utc_now
 from lpmkit.sap.system import System
+from lpmkit.settings.sap import SapSystemSettings
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock, Outcome, Sample, wait_until
 from tests.made_runs import MadeClock, S

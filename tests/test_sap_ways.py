@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from lpmkit.config import SapCommands, SapRfc, SapSoapRfc, SapSystemSettings, SapWebService
 from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, UnexpectedReply, Unreachable, UsageError
 from lpmkit.sap.functions import Functions
 from lpmkit.sap.load import Load
@@ -27,6 +26,7 @@ from lpmkit.sap.soaprfc import SoapCaller
 from lpmkit.sap.sources import QueryWindow
 from lpmkit.sap.system import System, open_system
 from lpmkit.sap.webservice import start_service
+from lpmkit.settings.sap import SapCommands, SapRfc, SapSoapRfc, SapSystemSettings, SapWebService
 from lpmkit.simulator import Simulator
 from lpmkit.ssh.client import route
 from lpmkit.ssh.secrets import Secrets

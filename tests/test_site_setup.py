@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lpmkit.cli import main
-from lpmkit.config import Site, load_site, parse_yaml
+from lpmkit.config import Site, load_site
 from lpmkit.control.dialect import Dialect
 from lpmkit.errors import UsageError
 from lpmkit.inventory import Frame, Partition
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.settings.site_file import find_site_file, site_file_places
+from lpmkit.settings.yaml_file import parse_yaml
 from lpmkit.site_setup.check import check_file
 from lpmkit.site_setup.discovery import write_new
 from lpmkit.site_setup.inside import (

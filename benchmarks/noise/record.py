@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.noise.everyday import ASKED, BEGIN, END, RESUME, SETTLED, SURVEYED, World
-from lpmkit.config import SapSystemSettings
 from lpmkit.oracle.alert_log import read_alert_log
 from lpmkit.oracle.event_rows import as_row
 from lpmkit.probes.orders import ProbeOrder
@@ -26,6 +25,7 @@ from lpmkit.sap.model import (
     WorkProcess,
 )
 from lpmkit.sap.observation import SapObservation
+from lpmkit.settings.sap import SapSystemSettings
 from lpmkit.timeline import Outcome, Sample
 from tests.made_runs import START, WALL, Made, MadeClock, S, make
 

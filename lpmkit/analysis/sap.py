@@ -16,7 +16,6 @@ from lpmkit.analysis.coverage import end_of_watching, longest_between
 from lpmkit.analysis.looks import in_words, unseen
 from lpmkit.analysis.model import HostAnalysis, Interval
 from lpmkit.analysis.record import Record
-from lpmkit.config import SAP_INTERVALS, SapSystemSettings
 from lpmkit.errors import LpmError, UnexpectedReply
 from lpmkit.json_values import JsonMapping
 from lpmkit.rules.question import AnswerState, Question
@@ -26,6 +25,7 @@ from lpmkit.sap.judge import Case, NiLane, SapOutcome, judge
 from lpmkit.sap.model import SapSnapshot
 from lpmkit.sap.observation import SapObservation, read_observation
 from lpmkit.sap.rules import SapRules
+from lpmkit.settings.sap import SAP_INTERVALS, SapSystemSettings
 
 #: Last phases of a move whose partition is where it was: stopped, refused or rolled back.
 STAYED = ("failed", "stopped")

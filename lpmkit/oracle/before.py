@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lpmkit.config import DatabaseSettings
 from lpmkit.errors import LpmError
 from lpmkit.json_values import JsonMapping
 from lpmkit.oracle.connections import connect
@@ -19,6 +18,7 @@ from lpmkit.oracle.errors import QueryFailed
 from lpmkit.oracle.net_time_outs import told
 from lpmkit.oracle.snapshot import LOGON, SQLNET, DatabaseSnapshot
 from lpmkit.oracle.state import BEAT, Fact, beat_of, gather, release_in
+from lpmkit.settings.oracle import DatabaseSettings
 from lpmkit.ssh.client import SshSession
 from lpmkit.ssh.refusals import Accounts, is_refusal
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lpmkit.config import DatabaseSettings
 from lpmkit.errors import LpmError
 from lpmkit.oracle import state
 from lpmkit.oracle.connections import connect
@@ -13,6 +12,7 @@ from lpmkit.oracle.diag import DiagFollower
 from lpmkit.oracle.driver_choice import DatabaseAccess, choose_driver
 from lpmkit.oracle.errors import QueryFailed
 from lpmkit.oracle.tnsping import ping
+from lpmkit.settings.oracle import DatabaseSettings
 from lpmkit.ssh.client import SshSession
 
 LIMIT_S = 10.0

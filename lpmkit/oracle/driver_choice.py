@@ -11,8 +11,8 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from lpmkit.config import DatabaseSettings
 from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.settings.oracle import DatabaseSettings
 
 
 @dataclass(frozen=True, slots=True)

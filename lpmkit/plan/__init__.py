@@ -31,11 +31,12 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from ruamel.yaml import YAML
 
-from lpmkit.config import Site, read_settings
+from lpmkit.config import Site
 from lpmkit.json_values import JsonObject
 from lpmkit.limits import ChangeWindow, MoveLimits
 from lpmkit.runs.files import make_folders
 from lpmkit.runs.folder import write_file
+from lpmkit.settings.yaml_file import read_settings
 
 #: Concurrent moves of a mover that reports no limit: the figure of those releases (`DW-LPM`, B).
 MOVER_TAKES = 4

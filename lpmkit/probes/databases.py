@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lpmkit.config import DatabaseSettings, Site
+from lpmkit.config import Site
 from lpmkit.errors import UsageError
 from lpmkit.json_values import JsonMapping
 from lpmkit.oracle.driver_choice import DatabaseAccess
 from lpmkit.oracle.rules import LogRules
 from lpmkit.probes.orders import KINDS, ProbeOrder
+from lpmkit.settings.oracle import DatabaseSettings
 from lpmkit.ssh.secrets import Secrets
 
 GROUP = "oracle"

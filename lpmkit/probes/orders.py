@@ -17,7 +17,8 @@ from lpmkit.timeline import Sample
 
 if TYPE_CHECKING:
     # a probes' process reads no site file
-    from lpmkit.config import PaceSettings, PartitionSettings, SapSystemSettings, Site
+    from lpmkit.config import PaceSettings, PartitionSettings, Site
+    from lpmkit.settings.sap import SapSystemSettings
 
 #: Names of the rates. During a move the recorder changes between the first two; see `lpmkit.recorder.rate_policy`.
 QUICK, CALM, WATCH = "quick", "calm", "watch"

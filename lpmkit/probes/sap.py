@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lpmkit.config import SAP_INTERVALS, SapSystemSettings
 from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.system import System, open_system
+from lpmkit.settings.sap import SAP_INTERVALS, SapSystemSettings
 from lpmkit.ssh.refusals import Accounts
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.timeline import Clock

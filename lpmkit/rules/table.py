@@ -14,9 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from lpmkit.config import parse_yaml
 from lpmkit.errors import SiteFileError
 from lpmkit.json_values import JsonMapping
+from lpmkit.settings.yaml_file import parse_yaml
 
 #: The words for such a file in an error.
 RULES_FILE = "the rules file"

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from lpmkit.config import SapSystemSettings
 from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NoAnswer, NotPermitted, UnexpectedReply, UsageError
 from lpmkit.json_values import JsonObject
 from lpmkit.sap.commands_way import CommandsWay
@@ -27,6 +26,7 @@ from lpmkit.sap.model import Missed, SapSnapshot, SystemIdentity
 from lpmkit.sap.observation import MissingReason, SapObservation
 from lpmkit.sap.rfc import Caller, RfcCaller, logon
 from lpmkit.sap.sources import FunctionsWay, QueryWindow, SapSource, WebServiceWay, utc_now
+from lpmkit.settings.sap import SapSystemSettings
 from lpmkit.ssh.client import SshSession, route
 from lpmkit.ssh.refusals import Accounts, LogonNotTried
 from lpmkit.ssh.secrets import Secrets

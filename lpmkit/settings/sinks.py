@@ -20,18 +20,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from lpmkit.settings.part import Part
 from lpmkit.settings.references import Reference, WebAddress
 
 #: The kinds that take the end of a run only.
 AT_THE_END = frozenset({"ticket", "archive", "message"})
 
 
-class _Sink(BaseModel):
+class _Sink(Part):
     """``timeout_s`` limits one delivery as a whole, ``give_up_s`` all tries after the end of the run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     timeout_s: float = Field(default=10.0, gt=0, le=300)
     give_up_s: float = Field(default=300.0, ge=0, le=24 * 3600)

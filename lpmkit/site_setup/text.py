@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from lpmkit.config import Site, read_settings
+from lpmkit.config import Site
 from lpmkit.errors import SiteFileError
+from lpmkit.settings.yaml_file import read_settings
 from lpmkit.site_setup.inside import Inside
 from lpmkit.site_setup.managers import ManagedFrame, is_default_user
 

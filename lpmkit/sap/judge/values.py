@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lpmkit.config import SapSlo
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.sap.job_history import Answers, JobCourse, Pause
 from lpmkit.sap.model import SapSnapshot
 from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.rules import SapRules, SapTally
+from lpmkit.settings.sap import SapSlo
 
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
 #: Message numbers of the system log that go with a job's end by error.
