@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 
 from lpmkit.board.model import Banner, Tone
 from lpmkit.board.view import View
-from lpmkit.board.wording import at_most, clock_time, of_day, plural, size
+from lpmkit.board.wording import at_most, clock_time, of_day, size
 from lpmkit.json_values import JsonMapping
 from lpmkit.limits import LimitState, judge
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import RecoveryAction
 from lpmkit.migration.status import refusals, tail_left_s
 from lpmkit.timeline import outwards
+from lpmkit.wording.counts import plural
 
 #: Kinds of probes that keep a session open.
 _SESSIONS = ("echo", "sql", "commit", "ni")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from lpmkit.board.banner import answers as whether_it_answers
 from lpmkit.board.model import Chip, Fold, Item, Tone
 from lpmkit.board.view import View
-from lpmkit.board.wording import age, cut, of_day, plural
+from lpmkit.board.wording import age, cut, of_day
 from lpmkit.board.workload import MOST_ENTRIES, alert_lines, alert_order, job_rows, rules_of
 from lpmkit.checks.wording import count_rows, facts_text
 from lpmkit.control.codes import explain
@@ -15,6 +15,7 @@ from lpmkit.json_values import JsonObject
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.recovery import RecoveryAction
 from lpmkit.plots.live import WINDOW_S
+from lpmkit.wording.counts import plural
 from lpmkit.wording.titles import check_title, question_title, remedy_text, who_text
 
 _URGENT = ("fail", "unknown", "warn")
@@ -173,7 +174,7 @@ def _alerts(view: View) -> Iterator[Fold]:
 
 
 def _entries(entries: Sequence[object]) -> str:
-    return f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'}"
+    return plural(len(entries), "entry", "entries")
 
 
 def _trouble(view: View) -> Iterator[Fold]:

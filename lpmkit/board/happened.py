@@ -8,8 +8,9 @@ from lpmkit.board.banner import bounds_of
 from lpmkit.board.events import event_text
 from lpmkit.board.model import Happening
 from lpmkit.board.view import View
-from lpmkit.board.wording import at_most, of_day, plural
+from lpmkit.board.wording import at_most, of_day
 from lpmkit.timeline import Event, TroubleCode, trouble_code
+from lpmkit.wording.counts import plural
 
 #: The newest of them that the board shows.
 SHOWN = 9

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from lpmkit.board.banner import bounds_of, session_waits
 from lpmkit.board.model import Tile, Tone
 from lpmkit.board.view import View
-from lpmkit.board.wording import age, at_most, clock_time, cut, of_day, plural
+from lpmkit.board.wording import age, at_most, clock_time, cut, of_day
 from lpmkit.board.workload import alert_order
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.limits import LimitState, judge
@@ -15,6 +15,7 @@ from lpmkit.migration.phases import Phase
 from lpmkit.migration.status import tail_left_s
 from lpmkit.runs.history import bounds
 from lpmkit.sap.model import HELD_FOR, Activity
+from lpmkit.wording.counts import plural
 
 #: An answer that is older wants a look.
 STALE_S = 30.0

@@ -61,12 +61,3 @@ def at_most(seconds: float) -> str:
     '1.7'
     """
     return f"{outwards(0, round(seconds * 1e9), 1)[1]:.1f}"
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun.
-
-    >>> plural(1, "probe"), plural(4, "probe")
-    ('1 probe', '4 probes')
-    """
-    return f"{count} {noun}{'' if count == 1 else 's'}"

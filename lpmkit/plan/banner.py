@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lpmkit.board.model import Banner, Tone
-from lpmkit.board.wording import cut, of_day, plural
+from lpmkit.board.wording import cut, of_day
 from lpmkit.checks import Answer
 from lpmkit.plan import MovePlan
 from lpmkit.plan.book import CheckedPlan
 from lpmkit.plan.outlook import Outlook, WindowState
 from lpmkit.plan.schedule import OVER, Stage
 from lpmkit.plan.status import MoveStatus, PlanStatus
+from lpmkit.wording.counts import plural
 
 #: The actions on a plan, with the words on their buttons.
 ACTIONS: Mapping[str, str] = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lpmkit.board.language import in_language
 from lpmkit.board.model import Board, Happening, Tile, Tone
-from lpmkit.board.wording import clock_time, cut, of_day, plural
+from lpmkit.board.wording import clock_time, cut, of_day
 from lpmkit.checks import Answer
 from lpmkit.plan import MovePlan
 from lpmkit.plan.banner import checked_banner, going, plan_banner
@@ -26,6 +26,7 @@ from lpmkit.prediction.distributions import Quantiles
 from lpmkit.runs.folder import Run
 from lpmkit.runs.history import Move, bounds, read_move
 from lpmkit.timeline import Clock, Event
+from lpmkit.wording.counts import plural
 from lpmkit.wording.words import words_of
 
 #: Seconds between two forecasts of a plan that runs: one takes longer than a look.

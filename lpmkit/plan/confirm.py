@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lpmkit.board.confirm import Row
-from lpmkit.board.wording import of_day, plural
+from lpmkit.board.wording import of_day
 from lpmkit.checks import Answer, Finding
 from lpmkit.checks.wording import count_findings
 from lpmkit.errors import NotApproved
@@ -15,6 +15,7 @@ from lpmkit.plan.book import CheckedPlan, MoveCheck
 from lpmkit.plan.outlook import Outlook, shown
 from lpmkit.prediction.distributions import Quantiles
 from lpmkit.runbook import Runbook
+from lpmkit.wording.counts import plural
 
 #: What a plan can be taken back with.
 BACK_OUT = (

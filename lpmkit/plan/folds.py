@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lpmkit.board.model import Chip, Fold, Item, Tone
-from lpmkit.board.wording import of_day, plural
+from lpmkit.board.wording import of_day
 from lpmkit.plan.bars import STAGE_SIGNS
 from lpmkit.plan.book import CheckedPlan
 from lpmkit.plan.outlook import Outlook
 from lpmkit.plan.schedule import OVER, Stage
 from lpmkit.plan.status import MoveStatus, PlanStatus
 from lpmkit.runs.history import Move, bounds
+from lpmkit.wording.counts import plural
 
 _LOST = (Stage.FAILED, Stage.RECOVERY, Stage.DROPPED)
 

@@ -24,12 +24,12 @@ from lpmkit.sap.judge.values import (
     Case,
     JobLine,
     not_evaluated,
-    plural,
     some,
 )
 from lpmkit.sap.model import Dump, Job, JobHistory, JobStatus, LogEntry, WorkProcess
 from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.rules import describe
+from lpmkit.wording.counts import plural
 
 
 def job_lines(case: Case) -> list[JobLine]:

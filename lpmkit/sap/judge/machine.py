@@ -5,9 +5,10 @@ crossed over.
 from __future__ import annotations
 
 from lpmkit.rules.question import Question, ReplyWord
-from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, no_way, plural, some
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, no_way, some
 from lpmkit.sap.lsconf import OF_THE_PARTITION, SERIAL, changes, head_of
 from lpmkit.sap.observation import SapObservation
+from lpmkit.wording.counts import plural
 
 
 def licence(case: Case) -> Question:

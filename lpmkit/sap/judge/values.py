@@ -123,7 +123,3 @@ _NOUNS = {
 def some(words: Sequence[str], most: int = 4) -> str:
     shown = ", ".join(words[:most])
     return shown if len(words) <= most else f"{shown} and {len(words) - most} more"
-
-
-def plural(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -8,8 +8,9 @@ from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.sap.job_history import answers
 from lpmkit.sap.judge.everyday import users_gone, usual_rate, workers_renewed
 from lpmkit.sap.judge.features import features
-from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, plural, some
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
 from lpmkit.sap.model import JAVA_NODE, Colour, Enqueue, Process, User, WorkProcess
+from lpmkit.wording.counts import plural
 
 #: Whole seconds of two clocks: a start time may differ by so much and be the same.
 SAME_START_S = 2.0
