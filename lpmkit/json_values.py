@@ -21,7 +21,7 @@ _MAX_WHOLE = 2**64
 def parse_json(content: bytes) -> Any:
     """A JSON value that somebody else may have written. Raises `ValueError` or `RecursionError`.
 
-    Python's reader also takes what JSON has not, and what breaks whoever calculates with it or writes it again:
+    Python's reader also takes what JSON has not, and what breaks a calculation or cannot be written again:
     ``NaN``, infinities, whole numbers of any size, halves of surrogate pairs. They are refused.
     """
     if not _ODD.search(content):

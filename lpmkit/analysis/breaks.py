@@ -35,7 +35,7 @@ _TICK_DELIVERY_NS = 2 * MILLISECOND
 _SETTLED_NS = 5 * SECOND
 
 
-#: A clock that fell back once may have stood still in so many pauses, one soon after the other.
+#: The most pauses, one soon after the other, in which a clock that fell back once may have been stopped.
 _STOPS_AT_ONCE = 3
 
 

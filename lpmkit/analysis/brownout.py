@@ -40,7 +40,7 @@ _TICK_WINDOW_NS = 100 * MILLISECOND
 MIN_LIMP_NS = 10 * MILLISECOND
 #: A host that limps may be silent altogether once more, so soon after its first sign of life.
 _AT_ONCE_NS = SECOND // 2
-#: Requests that are lost for so long after the host runs again are lost on the way.
+#: Requests that are lost for longer than this after the host runs again are lost on the way.
 _CLOSED_NS = SECOND // 2
 #: Quiet windows of the ticks that end it, or quiet seconds; later slowness has a reason of its own.
 _QUIET_TICK_WINDOWS = 5

@@ -334,7 +334,7 @@ def _first_late(mine: Trace, outage: Outage) -> int:
 
 
 def _tells(trace: Trace, outage: Outage) -> bool:
-    """True where a silence is so long that the ticks would have shown it, or where one came in it."""
+    """True where the ticks would have shown a silence of this length, or where one came in it."""
     longest = max(trace.noise.threshold_ns, trace.interval_at(outage.core.middle_ns))
     return outage.core.length_ns > longest or _voices(trace, outage.core)
 

@@ -28,7 +28,7 @@ DRIFT = 600e-6
 SLEW = 0.1005
 #: A stretch of time that contradicts the one before it so soon is of a clock that is being slewed.
 SLEWED_NS = SECOND
-#: So many contradictions in a row, each within a second of the last, are one slew.
+#: This number of contradictions in a row, each within a second of the last, is one slew.
 _SLEWED_STEPS = 4
 #: Constraints that enclose θ by no more than this multiple of the closest ones are close.
 _CLOSE = 4

@@ -120,8 +120,8 @@ def _of_probe(
 
 
 def _restarts(sources: Sequence[SampleSource]) -> Iterator[Interval]:
-    """The times between two lives of a probe: its process or its recorder died, so that nobody looked, however short
-    it was.
+    """The times between two lives of a probe: its process or its recorder died, so nothing was observed, however short
+    they were.
     """
     for before, after in pairwise(sorted(sources, key=lambda source: source.span)):
         if after.segment != before.segment and after.span.lo_ns > before.span.hi_ns:

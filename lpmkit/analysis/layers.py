@@ -161,7 +161,7 @@ def lost_requests(gap: Interval, traces: Sequence[Trace]) -> LostRequests:
 
 
 def loses_anyway(trace: Trace) -> bool:
-    """True where so many requests of a probe are lost all the time that a lost one shows nothing."""
+    """True where a probe loses too many requests all the time for a lost one to show anything."""
     return trace.noise.lost_share > _MAX_LOST_SHARE
 
 

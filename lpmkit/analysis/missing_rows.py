@@ -1,7 +1,7 @@
 """Rows that a recorder wrote and that are not in the folder any more.
 
 When it ends, the recorder notes how many rows of every probe it wrote (``written`` of ``recorder-ended``). Where fewer
-are there, somebody or a disk took them away: nobody can tell what they held, so no answer that rests on that probe
+are there, somebody or a disk took them away. It is not known what they held, so no answer that rests on that probe
 passes. Runs of earlier versions, and recorders that were killed, noted nothing.
 """
 

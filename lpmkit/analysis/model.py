@@ -567,7 +567,7 @@ class Analysis:
 
     @property
     def unseen_s(self) -> float:
-        """The time in which nobody observed, in seconds, rounded up to a tenth, as every form prints it."""
+        """The time that was not observed, in seconds, rounded up to a tenth, as every form prints it."""
         return outwards(0, sum(hole.length_ns for hole in self.holes), 1)[1]
 
     @property

@@ -160,8 +160,8 @@ def quiet_values(
     return quiet, f"{int(quiet.sum())} samples of {where}{left_out}"
 
 
-#: So many of the seconds lose the fewest requests: what is lost in them is lost by chance or by a limit, however much
-#: happens in the others.
+#: The share of the seconds that lose the fewest requests: what is lost in them is lost by chance or by a limit,
+#: however much happens in the others.
 _QUIETEST = 0.1
 #: The longest run of lost requests of a second, as a share of what chance would make it, of a limit to their number.
 _LIMITED = 0.6
@@ -171,7 +171,7 @@ def usual_losses(asked: Signals, baseline: Interval) -> tuple[float, int]:
     """The share of the requests of one probe that is lost where nothing happens, and how many in a row chance does not
     lose, but for one time in a hundred.
 
-    Requests are lost one by one, or by a limit of so many a second: then the runs are all alike, and shorter than by
+    Requests are lost one by one, or by a limit on requests a second: then the runs are all alike, and shorter than by
     chance.
     """
     here = (asked.sent >= baseline.lo_ns) & (asked.sent <= baseline.hi_ns)

@@ -20,7 +20,7 @@ _AT_HOME_THEN = ("runs on the source", "the manager refused: ")
 class Interruption:
     """A migration that ended half way, until it was in order again; ``until_ns`` is ``None`` where it never was.
 
-    ``percent`` of the copy was done. ``recovered_by`` asked for a recovery; empty where nobody did. Nanoseconds
+    ``percent`` of the copy was done. ``recovered_by`` asked for a recovery; empty without a request. Nanoseconds
     since 1970.
     """
 
@@ -32,7 +32,7 @@ class Interruption:
 
 
 def interruptions(events: Sequence[Event], operator: str) -> Iterator[Interruption]:
-    """Every interruption of the run. ``operator`` is who asked for a recovery whose request names nobody."""
+    """Every interruption of the run. ``operator`` asked for a recovery whose request has no name."""
     phases = [event for event in events if event.kind == "phase"]
     for place, event in enumerate(phases):
         if event.data.get("phase") != "needs-recovery":

@@ -1,4 +1,4 @@
-"""Time-outs of those who wait for the partition: cluster software, the observer of a fast-start failover, Oracle Net,
+"""Time-outs of what waits for the partition: cluster software, the observer of a fast-start failover, Oracle Net,
 and SAP.
 """
 
@@ -17,7 +17,7 @@ from lpmkit.sap.time_outs import profiles_in, sap_waits
 class TimeOut:
     """How long somebody waits, in seconds; ``None`` where that is not known. ``was_read``: it is no vendor's default.
 
-    ``group`` are those of which the shortest one stands for all.
+    ``group`` are those of which only the shortest one counts.
     """
 
     name: str

@@ -32,8 +32,8 @@ def _context(module: str) -> ForkServerContext:
 def within_limits(work: Callable[[], str], *, module: str, noun: str, where: str, limit_s: float, memory: int) -> str:
     """The text that ``work`` makes, in at most ``limit_s`` seconds and with ``memory`` more bytes than Python takes.
 
-    ``work`` has to be one that can be pickled; ``module`` is where it stands. Raises `UsageError` where a limit is
-    exceeded, with ``noun`` and ``where``, and the work's own `LpmError`.
+    ``work`` has to be one that can be pickled; ``module`` is the module that has it. Raises `UsageError` where a limit
+    is exceeded, with ``noun`` and ``where``, and the work's own `LpmError`.
     """
     near, far = _context(module).Pipe(duplex=False)
     child = _context(module).Process(target=_serve, args=(far, work, limit_s, memory), daemon=True)

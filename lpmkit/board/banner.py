@@ -232,8 +232,8 @@ def _needs_recovery(view: View) -> Banner:
 
 
 def answers(view: View) -> str:
-    """Whether users feel anything, from the last heartbeats, or what the record has of it; that it is not known, where
-    nobody looked.
+    """Whether users feel anything, from the last heartbeats, or what the record has of it; "not known" where nothing
+    was observed.
     """
     heard = [lane.ago_s for lane in view.lanes if lane.ago_s is not None]
     if not view.now.recorded and view.summary is not None and _has_sessions(view):

@@ -10,7 +10,7 @@ from lpmkit.plots.live import LanesPicture
 
 
 class Tone(StrEnum):
-    """What a state or a figure means for whoever looks: the colour, always beside a sign and a word."""
+    """The meaning of a state or a figure for the reader: the colour, always beside a sign and a word."""
 
     QUIET = "quiet"  #: nothing goes on
     BUSY = "busy"  #: wait
@@ -109,7 +109,7 @@ class Fold:
 class Board:
     """Everything that is shown of a run, or of a plan, at one moment.
 
-    ``order`` is who is moved and, after two spaces, from where to where.
+    ``order`` is the partition and, after two spaces, from where to where it is moved.
     """
 
     run: str

@@ -30,7 +30,7 @@ LATE_NS, AWAITED_NS = 300_000_000, 5_000_000_000
 #: The partition ran on where its own stamps lack at most so much of a silence, and stood still where they lack more
 #: than `SHARE`.
 RAN_SHARE = 0.25
-#: So long before a silence the stamps are looked at.
+#: The time before a silence in which the stamps are looked at.
 _BESIDE_NS = 1_000_000_000
 
 

@@ -264,7 +264,7 @@ def _oracle_tile(view: View, sid: str) -> Tile:
 
 
 def _alert_log(view: View, sid: str) -> str:
-    """What is known of an alert log without a failure; a log that nobody reads is not quiet."""
+    """What is known of an alert log without a failure; a log that is not read is not quiet."""
     if sid not in view.alerts:
         return ""
     name = alert_order(view.run, sid)["name"]

@@ -220,7 +220,7 @@ def exchange_runs(site: Site) -> None:
 def site_of(context: click.Context) -> Site:
     """The site of the site file that the command line, the environment or a default place names.
 
-    One outside the current folder that nobody named is told on standard error.
+    A file outside the current folder that was not named is told on standard error.
     """
     from lpmkit.config import load_site
 

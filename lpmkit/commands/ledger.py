@@ -55,7 +55,7 @@ def licences(
 ) -> None:
     """Which partition was on which frame with how many entitled cores, from when to when, by product.
 
-    From the recorded moves: every instant has two bounds, and what nobody recorded is a gap. Exit status 3 if there is
+    From the recorded moves: every instant has two bounds, and what was not recorded is a gap. Exit status 3 if there is
     a gap, or a run or a log entry that could not be read.
     """
     from lpmkit.runs.folder import write_file

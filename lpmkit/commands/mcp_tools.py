@@ -1,6 +1,6 @@
 """What agents can have done (`lpmkit mcp`): a closed table of command lines.
 
-The words of each stand here but for values, and those stand behind ``--`` or ``=``, where none of them is read as an
+The words of each are fixed here but for values, and those follow ``--`` or ``=``, where none of them is read as an
 option.
 """
 
@@ -160,7 +160,7 @@ TOOLS: Mapping[str, Tool] = {
         "analyse",
     ),
     "inventory": Tool(
-        "List partitions, adapters, disks, networks and levels of frames; what could not be read stands under gaps.",
+        "List partitions, adapters, disks, networks and levels of frames; what could not be read is under gaps.",
         InventoryArguments,
         lambda wanted, _: ["inventory", "--json", "--", *wanted.frames],
         "inventory",

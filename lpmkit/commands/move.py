@@ -108,7 +108,7 @@ def move(
 
 
 def confirmed(book: Runbook, run: Run) -> str:
-    """Show what the move does and rests on, and ask for the partition's name; raises what stands against it first."""
+    """Show what the move does and rests on, and ask for the partition's name; raises what forbids it first."""
     from lpmkit.board.confirm import move_summary
     from lpmkit.commands.rich_terminal import Terminal
     from lpmkit.wording.words import words_of
@@ -356,7 +356,7 @@ def _request(
 
 
 def _name_for(run: Run, what: str, language: str) -> str:
-    """Show where the run stands and what the request does, and ask for the partition's name."""
+    """Show the state of the run and what the request does, and ask for the partition's name."""
     from lpmkit.board.confirm import REQUESTS
     from lpmkit.board.follow import board_of
     from lpmkit.wording.words import words_of

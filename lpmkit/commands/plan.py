@@ -227,9 +227,7 @@ def run(context: click.Context, file: Path, typed: str | None, detach: bool, as_
 
 
 def confirmed(book: Runbook, read: MovePlan) -> str:
-    """Check the plan, show what a start does and rests on, and ask for its title; raises what stands against it
-    first.
-    """
+    """Check the plan, show what a start does and rests on, and ask for its title; raises what forbids it first."""
     from lpmkit.commands.rich_terminal import Terminal
     from lpmkit.plan.book import checked_plan, may_start
     from lpmkit.plan.confirm import plan_summary

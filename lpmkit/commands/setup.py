@@ -190,7 +190,7 @@ def lab(
 
 
 def _require_hub(person: Person) -> None:
-    """Raise `UsageError` where no JupyterHub has started this process, or one that hides who acts."""
+    """Raise `UsageError` where no JupyterHub has started this process, or one that hides the person."""
     if importlib.util.find_spec("jupyterhub") is None or "JUPYTERHUB_SERVICE_URL" not in os.environ:
         raise UsageError(
             "no JupyterHub has started this, or its package is not installed beside lpmkit",

@@ -101,8 +101,8 @@ def show(context: click.Context, as_json: bool) -> None:
 def worker(context: click.Context, place: str) -> None:
     """Drive plans from this host, until it is ended (Ctrl-C, SIGTERM); conductors and moves go on without it.
 
-    Plans that move partitions away from frames with this place come here, whoever starts them on whatever host. A
-    worker that is started again resumes what it left.
+    Plans that move partitions away from frames with this place come here, from any person on any host. A worker that
+    is started again resumes what it left.
     """
     from lpmkit.plan.book import WORKER
     from lpmkit.plan.driving import serve_place

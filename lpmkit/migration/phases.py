@@ -137,7 +137,7 @@ def needs_recovery(reading: MigrationReading) -> bool:
 
 
 def observe(source: MigrationReading | None, target: MigrationReading | None, *, inactive: bool = False) -> Observation:
-    """The combined state of two readings; ``None`` stands for a manager that does not answer.
+    """The combined state of two readings; ``None`` is a manager that does not answer.
 
     ``inactive`` says that the partition was not activated when the move was asked for: then "not activated on the
     target" is where it is meant to be.

@@ -332,7 +332,7 @@ class Application(w.VBox):  # type: ignore[misc] # as above
         return [self.board]
 
     def _verify(self, run: Run) -> None:
-        """The verdict by itself, once the run is over; in view for whoever follows the move."""
+        """The verdict by itself, once the run is over; in view of the person who follows the move."""
         self.run = run
         if self.at == "Move":
             self.go_to("Verify")

@@ -31,7 +31,7 @@ ICONS: Mapping[Tone, str] = {
     Tone.GOOD: "#17693d",
     Tone.BAD: "#a31a10",
 }
-#: States that are told to whoever asked to be notified.
+#: States that cause a notification, where a person asked for it.
 TOLD = frozenset({"needs-recovery", "recorder-gone", "moved", "stopped", "failed"})
 
 
@@ -92,7 +92,7 @@ if HAS_SCRIPT:
 
 
 def alarm_of(board: Board) -> str:
-    """What whoever asked to be notified is told now; empty while there is nothing."""
+    """The text of the notification of now; empty while there is none."""
     too_long = board.banner.key == "suspended" and any(
         tile.name == words_of(board.language).said("suspension") and tile.tone is Tone.BAD for tile in board.tiles
     )

@@ -42,7 +42,7 @@ SORTED_BY: Mapping[str, Callable[[Row], Any]] = {
     "last move, newest first": lambda row: (-(row.moved_ns or 0), row.name),
     "last move, longest ago first": lambda row: (row.moved_ns or 0, row.name),
 }
-#: The lists are tables: their columns stand below each other.
+#: The lists are tables with aligned columns.
 _STYLE = (
     "<style>.lpm-table select, .lpm-table pre { font: 13px 'DejaVu Sans Mono', Menlo, Consolas, monospace; } "
     ".lpm-table pre { margin: 0 0 0 92px; }</style>"
@@ -228,6 +228,6 @@ def _target_line(name: str, frame: Frame, row: Row | None, partner: str, said: C
 
 
 def _preset(choice: w.Select, wanted: str | None, name_of: Callable[[Any], object]) -> None:
-    """Choose what a name stands for, where it is among the options."""
+    """Choose the option with this name, where there is one."""
     if wanted is not None:
         choice.value = next((value for _, value in choice.options if name_of(value) == wanted), choice.value)

@@ -117,8 +117,8 @@ def plain_board(run: Run, language: str = "en") -> HTML:
 
 
 def watch(book: Runbook) -> Any:
-    """The board of the move that runs now, with its actions, for the first cell of a notebook: whoever comes back after
-    a reload sees it at once. A sentence while nothing moves.
+    """The board of the move that runs now, with its actions, for the first cell of a notebook: it is seen at once
+    after a reload. A sentence while nothing moves.
     """
     running = [run for run in book.runs() if run.manifest["mode"] == "move" and run.is_recorded() and run.events()]
     if not running:

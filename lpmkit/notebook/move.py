@@ -42,8 +42,8 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
     """The actions of one move: in a row those that the board's banner offers, at most two; the others folded, each with
     the reason why it does not apply.
 
-    What changes something asks for the partition's name first, below a summary of what it does; what stands against it
-    is said before that. ``open_page`` are functions for actions that show something elsewhere in the page.
+    What changes something asks for the partition's name first, below a summary of what it does; what forbids it is
+    said before that. ``open_page`` are functions for actions that show something elsewhere in the page.
     """
 
     def __init__(self, book: Runbook, run: Run, open_page: Mapping[str, Callable[[], object]] | None = None) -> None:

@@ -46,7 +46,7 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
     """The board of a plan, with the actions that apply below its banner, at most two; the others folded, each with the
     reason why it does not apply.
 
-    A start shows a summary of what it does and asks for the plan's title; what stands against it is said before that.
+    A start shows a summary of what it does and asks for the plan's title; what forbids it is said before that.
     With ``folder``, or if a plan of that title is running, that one is shown; nothing is started twice. ``checked`` is
     the newest check of the plan; without one, or with one of more than `CHECK_HOLDS_S`, a start checks it first.
     ``names_page``: the state is the title and the icon of the page.
@@ -183,7 +183,7 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
             self._do(*deeds[key])
 
     def _ask_title(self) -> None:
-        """Say what stands against a start, else show its summary and ask for the title; a check comes first."""
+        """Say what forbids a start, else show its summary and ask for the title; a check comes first."""
         if self._is_fresh():
             self._show_summary()
         else:
@@ -248,7 +248,7 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     def begin(self, title: str) -> None:
         """Check the plan, then start it as if somebody had typed ``title`` and confirmed: for a notebook that runs
-        without a person. What stands against it is shown.
+        without a person. What forbids it is shown.
         """
         if not self._is_fresh():
             self.checked = checked_plan(self._book, self._plan)

@@ -159,7 +159,7 @@ class SiteFileWriter(w.VBox):  # type: ignore[misc] # as above
         super().__init__([self.file, self.go, self.says])
 
     def press(self) -> None:
-        """Write the file, or show what stands against it."""
+        """Write the file, or show what prevents it."""
         try:
             self.write()
         except LpmError as error:
@@ -327,7 +327,7 @@ def how_found(path: Path) -> str:
 
 
 def _usual_file() -> Path | None:
-    """The site file that is used where nobody names one; ``None`` without one."""
+    """The site file that is used by default; ``None`` without one."""
     try:
         return find_site_file(None).absolute()
     except UsageError:

@@ -67,7 +67,7 @@ def system_row(frame: ManagedFrame) -> dict[str, str]:
 
 
 def partition_row(inside: Inside) -> dict[str, str]:
-    """A partition as a row of a table; where nobody logged in, the reason is among the remarks."""
+    """A partition as a row of a table; without a login the reason is among the remarks."""
     sap = [f"{system.sid} ({', '.join(system.instances)})" for system in inside.sap]
     databases = [f"{each.sid} at {each.listener}" if each.listener else each.sid for each in inside.databases]
     remarks = [inside.why, *inside.remarks]

@@ -118,7 +118,7 @@ def _finding_row(one: Finding, words: Words, order: JsonMapping) -> str:
 
 
 def _folded(name: str, findings: Sequence[Finding], words: Words) -> str:
-    """Findings that need nobody, behind one line."""
+    """Findings without anything to do, behind one line."""
     if not findings:
         return ""
     items = []

@@ -190,7 +190,7 @@ def _inline(svg: str, name: str) -> str:
 
 
 def _timeline(analysis: Analysis, events: Sequence[Event]) -> Iterator[tuple[str, str, str, str]]:
-    """Everything in the order of events; an entry of a log stands where its stamp places it, not where it was read."""
+    """Everything in the order of events; an entry of a log is placed by its stamp, not by when it was read."""
     begin_ns = analysis.wall.at(analysis.window.lo_ns)
     told = [
         (event.wall_ns, clock_text(event.wall_ns, 3)[11:], event.kind, _told(event))

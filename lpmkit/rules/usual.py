@@ -18,8 +18,8 @@ def chance_of(count: int, length: float, usual: int, usual_length: float) -> flo
     """The chance that this many fall into a stretch of time, where ``usual`` fell into another one and the rate is the
     same; 0 where nothing ever came before.
 
-    Both counts are by chance: of all of them together each lies in the stretch by its share of the time. 0.5 stands for
-    whatever is likelier still.
+    Both counts are by chance: of all of them together each lies in the stretch by its share of the time. 0.5 is for
+    everything that is likelier still.
 
     >>> [round(chance_of(count, 0.05, 4, 1.0), 3) for count in (0, 1, 2, 4)]
     [1.0, 0.216, 0.03, 0.0]
@@ -65,7 +65,7 @@ def chance_by_rate(count: int, expected: float) -> float:
 
 
 def held_against_usual(meaning: Class, chance: float) -> Class:
-    """The class of what came so often that chance explains it only this often: a failure needs more than a warning.
+    """The class of entries whose number chance explains with this probability: a failure needs more than a warning.
 
     >>> [held_against_usual(Class.FAIL, chance).value for chance in (0.0, 0.01, 0.1)]
     ['fail', 'warn', 'routine']

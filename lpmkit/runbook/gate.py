@@ -37,7 +37,7 @@ class Gate(Examination):
 
     def may_begin(self, run: Run) -> None:
         """Raise `NotAllowed`, `NotReady` or `NotApproved` where a move may not begin, whatever name is typed: what
-        stands against it is said before anybody is asked for the name.
+        forbids it is said before anybody is asked for the name.
         """
         order = self.own_order(run)
         if any(event.kind == "intent" for event in run.events()):

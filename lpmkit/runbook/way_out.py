@@ -77,7 +77,7 @@ class WayOut(Recording):
         return put(run, self.clock, "stop", by=self.person.login).stem
 
     def may_stop(self, run: Run) -> None:
-        """Raise `NotAllowed` for a run that is over: nobody need be asked for a name."""
+        """Raise `NotAllowed` for a run that is over, before anybody is asked for a name."""
         now = state(run, self.clock)
         if not now.recorded and not now.is_deserted:
             raise NotAllowed(

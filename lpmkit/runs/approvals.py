@@ -245,8 +245,8 @@ def _unproved(signed: bool, owner: int, by: str, row: JsonObject, rules: RunSett
 def _principals(signers: Path) -> set[str]:
     """The names in a file of allowed signers (ssh-keygen(1)).
 
-    OpenSSH takes them for patterns. Here a pattern names nobody: with ``*@example.org`` one person could approve under
-    any name of the firm.
+    OpenSSH takes them for patterns. Here a pattern counts for no name: with ``*@example.org`` one person could approve
+    under any name of the firm.
     """
     lines = signers.read_text(encoding="utf-8", errors="replace").splitlines()
     return {name for line in lines if line.strip() for name in line.split()[0].strip('"').split(",")}

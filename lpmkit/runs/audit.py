@@ -78,7 +78,7 @@ def _approved(data: JsonMapping, what: str) -> _Reading:
 
 def _intent(data: JsonMapping, what: str) -> _Reading | None:
     if data.get("what") != "migrate":
-        return None  # the request of a person stands in a record of its own
+        return None  # the request of a person has a record of its own
     return Action.REQUESTED, LPMKIT, "", NOTICE, f"the manager is asked for {what}"
 
 

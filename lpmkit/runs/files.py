@@ -61,7 +61,7 @@ def _plain(descriptor: int, name: str) -> int:
 
 def read_plain(path: Path) -> bytes:
     """The content of a document, never through a link and never of a pipe. Raises `OSError`, also for a file that is
-    larger than `MAX_DOCUMENT_BYTES`: a sparse one of terabytes costs nobody anything to make.
+    larger than `MAX_DOCUMENT_BYTES`: a sparse one of terabytes costs nothing to make.
     """
     with open_plain(path, "rb") as file:
         if os.fstat(file.fileno()).st_size > MAX_DOCUMENT_BYTES:

@@ -102,7 +102,7 @@ DOCUMENTS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-#: What stands in parts of documents that are looked into without their reader.
+#: What parts of documents may hold that are looked into without their reader.
 PARTS: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(
         ("survey", "survey-after"),

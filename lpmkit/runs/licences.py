@@ -3,7 +3,7 @@
 Made from the moves of a folder of runs: where each partition was before and after, and the entitlement that its manager
 listed then. Every instant has two bounds, in nanoseconds since 1970: a partition left its source after the order was
 sent and was on its target when it was first found there, or within the measured suspension where there is one. ``None``
-is not known. What nobody recorded is a gap, and is never filled from its neighbours.
+is not known. What was not recorded is a gap, and is never filled from its neighbours.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class LeftRow(TypedDict):
 
 
 class PlanMakeAnswer(TypedDict):
-    """``plan make``: the plan that was written, its moves, and who cannot go."""
+    """``plan make``: the plan that was written, its moves, and the partitions that cannot go."""
 
     plan: str | None
     moves: list[PlacedRow]

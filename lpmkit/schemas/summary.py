@@ -98,7 +98,7 @@ class SummarySuspension(TypedDict):
 
 
 class Waited(FigureRow):
-    """What somebody waited who typed."""
+    """The wait of a user who typed."""
 
     typed_at_first_unanswered: float
 
@@ -325,7 +325,7 @@ class PhaseRow(TypedDict):
 
 
 class Effect(TypedDict):
-    """An effect of the move on those who use the partition, by its bounds; ``null`` where it was not measured."""
+    """An effect of the move on the users of the partition, by its bounds; ``null`` where it was not measured."""
 
     low: float | None
     high: float | None

@@ -13,7 +13,7 @@ SITE_FILES = ("site.yaml", "lpmkit.yaml")
 
 
 def site_file_places() -> Iterator[Path]:
-    """The places of a site file that nobody names, in the order of search: this folder, the account's, the host's."""
+    """The default places of the site file, in the order of search: this folder, the account's, the host's."""
     yield from map(Path, SITE_FILES)
     # Path.expanduser raises where there is no home
     configuration = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111

@@ -206,7 +206,7 @@ class Courier:
 
 
 class _Useless:
-    """Stands for a sink that cannot be set up: it refuses every record for the same reason."""
+    """The place of a sink that cannot be set up: it refuses every record for the same reason."""
 
     batch = MOST_WAITING
 

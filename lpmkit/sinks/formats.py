@@ -14,7 +14,7 @@ from lpmkit.json_values import JsonObject
 from lpmkit.runs.audit import ERROR, INFORMATIONAL, NOTICE, WARNING, AuditRecord
 
 #: The SD-ID of the structured data: a name of our own, with the number that RFC 5612 reserves for documentation and
-#: that stands for no enterprise.
+#: that belongs to no enterprise.
 SD_ID = "lpmkit@32473"
 #: Severity from 0 to 10 by that of syslog: CEF counts the other way.
 CEF_SEVERITY: Mapping[int, int] = {ERROR: 8, WARNING: 6, NOTICE: 4, INFORMATIONAL: 2}

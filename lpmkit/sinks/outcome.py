@@ -1,4 +1,4 @@
-"""How a run stands and ended, for receivers: its headline and its figures."""
+"""The state and the end of a run, for receivers: its headline and its figures."""
 
 from __future__ import annotations
 

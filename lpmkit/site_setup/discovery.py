@@ -50,7 +50,7 @@ class Discovery:
 
     @property
     def left_out(self) -> dict[str, str]:
-        """The systems that a site file cannot name and the partitions that nobody logged in to, with the reason."""
+        """The systems that a site file cannot name and the partitions without a login, with the reason."""
         unseen = {inside.partition.name: inside.why for inside in self.partitions if not inside.host}
         return {frame.name: frame.gap for frame in self.frames if not frame.is_usable} | unseen
 
@@ -66,7 +66,7 @@ class Discovery:
         return shlex.join(words)
 
     def text(self, output: Path, *, author: str | None = None) -> str:
-        """The site file with comments, as it stands in ``output``. ``author`` wrote it, `command` where that is left
+        """The site file with comments, as ``output`` gets it. ``author`` wrote it, `command` where that is left
         out. Raises `SiteFileError` if it could not be read back: a defect.
         """
         day = datetime.now(tz=UTC).date().isoformat()

@@ -64,7 +64,7 @@ class RunningDatabase:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """A partition seen from inside. ``host`` is its name after ``ssh``, empty if nobody logged in, with the reason."""
+    """A partition seen from inside. ``host`` is its name after ``ssh``, empty without a login, with the reason."""
 
     frame: str
     partition: Partition

@@ -161,7 +161,7 @@ class ChannelWire:
 
 
 class _Below:
-    """Stands where paramiko's channels have their transport."""
+    """What paramiko's channels have for their transport."""
 
     def __init__(self, sock: ChannelWire) -> None:
         self.sock = sock

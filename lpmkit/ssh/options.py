@@ -100,7 +100,7 @@ OPTIONS: Mapping[str, Option] = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What ``ssh -G`` printed for one host, by option; each value as it stands there."""
+    """What ``ssh -G`` printed for one host, by option; each value as it was printed."""
 
     values: Mapping[str, tuple[str, ...]]
 

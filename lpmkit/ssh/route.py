@@ -30,7 +30,7 @@ MAX_JUMPS = 8
 class Route:
     """Route to a host by OpenSSH's configuration (``ssh -G HOST``).
 
-    ``arguments`` are what stands before the name at the prompt: user and port of a jump host.
+    ``arguments`` come before the name at the prompt: user and port of a jump host.
     """
 
     host: str

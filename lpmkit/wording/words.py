@@ -76,5 +76,5 @@ def _flat(value: Any, prefix: str) -> list[tuple[str, str]]:
     return [pair for name, one in value.items() for pair in _flat(one, f"{prefix}.{name}" if prefix else str(name))]
 
 
-#: The language of the code, where nobody chose another.
+#: The language of the code, and the default.
 ENGLISH = words_of("en")
