@@ -30,8 +30,9 @@ def reference() -> str:
     parts = [
         "# Commands",
         "",
-        "Generated from the commands by `make docs`. Exit status: 0 success, 1 check, validation or move failed, 2 "
-        "usage error, 3 inconclusive, 4 moved with questions open, 130 interrupted.",
+        "Generated from the commands by `make docs`.",
+        "Exit status: 0 success, 1 check, validation or move failed, 2 usage error, 3 inconclusive,",
+        "4 moved with questions open, 130 interrupted.",
         "",
     ]
     # The same settings as when it is typed: click keeps a command's help option once it was shown.
@@ -141,12 +142,13 @@ def checks_page() -> str:
     parts = [
         "# Checks, levels and codes",
         "",
-        "Made from the tables of `lpmkit.checks` and `lpmkit.control.codes` by `make docs`. How sure a fact is: A "
-        "seen in a captured output, B stated by the vendor's documentation,",
-        "C from code that drives the real thing, D recalled. A check passes only when everything it needs was known; "
-        "what could not be looked at is *unknown*. Where only the firmware's own validation",
-        "can tell, the check says so and does not keep a partition from being ready. The number is that of the "
-        "prerequisite, AI: of active and inactive moves, A: of active ones only.",
+        "Made from the tables of `lpmkit.checks` and `lpmkit.control.codes` by `make docs`.",
+        "How sure a fact is: A seen in a captured output, B stated by the vendor's documentation,",
+        "C from code that drives the real thing, D recalled.",
+        "A check passes only when everything it needs was known; what could not be looked at is *unknown*.",
+        "Where only the firmware's own validation can tell, the check says so and does not keep a",
+        "partition from being ready.",
+        "The number is that of the prerequisite, AI: of active and inactive moves, A: of active ones only.",
         "",
         "## Prerequisites",
         "",
