@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lpmkit.mapping.compare import Client, disk_on, ethernets, nics, server_named
+from lpmkit.mapping.adapters import Client, disk_on, ethernets, nics, server_named
 from lpmkit.survey.identity import Change, IdentityRow
 from lpmkit.survey.model import Survey, SystemFacts
 

@@ -22,18 +22,8 @@ from lpmkit.inventory import (
     VnicAdapter,
     VnicBacking,
 )
-from lpmkit.mapping.compare import (
-    DEFAULT_POOL,
-    FC,
-    SCSI,
-    disk_on,
-    fc_clients,
-    nics,
-    pool_named,
-    scsi_clients,
-    server_named,
-    server_of,
-)
+from lpmkit.mapping.adapters import disk_on, fc_clients, nics, scsi_clients, server_named, server_of
+from lpmkit.mapping.compare import DEFAULT_POOL, FC, SCSI, pool_named
 from lpmkit.mapping.movers import UNSAFE, Redundancy, choose_movers, named_movers
 from lpmkit.survey.model import Survey, SystemFacts, same_disk
 

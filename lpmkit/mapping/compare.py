@@ -14,27 +14,27 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from lpmkit.inventory import (
-    PhysicalDisk,
-    Vios,
     VirtualEthernetAdapter,
-    VirtualFcAdapter,
     VirtualScsiAdapter,
     VirtualScsiServer,
     VirtualTarget,
     VnicAdapter,
     VnicBacking,
 )
+from lpmkit.mapping.adapters import (
+    disk_on,
+    ethernets,
+    fc_clients,
+    nics,
+    scsi_clients,
+    server_named,
+    server_of,
+    servers_on,
+)
 from lpmkit.mapping.movers import choose_movers
 from lpmkit.survey.model import Survey, SystemFacts, bridge_for, keeps_its_name, same_disk
-
-Client = TypeVar("Client", VirtualScsiAdapter, VirtualFcAdapter)
-
-
-Network = TypeVar("Network", VnicAdapter, VirtualEthernetAdapter)
-
 
 SCSI, FC, ETHERNET, NIC, POOL, MOVER, ID = "vSCSI", "NPIV", "Ethernet", "vNIC", "pool", "mover", "id"
 
@@ -181,64 +181,6 @@ def as_row(line: MappingRow) -> dict[str, str]:
     }
 
 
-def scsi_clients(survey: Survey) -> tuple[VirtualScsiAdapter, ...] | None:
-    """The partition's virtual SCSI adapters; ``None`` when they could not be listed."""
-    return _clients(survey, survey.source.scsi_adapters)
-
-
-def fc_clients(survey: Survey) -> tuple[VirtualFcAdapter, ...] | None:
-    """The partition's virtual Fibre Channel adapters with their WWPNs; ``None`` when they could not be listed."""
-    return _clients(survey, survey.source.fc_adapters)
-
-
-def _clients(survey: Survey, listed: tuple[Client, ...] | None) -> tuple[Client, ...] | None:
-    moving = survey.moving
-    if moving is None or listed is None:
-        return None
-    return tuple(
-        adapter for adapter in listed if adapter.lpar_id == moving.lpar_id and adapter.adapter_type == "client"
-    )
-
-
-def nics(survey: Survey, side: SystemFacts | None = None) -> tuple[VnicAdapter, ...] | None:
-    """The partition's virtual NICs on a side, the source if none is named."""
-    return _own(survey, side or survey.source, (side or survey.source).vnics)
-
-
-def ethernets(survey: Survey, side: SystemFacts | None = None) -> tuple[VirtualEthernetAdapter, ...] | None:
-    """The partition's virtual Ethernet adapters on a side, the source if none is named."""
-    return _own(survey, side or survey.source, (side or survey.source).ethernet_adapters)
-
-
-def _own(survey: Survey, side: SystemFacts, listed: tuple[Network, ...] | None) -> tuple[Network, ...] | None:
-    moving = side.partition(survey.partition)
-    if moving is None or listed is None:
-        return None
-    return tuple(adapter for adapter in listed if adapter.lpar_id == moving.lpar_id)
-
-
-def server_named(side: SystemFacts, name: str | None) -> Vios | None:
-    """The VIOS of that partition name; under an IVM the only one goes by the site file's name of the frame."""
-    if name is None:
-        return None
-    servers = servers_on(side)
-    match = next((server for server in servers if server.name == name), None)
-    return match or (servers[0] if side.manager == "ivm" and len(servers) == 1 else None)
-
-
-def servers_on(side: SystemFacts) -> tuple[Vios, ...]:
-    """The VIOS of a side, each by itself; of a survey that was kept before they were, the only one."""
-    return side.servers or ((side.vios,) if side.vios is not None and len(side.asked) <= 1 else ())
-
-
-def server_of(survey: Survey, adapter: VirtualScsiAdapter) -> VirtualScsiServer | None:
-    """The ``vhost`` that faces a client's adapter, found by its slot on the VIOS."""
-    vios = server_named(survey.source, adapter.remote_partition)
-    if vios is None or vios.scsi_servers is None:
-        return None
-    return next((server for server in vios.scsi_servers if server.slot == adapter.remote_slot), None)
-
-
 def compare_mapping(survey: Survey, record: Mapping[str, str] | None = None) -> tuple[MappingRow, ...]:
     """Every adapter, disk, network, the pool and the mover on both ends: under a record, or as the manager would
     choose.
@@ -326,12 +268,6 @@ def _disk_line(
     return replace(
         known, there=seat, changes=line.changes + renamed, remark="" if how != "PVID" else "known by its PVID only"
     )
-
-
-def disk_on(side: SystemFacts, server: str | None, name: str) -> PhysicalDisk | None:
-    """The disk that a VIOS calls so."""
-    vios = server_named(side, server)
-    return next((disk for disk in (vios.disks if vios else None) or () if disk.name == name), None)
 
 
 def _state(survey: Survey) -> str:
