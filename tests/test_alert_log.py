@@ -319,12 +319,12 @@ def test_every_rule_has_a_reason_and_what_is_recalled_stands_alone() -> None:
         "block-read-again",
         "clusterware-clock",
         "clusterware-lost-something",
-        "clusterware-started",
         "clusterware-status",
         "data-file-offline",
         "distributed-in-doubt",
         "file-error",
         "hang-reported",
+        "instance-of-the-cluster-died",
         "instance-killed",
         "internal-errors-flood",
         "processes-not-started",
@@ -891,6 +891,24 @@ def test_a_code_that_no_rule_knows_rests_on_the_time_before_and_on_its_family(
     assert judged(hourly(code, before, after), local(2008, 8, 8, 13)).verdict == verdict
 
 
+def test_each_code_of_a_warning_has_a_rate_of_its_own() -> None:
+    text = hourly("ORA-12012", 60, 1)
+    assert judged(text, local(2008, 8, 8, 13)).verdict == "pass"
+    verdict = judged(text + "Fri Aug  8 13:30:00 2008\nORA-04031: unable to allocate\n", local(2008, 8, 8, 13))
+    found = {(tally.key, tally.meaning, tally.count) for tally in verdict.tallies}
+    assert found == {("resources", Class.ROUTINE, 1), ("resources", Class.WARN, 1)}
+    assert judged(text + "ORA-04031: in the same stack\n", local(2008, 8, 8, 13)).verdict == "warn"
+
+
+def test_a_site_s_own_warning_is_one_however_often_it_comes(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("- {key: ours, class: warn, codes: [ORA-28500], reason: we want to know, source: us}\n")
+    rules, judge = LogRules.standard(path), Judge(LogWindow(local(2008, 8, 8, 13)))
+    for event in read_alert_log(hourly("ORA-28500", 60, 10)):
+        judge.add(rules.classify(event))
+    assert judge.judgement().verdict == "warn"
+
+
 # -- where the clusterware writes --------------------------------------------------------------------------------------
 
 
@@ -1017,12 +1035,22 @@ def test_the_clusterwares_log_is_found_in_its_places(olr: str, base: str, there:
         ("[CRSD(1)]CRS-5504: Node down event reported for node 'n2'.", "clusterware-lost-something"),
         ("[OCSSD(1)]CRS-1663: Member kill issued by PID 1 for 1 members, group DBBX5", "clusterware-lost-something"),
         ("[CRSCTL(1)]CRS-1013: The OCR location in an ASM disk group is inaccessible", "clusterware-lost-something"),
+        ("[CRSD(3)]CRS-8500: Oracle Clusterware CRSD 进程以操作系统进程 ID 3 开头", "clusterware-started"),
+        ("[cssd(3)]CRS-1713:CSSD daemon is started in clustered mode", "clusterware-started"),
+        ("[CRSD(3)]CRS-8505: Oracle Clusterware CRSD 进程遇到内部错误 CRS-01019", "clusterware-internal-error"),
+        ("[CRSD(3)]CRS-2878: Failed to restart resource 'ora.bx5.db'", "clusterware-lost-something"),
+        ("List of instances (total 1) :\n 1\nDead instances (total 1) :\n 2", "instance-of-the-cluster-died"),
+        ("ORA-16830: primary isolated from fast-start failover partners: shutting down", "failover-threatens"),
+        ("Dumping diagnostic data in directory=[cdmp_1], requested by (instance=2, osid=1), summary=[incident=2].",
+         "dump-requested"),
+        ("File #55 added to control file as 'UNNAMED00055' because", "standby-file-missing"),
         ("ORA-00600: interner Fehlercode, Argumente: [kcbz_1], [], []", "internal-error"),
         ("ORA-01092: ORACLE-Instanz beendet. Verbindungstrennung erzwungen", "instance-terminated"),
     ],
 )  # fmt: skip
 def test_a_loss_without_a_code_behind_a_prefix_or_in_another_language_has_its_rule(text: str, key: str) -> None:
-    rule = LogRules.standard().classify(*read_alert_log(f"2026-03-01T10:00:05.000000+00:00\n{text}\n")).rule
+    event = read_alert_log(f"2026-03-01T10:00:05.000000+00:00\n{text}\n")[-1]
+    rule = LogRules.standard().classify(event).rule
     assert rule is not None
     assert rule.key == key
     assert rule.meaning is not Class.ROUTINE

@@ -307,6 +307,15 @@ def test_a_log_that_was_not_read_for_the_quarter_of_an_hour_does_not_pass() -> N
     assert "15 are asked for" in found.question("sap-log-BX5").answer
 
 
+def test_a_log_of_which_a_reading_since_the_pause_may_lack_entries_does_not_pass() -> None:
+    late = replace(seen("system_log", 930, entry(40, "R68")), trouble="it was begun anew")
+    found = judged(seen("system_log", 10), read_observation(late.as_data()))
+    assert found.question("sap-log-BX5").state == "not evaluated"
+    assert "it was begun anew" in found.question("sap-log-BX5").answer
+    found = judged(seen("system_log", 10), replace(late, rows=(entry(40, "BYM"),)))
+    assert found.question("sap-log-BX5").state == "failed"
+
+
 def test_what_comes_as_often_as_before_is_routine() -> None:
     rules = SapRules.standard()
     usual = [entry(-n, "R49") for n in range(10)]

@@ -20,9 +20,10 @@ import pytest
 from lpmkit.config import Site
 from lpmkit.probes.ni import PING, PONG, Frames, NiProbe, frame
 from lpmkit.probes.orders import ProbeOrder, sap_plan
-from lpmkit.probes.sap import SapProbe
+from lpmkit.probes.sap import LOG_BEGAN_ANEW, SapProbe
 from lpmkit.sap.load import Load
 from lpmkit.sap.model import LogEntry
+from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.sources import QueryWindow, utc_now
 from lpmkit.sap.system import System
 from lpmkit.settings.sap import SapSystemSettings
@@ -322,6 +323,19 @@ def test_of_the_log_only_what_is_new_is_kept_and_twins_count_twice() -> None:
         soon(lambda: way.asked.count("system_log") >= 4)
     kept = [entry for row in seen.rows if row["question"] == "system_log" for entry in row["rows"]]
     assert [entry["text"] for entry in kept] == ["old", "cut", "cut"]
+
+
+def test_a_log_that_holds_nothing_of_the_reading_before_says_so_and_is_not_all_seen() -> None:
+    probe, _ = probe_of()
+    rows = [LogEntry(None, "DIA", "100", "B", "", f"Q0{number}", "x") for number in range(4)]
+
+    def read(*entries: LogEntry, way: str = "webservice") -> str:
+        return probe._new(SapObservation("BX5", "system_log", way, 1, 2, 3, entries)).trouble
+
+    assert [read(), read(*rows[:2]), read(*rows[1:3])] == ["", "", ""], "it begins, it grows, its ring turns"
+    assert read(rows[3]) == LOG_BEGAN_ANEW
+    assert read() == LOG_BEGAN_ANEW, "it was emptied"
+    assert read(rows[0], way="sapcontrol") == "", "another interface may write them in another way"
 
 
 def test_the_plan_has_a_light_probe_for_each_dispatcher_and_one_process_for_the_rest() -> None:

@@ -11,6 +11,7 @@ from lpmkit.analysis.model import SECOND, Interval, OutageKind
 from lpmkit.analysis.oracle_model import DatabaseAnalysis
 from lpmkit.oracle import state as facts
 from lpmkit.oracle.judge import LogTally, LogVerdict
+from lpmkit.oracle.rules import Classified
 from lpmkit.oracle.surroundings import lag_s, surroundings, worse_around, worse_itself
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.rules.table import Class
@@ -322,10 +323,14 @@ def _commits(title: str, database: DatabaseAnalysis) -> Question:
 
 def _named(tally: LogTally, verdict: LogVerdict) -> str:
     """What a tally counts, as a DBA looks it up: its first entry's code, or the beginning of its text."""
-    first = next((entry for entry in verdict.notable if (entry.rule.key if entry.rule else "") == tally.key), None)
+    first = next((entry for entry in verdict.notable if _is_counted_in(entry, tally)), None)
     if first is None:  # an entry without a rule: its key is its code or its text
         return tally.key
     return f"{tally.key}: {first.codes[0] if first.codes else first.event.headline[:HEADLINE]}"
+
+
+def _is_counted_in(entry: Classified, tally: LogTally) -> bool:
+    return entry.rule is not None and entry.rule.key == tally.key and entry.meaning is tally.meaning
 
 
 def _date(text: Any) -> str:

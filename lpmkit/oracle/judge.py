@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
 from lpmkit.json_values import JsonObject
-from lpmkit.oracle.alert_log import AlertReader, Counts, LogEvent
+from lpmkit.oracle.alert_log import AlertReader, Counts, EventKind, LogEvent
 from lpmkit.oracle.log_xml import read_element
 from lpmkit.oracle.rules import Classified, LogRules, Witness, severity_of, shape_of, trouble_in
 from lpmkit.oracle.stamps import MICROSECOND, Moment, instants, read_stamp
@@ -133,6 +133,24 @@ class LogTally:
     last: Moment | None
     usual_per_hour: float | None = None
 
+    def with_those_of(self, other: LogTally) -> LogTally:
+        """The two together."""
+        usual = [each.usual_per_hour for each in (self, other) if each.usual_per_hour is not None]
+        return replace(
+            self,
+            count=self.count + other.count,
+            first=_earlier(self.first, other.first),
+            last=other.last if _earlier(self.last, other.last) is self.last else self.last,
+            usual_per_hour=sum(usual) if usual else None,
+        )
+
+
+def _earlier(one: Moment | None, other: Moment | None) -> Moment | None:
+    if one is None or other is None:
+        return one or other
+    later_by = one.comes_later_by(other)
+    return other if later_by is not None and later_by > timedelta(0) else one
+
 
 @dataclass(frozen=True, slots=True)
 class LogVerdict:
@@ -169,7 +187,8 @@ class Judge:
 
     def __init__(self, window: LogWindow | None = None) -> None:
         self.window = window or LogWindow()
-        self._tallies: dict[str, _Tally] = {}
+        #: By rule, and by what has a rate of its own below it.
+        self._tallies: dict[tuple[str, str], _Tally] = {}
         self._witnesses: list[tuple[Moment | None, Witness]] = []
         self._inside = self._before = self._timeless = 0
         self._usual_from = self._last = timedelta(0)
@@ -221,10 +240,12 @@ class Judge:
         return (self.window.as_asked(at) if at else None) or entry.event.when
 
     def _count(self, entry: Classified, place: LogPosition) -> None:
-        key = entry.rule.key if entry.rule else entry.meaning.value
+        key, subject = entry.rule.key if entry.rule else entry.meaning.value, ""
         if entry.rule is None and entry.meaning is Class.UNKNOWN and entry.event.whole:
             key = entry.codes[0] if entry.codes else self._shape(entry)
-        tally = self._tallies.setdefault(key, _Tally(entry))
+        elif entry.rule is not None and entry.rule.unless_usual:
+            subject = self._subject(entry)
+        tally = self._tallies.setdefault((key, subject), _Tally(entry))
         if place is LogPosition.USUAL:
             tally.usual += 1
             return
@@ -236,6 +257,14 @@ class Judge:
         if entry.witness is not None and len(self._witnesses) < 1000:
             self._witnesses.append((when, entry.witness))
 
+    def _subject(self, entry: Classified) -> str:
+        """What has a rate of its own below a rule: the codes of a stack, the first of a network block, which may be
+        torn, or the text without what differs from time to time.
+        """
+        if entry.event.kind is EventKind.NETWORK:
+            return entry.codes[0] if entry.codes else ""
+        return " ".join(entry.codes) or self._shape(entry)
+
     def _shape(self, entry: Classified) -> str:
         """What an event without a code speaks of; past `MAX_SHAPES` of them they are one, which is never usual."""
         shape = trouble_in(entry.event.text) or shape_of(entry.event.headline) or Class.UNKNOWN.value
@@ -246,12 +275,15 @@ class Judge:
 
     def judgement(self) -> LogVerdict:
         """The answer as far as the events go."""
-        tallies, notable = [], []
-        for key, tally in self._tallies.items():
+        rows: dict[tuple[str, Class], LogTally] = {}
+        notable = []
+        for (key, _), tally in self._tallies.items():
             if tally.count:
                 row = self._row(key, tally)
-                tallies.append(row)
+                place = row.key, row.meaning
+                rows[place] = rows[place].with_those_of(row) if place in rows else row
                 notable += [replace(entry, meaning=row.meaning) for entry in tally.kept]
+        tallies = rows.values()
         there = {tally.meaning for tally in tallies}
         verdict = next((worst.value for worst in (Class.FAIL, Class.WARN, Class.UNKNOWN) if worst in there), "pass")
         if self._timeless and verdict == "pass":

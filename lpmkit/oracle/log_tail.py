@@ -3,14 +3,16 @@
 No agent, nothing is changed.
 
 A `Position` is the place up to which a log has been read, and outlives the program. A log that was moved away (another
-inode), emptied (shorter) or rewritten in place (other bytes where we stopped) is read from its beginning; what the
-old one still held is read too when it lies beside the new one. What could not be read is named in `LogTail.gaps`, never
-passed over.
+inode), emptied (shorter) or rewritten in place (other bytes where we stopped) is read from its beginning. Before that
+comes what lies beside it: the rest of the old one, known by its inode, or of a copy, known by the bytes where we
+stopped; and the logs that were begun and moved away in between. What could not be read is named in `LogTail.gaps`,
+never passed over.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from itertools import dropwhile
 from pathlib import PurePosixPath
 
@@ -28,6 +30,10 @@ RECALLED_PLACES = (
 #: a login.
 LOOK_BACK, MAX_FETCHED = 1 << 20, 16 << 20
 MARK = 64
+#: Names of packed files end so; they are not read.
+PACKED = (".gz", ".Z", ".bz2", ".xz", ".zip", ".zst")
+#: How many files beside a log are looked into for a copy of it.
+MAX_COPIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +95,12 @@ class LogTail:
         if self._position is None:
             self._take_place(facts)
             return ()
+        if self._position.inode is None:
+            self._position = replace(self._position, inode=facts.inode)
         events: list[LogEvent] = []
         self.began_anew = False
         if self._was_replaced(facts):
-            events += self._rest_of_the_old()
+            events += self._rest_of_the_old("replaced")
             facts = self._facts() or FileFacts(None, 0)
             self._begin(Position(facts.inode))
         before = self._position.offset
@@ -144,8 +152,7 @@ class LogTail:
         if data is None:
             return []
         if data[:back] != position.mark:
-            events = self._reader.finish()
-            self.gaps.append(f"{self.path} was rewritten; what stood in it after byte {position.offset} was not seen")
+            events = self._rest_of_the_old("rewritten")
             self._begin(Position(facts.inode))
             return [*events, *self._take_new(facts)]
         return self._take(data[back:], facts.inode)
@@ -170,10 +177,7 @@ class LogTail:
 
     def _jump_ahead(self, facts: FileFacts) -> list[LogEvent]:
         position, start = self.position, facts.size - MAX_FETCHED // 2
-        self.gaps.append(
-            f"{start - position.offset} bytes of {self.path} from byte {position.offset} on were not read: too "
-            "many at once"
-        )
+        self._name_skipped(start - position.offset, self.path, position.offset)
         events = self._reader.finish()
         data = self._read(start)
         skip = data.find(b"\n") + 1
@@ -189,17 +193,48 @@ class LogTail:
         self._position = Position(inode, position.offset + end, mark, self._reader.stamp)
         return events
 
-    def _rest_of_the_old(self) -> list[LogEvent]:
-        """The rest of a log that was moved away, when it lies beside the new one."""
-        position, events = self.position, []
-        moved = self._path_of(position.inode) if position.inode is not None else None
-        if moved is None:
+    def _rest_of_the_old(self, became: str) -> list[LogEvent]:
+        """The rest of a log that was moved away or copied, and all of those that were begun and moved away since."""
+        position, beside = self.position, self._beside()
+        place = next(
+            (at for at, (inode, _) in enumerate(beside) if inode is not None and inode == position.inode), None
+        )
+        if place is None:
+            unpacked = [at for at, (_, path) in enumerate(beside) if not path.endswith(PACKED)]
+            place = next((at for at in unpacked[:MAX_COPIES] if self._is_copy(beside[at][1])), None)
+        if place is None:
+            packed = next((f"; {path} may hold it" for _, path in beside if path.endswith(PACKED)), "")
             self.gaps.append(
-                f"{self.path} was replaced; what the old one held after byte {position.offset} was not seen"
+                f"{self.path} was {became}; what stood in it after byte {position.offset} was not seen{packed}"
             )
-        else:
-            events = self._reader.feed(self._read(position.offset, moved))
-        return [*events, *self._reader.finish()]
+            return self._reader.finish()
+        events = self._whole(self._reader, beside[place][1], position.offset)
+        for _, path in reversed(beside[:place]):
+            if path.endswith(PACKED):
+                self.gaps.append(f"{path} is packed and was not read")
+            else:
+                events += self._whole(AlertReader(), path, 0)
+        return events
+
+    def _is_copy(self, path: str) -> bool:
+        """Tell whether a file holds the bytes before the place up to which the log was read, at that place."""
+        mark, offset = self.position.mark, self.position.offset
+        left = self._size(path) - offset
+        return bool(mark) and 0 <= left <= MAX_FETCHED and self._read(offset - len(mark), path)[: len(mark)] == mark
+
+    def _whole(self, reader: AlertReader, path: str, offset: int) -> list[LogEvent]:
+        """The events of a file from a byte on, to its end."""
+        skipped = self._size(path) - offset - MAX_FETCHED
+        if skipped <= 0:
+            return [*reader.feed(self._read(offset, path)), *reader.finish()]
+        self._name_skipped(skipped, path, offset)
+        data = self._read(offset + skipped, path)
+        skip = data.find(b"\n") + 1
+        last = AlertReader(offset + skipped + skip)
+        return [*reader.finish(), *last.feed(data[skip:]), *last.finish()]
+
+    def _name_skipped(self, skipped: int, path: str, offset: int) -> None:
+        self.gaps.append(f"{skipped} bytes of {path} from byte {offset} on were not read: too many at once")
 
     # -- where the file is ---------------------------------------------------------------------------------------------
 
@@ -209,7 +244,11 @@ class LogTail:
     def _read(self, offset: int, path: str | None = None) -> bytes:
         raise NotImplementedError
 
-    def _path_of(self, inode: int | None) -> str | None:
+    def _size(self, path: str) -> int:
+        raise NotImplementedError
+
+    def _beside(self) -> list[tuple[int | None, str]]:
+        """The inode and the path of the files whose names begin as the log's does, the newest first, without itself."""
         raise NotImplementedError
 
 
@@ -254,14 +293,26 @@ class AlertFollower(LogTail):
             "the file grows too fast to tell how it is encoded", where=f"{self._session.where}: {path}"
         )
 
-    def _path_of(self, inode: int | None) -> str | None:
-        folder = PurePosixPath(self.path).parent
-        rows = self._session.run(["ls", "-i", str(folder)]).output.splitlines()
-        for row in rows:
-            number, _, name = row.strip().partition(" ")
-            if _whole(number) == inode and name.strip() != PurePosixPath(self.path).name:
-                return str(folder / name.strip())
-        return None
+    def _beside(self) -> list[tuple[int | None, str]]:
+        folder, name = PurePosixPath(self.path).parent, PurePosixPath(self.path).name
+        # a log that was moved away may have any name, one that was copied or packed keeps the beginning
+        begins = re.compile(rf"{re.escape(PurePosixPath(name).stem)}(?![A-Za-z0-9])")
+        listed = map(_listed, self._session.run(["ls", "-i", "-t", str(folder)]).output.splitlines())
+        return [
+            (inode, str(folder / each))
+            for inode, each in listed
+            if each != name and (begins.match(each) or (inode is not None and inode == self.position.inode))
+        ]
+
+
+def _listed(row: str) -> tuple[int | None, str]:
+    """A row of ``ls -i``, or of an ``ls`` that tells no inodes.
+
+    >>> _listed("  4711 alert_BX5.log.1"), _listed("alert_BX5.log.1")
+    ((4711, 'alert_BX5.log.1'), (None, 'alert_BX5.log.1'))
+    """
+    first, _, rest = row.strip().partition(" ")
+    return (_whole(first), rest.strip()) if rest and _whole(first) is not None else (None, row.strip())
 
 
 def _whole(word: str) -> int | None:

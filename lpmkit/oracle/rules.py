@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -224,7 +224,8 @@ class LogRules(RuleTable[LogRule]):
     file = Path(__file__).with_name("rules.yaml")
 
     def __init__(self, rules: Iterable[LogRule], own: Iterable[LogRule] = ()) -> None:
-        super().__init__(rules, own)
+        # what lpmkit only warns of says nothing where it comes as often as ever; a site's own rules are as they stand
+        super().__init__((replace(rule, unless_usual=True) if _is_everyday(rule) else rule for rule in rules), own)
         texts = [(text, place) for place, rule in enumerate(self.rules) for text in rule.contains]
         self._texts = tuple(row for row in texts if not _DIGIT.search(row[0]))
         self._texts_with_digits = tuple(row for row in texts if _DIGIT.search(row[0]))
@@ -291,6 +292,10 @@ class LogRules(RuleTable[LogRule]):
         return next(
             (rule for rule in fitting if not (rule.calm and speaks_of_trouble) and rule.fits(text, codes)), None
         )
+
+
+def _is_everyday(rule: LogRule) -> bool:
+    return rule.meaning is Class.WARN and not rule.above_usual
 
 
 def _measured(rule: LogRule, event: LogEvent) -> Witness | None:

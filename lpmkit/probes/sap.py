@@ -30,6 +30,10 @@ LOAD_EVERY_NS = 60 * 1_000_000_000
 _NEVER = 2**62
 #: Queries of which only new rows are recorded.
 _GROWING = ("system_log", "dumps")
+LOG_BEGAN_ANEW = (
+    "the system log holds nothing of the reading before: it was begun anew or wrote more than it keeps, and entries"
+    " in between may be missing"
+)
 
 
 #: Accounts of this process, shared by its SAP systems.
@@ -60,6 +64,7 @@ class SapProbe:
         self._refused: set[str] = set()
         self._seen: dict[str, Counter[Any]] = {name: Counter() for name in _GROWING}
         self._ways: dict[str, str] = {}
+        self._read_by: dict[str, str] = {}
         self._since = 0
 
     def run(self, stop: threading.Event, sink: Sink) -> None:
@@ -95,18 +100,25 @@ class SapProbe:
         return max(observation.asked_ns + int(every * 1e9), self.clock.mono_ns())
 
     def _new(self, observation: SapObservation) -> SapObservation:
-        """The reply without rows that were there before, for queries whose result only grows."""
+        """The reply without rows that were there before, for queries whose result only grows.
+
+        The system log is a ring (`SAP-SYSLOG`): a reading that shares no entry with those before may have missed some.
+        """
         if observation.rows is None or observation.question not in _GROWING:
             return observation
         present = Counter(observation.rows)
-        fresh = present - self._seen[observation.question]
+        seen = self._seen[observation.question]
+        overlaps = not seen or bool(present & seen) or self._read_by.get(observation.question) != observation.way
+        self._read_by[observation.question] = observation.way
+        fresh = present - seen
         self._seen[observation.question] |= present
         new_rows = []
         for row in observation.rows:
             if fresh[row] > 0:
                 fresh[row] -= 1
                 new_rows.append(row)
-        return replace(observation, rows=tuple(new_rows))
+        lost = LOG_BEGAN_ANEW if observation.question == "system_log" and not overlaps else observation.trouble
+        return replace(observation, rows=tuple(new_rows), trouble=lost)
 
     def _tell_way(self, question: str, observation: SapObservation, sink: Sink) -> None:
         earlier_way = self._ways.get(question)

@@ -71,9 +71,9 @@ class SapObservation:
     """One question, asked once: between ``asked_ns`` and ``answered_ns`` on the observer's monotonic clock the answer
     was true.
 
-    ``rows`` is ``None`` without an answer; then ``reason`` has a code and ``trouble`` the words. ``session`` is the
-    identity of the conversation that carried it, where a way has one;
-    ``segment`` the recorder's life in which it was asked.
+    ``rows`` is ``None`` without an answer; then ``reason`` has a code and ``trouble`` the words. With rows ``trouble``
+    tells what may be missing in them. ``session`` is the identity of the conversation that carried it, where a way has
+    one; ``segment`` the recorder's life in which it was asked.
     """
 
     system: str
@@ -102,7 +102,7 @@ class SapObservation:
         if self.rows is None:
             return {**kept, "trouble": self.trouble, "reason": (self.reason or MissingReason.NOT_ANSWERED).value}
         rows = _adapter(ROWS[self.question]).dump_python(self.rows, mode="json", exclude_defaults=True)
-        more = {"session": self.session, "zone_offset_s": self.zone_offset_s}
+        more = {"trouble": self.trouble, "session": self.session, "zone_offset_s": self.zone_offset_s}
         return {**kept, **{name: value for name, value in more.items() if value not in ("", None)}, "rows": rows}
 
 

@@ -29,6 +29,8 @@ def log(case: Case, tallies: Sequence[SapTally]) -> Question:
     if read is None:
         replies = answers(case.observations, "system_log", case.pause)
         return not_evaluated(case, key, title, "system_log", replies)
+    if missing := _missing(case):
+        return Question(key, title, OPEN, f"not all of it was seen: {missing}")
     watched = (read - case.pause.end_ns) / 1e9
     wanted = case.watch_after_s
     # the last reading may be an interval before the end of the watch
@@ -47,6 +49,12 @@ def log(case: Case, tallies: Sequence[SapTally]) -> Question:
     if noted:
         return Question(key, title, PASSED, f"nothing that fails; to be read: {noted}", until)
     return Question(key, title, PASSED, f"{rest}, all routine or expected", until, reply=ReplyWord.YES)
+
+
+def _missing(case: Case) -> str:
+    """The reason why a reading since the pause began may lack entries; empty where none does."""
+    read = (one for one in case.observations if one.question == "system_log" and one.rows is not None)
+    return next((one.trouble for one in read if one.trouble and one.answered_ns > case.pause.begin_ns), "")
 
 
 def dumps(case: Case) -> Question:
