@@ -322,6 +322,16 @@ class MoverPair:
     #: The console knows redundant movers, and so can use this pair beside another.
     redundant: bool = False
 
+    @property
+    def words(self) -> str:
+        """Both movers with their addresses, as far as they are known.
+
+        >>> MoverPair("a1", 1, "192.0.2.1", "b2", 2, "").words
+        'a1 (192.0.2.1) → b2'
+        """
+        ends = ((self.source, self.source_address), (self.target, self.target_address))
+        return " → ".join(f"{name} ({address})" if address else name for name, address in ends)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -69,7 +69,9 @@ def a_vios(name: str, serial: str, *servers: VirtualScsiServer) -> Vios:
         name,
         "1.5.1.1-FP-10.1",
         scsi_servers=servers,
-        shared_ethernets=(SharedEthernet("ent4", f"U7998.61X.{serial}-V1-C3-T1", "ent6", "ent0", "Available"),),
+        shared_ethernets=(
+            SharedEthernet("ent4", f"U7998.61X.{serial}-V1-C3-T1", "ent6", "ent0", "Available", link_up=True),
+        ),
         trunks=(Trunk("ent4", 1),),
         disks=(OWN, LUN1, LUN2),
         paths=PATHS,
@@ -512,6 +514,12 @@ FAILS += [
 ]
 FAILS += [("movers", under_an_hmc(msp=False)), ("rmc-vios", under_an_hmc(rmc_state="inactive"))]
 
+FAILS += [
+    ("vios-level", fibre(vios("target", level="1.5.1.1"))),
+    ("guest-level", fibre(moving(os_version="AIX 5.3 5300-08-01-0000"))),
+    ("vios-level", both(virtual_nic(UP, UP), vios("target", level="2.2.3.90"))),
+]
+
 WARNS: list[tuple[str, Altered]] = [
     ("partition-running", moving(state="Not Activated")),
     (
@@ -566,8 +574,7 @@ WARNS: list[tuple[str, Altered]] = [
     ("multipath", hmc(side("source", scsi_adapters=(CLIENT, replace(CLIENT, slot=3, remote_lpar_id=3))))),
     ("multipath", under_an_hmc(rmc_state="inactive")),
     ("vnic", virtual_nic(UP, DOWN)),
-    ("vios-level", fibre(vios("target", level="1.5.1.1"))),
-    ("guest-level", fibre(moving(os_version="AIX 5.3 5300-08-01-0000"))),
+    ("guest-level", both(virtual_nic(UP, UP), moving(os_version="AIX 7.1 7100-03-09-1717"))),
     ("id-free", lists(replace(a_server("10-072EA"), name="bxlin90", lpar_id=2))),
     ("concurrency", frame("source", active_migrations_in_progress=1)),
     ("memory-room", frame("target", memory_available_mb=4100)),
@@ -610,6 +617,9 @@ UNKNOWNS: list[tuple[str, Altered]] = [
     ("storage-pool", pooled(None)),
     ("storage-pool", pooled((CLUSTER,), ())),
     ("bridged", side("source", ethernet_adapters=())),
+    ("bridged", bridging("target", (None, None))),
+    ("bridged", bridging("source", (None, None), ("BACKUP", None))),
+    ("guest-level", moving(environment="os400", os_version="IBM i 7.1.0 000 0")),
     ("bridged", hmc(side("target", asked=("vios9",)), bridging("target", ("BACKUP", True)))),
     ("bridged", hmc(side("target", asked=("vios9",)), vios("target", trunks=(Trunk("ent4", 2),)))),
     ("same-luns", hmc(side("target", asked=("vios9",)), sees("target", LUN1))),
@@ -911,8 +921,8 @@ def test_a_database_that_nobody_could_log_on_to_is_unknown_with_its_own_reason()
 
 
 def test_a_level_that_is_only_recalled_warns_and_does_not_decide() -> None:
-    found = findings_of("vios-level", fibre(vios("target", level="1.5.1.1"))(REFERENCE))
-    assert [finding.verdict for finding in found] == [Verdict.PASS, Verdict.WARN]
+    recalled = both(virtual_nic(UP, UP), moving(os_version="AIX 7.1 7100-03-09-1717"))
+    assert [finding.verdict for finding in findings_of("guest-level", recalled(REFERENCE))] == [Verdict.WARN]
 
 
 #: What no command of a manager tells beforehand, at any level: these never say more than that, and what to do.

@@ -15,8 +15,9 @@ from lpmkit.background.requests import put
 from lpmkit.control.base import Order
 from lpmkit.errors import RecordError, RemoteError
 from lpmkit.inventory import MoverPair
+from lpmkit.plan.board import FollowedPlan
 from lpmkit.plan.conductor import PATIENCE_S, STORE_AGAIN_S
-from lpmkit.plan.page import write_page
+from lpmkit.plan.page import rows_of, write_page
 from lpmkit.plan.schedule import Stage, UnderWay
 from lpmkit.plan.sharing import Judge, OwnRoom
 from lpmkit.plan.status import plan_status
@@ -256,6 +257,8 @@ def test_the_least_busy_movers_are_named_in_the_order_and_their_limit_holds(mach
     assert machines.most == 2
     moves = [event.data for event in folder.events() if event.kind == "moving"]
     assert [one["movers"] for one in moves[:2]] == [["a1", "b1"], ["a2", "b2"]]
+    assert [one["mover_pairs"] for one in moves[:2]] == [["a1 → b1"], ["a2 → b2"]]
+    assert [row["movers"] for row in rows_of(FollowedPlan(folder))][:2] == ["a1 → b1", "a2 → b2"]
     assert Run(moves[1]["run"]).manifest["order"]["mapping"] == {"source_msp_name": "a2", "dest_msp_name": "b2"}
 
 

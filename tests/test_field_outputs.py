@@ -287,6 +287,36 @@ CASES: dict[str, tuple[Callable[[str], Any], str, Callable[[Any], Any], Any]] = 
         lambda v: [(one.label, one.up) for one in v],
         [(None, None), ("prod,10G", True)],
     ),
+    "entstat: no line about the link, a port in limbo (was not known)": (
+        vios_statistics.read_shared_ethernet,
+        "ETHERNET STATISTICS (ent22) :\nDevice Type: Shared Ethernet Adapter\nDriver Flags: Up Broadcast Running\n--------\nReal Adapter: ent1\n\nETHERNET STATISTICS (ent1) :\nDevice Type: PCIe2 4-Port Adapter (10GbE SFP+) (e4148a1614109304)\nDriver Flags: Up Broadcast Simplex \n\tLimbo 64BitSupport ChecksumOffload \n\tLargeSend DataRateSet \n--------\nVirtual Adapter: ent15\n\nTrunk Adapter: True\nPort VLAN ID:  4093\nVLAN Tag IDs: None\n",
+        lambda v: (v.link_up, v.trunks[0].port_vlan_id),
+        (False, 4093),
+    ),
+    "entstat: a later driver without a line about the link": (
+        vios_statistics.read_shared_ethernet,
+        "ETHERNET STATISTICS (ent22) :\nDevice Type: Shared Ethernet Adapter\n--------\nReal Adapter: ent1\n\nDriver Flags: Up Broadcast Running \n\tSimplex \n--------\nVirtual Adapter: ent15\n\nTrunk Adapter: True\nPort VLAN ID:  1\n",
+        lambda v: v.link_up,
+        None,
+    ),
+    "lsmap: logical volumes with names like disks, a USB drive, a unit with dots": (
+        vios_maps.read_scsi_map,
+        "SVSA            Physloc                                      Client Partition ID\n--------------- -------------------------------------------- ------------------\nvhost25         U8233.E8B.0637D5P-V1-C181                    0x0000001a\n \n"
+        + " \n".join(
+            f"VTD                   vt{at}\nStatus                Available\nLUN                   0x8{at}00000000000000\nBacking device        {name}\nPhysloc\nMirrored              N/A\n"
+            for at, name in enumerate(
+                ("hdisk_data", "hdisk10lv", "usbms0", "vol.prod.boot.6a9f00c1b2d34e5f60718293a4b5c6d7", "data.deadbeef")
+            )
+        ),
+        lambda v: [backing_kind(target).name for target in v[0].targets],
+        ["OTHER", "OTHER", "OTHER", "POOL_UNIT", "OTHER"],
+    ),
+    "lshwres physport: none for no label (was a label)": (
+        resources.read_sriov_ports,
+        "adapter_id=1,phys_port_id=1,phys_port_label=none,phys_port_loc=U78D2.001.WZS0ABC-P1-C4-T2,state=0\n",
+        lambda v: (v[0].label, v[0].up),
+        (None, False),
+    ),
     "lshwres logport: unconfigured ones are nobody's": (
         resources.read_logical_ports,
         "null,null,1,27004004,null,null,null\nvios1,1,1,27004005,0,2.0,0\n",

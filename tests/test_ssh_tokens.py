@@ -1,6 +1,8 @@
-"""Logins with a Kerberos ticket and with keys on a token: a real KDC and SoftHSM on loopback, where they are installed.
+"""Logins with a Kerberos ticket, with keys on a token and with FIDO keys: a real KDC, SoftHSM and OpenSSH's own
+security key in software on loopback, where they are installed.
 
-Debian: ``apt-get install krb5-kdc krb5-admin-server krb5-user softhsm2``.
+Debian: ``apt-get install krb5-kdc krb5-admin-server krb5-user softhsm2 openssh-tests``. A security key that was built
+from OpenSSH's source (``regress/misc/sk-dummy``) is named by ``LPMKIT_SK_PROVIDER``.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from tests.ssh_servers import Kind, KindOfHost
 SBIN = os.pathsep.join((os.environ["PATH"], "/usr/sbin"))
 KDC = all(shutil.which(name, path=SBIN) for name in ("krb5kdc", "kdb5_util", "kadmin.local", "kinit"))
 SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
+SECURITY_KEY = Path(
+    os.environ.get("LPMKIT_SK_PROVIDER", "/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so")
+).resolve()
 REALM, PIN = "LPMKIT.TEST", "1234"
 KRB5_CONF = """[libdefaults]
  default_realm = {realm}
@@ -154,3 +159,43 @@ def test_a_key_on_a_token_logs_in_through_the_agent_and_a_locked_token_is_said(t
         config = host.config(f"PKCS11Provider {SOFTHSM}", key=None, name="locked")
         with pytest.raises(NoKey, match=f"ssh-add -s {SOFTHSM}"):
             SshSession(route(host.name, config)).run(["echo", "in"])
+
+
+@pytest.fixture(params=["ed25519-sk", "ecdsa-sk"])
+def security_key(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A FIDO key of a security key in software, which an agent holds; the file of its handle."""
+    key = tmp_path / "sk"
+    run("ssh-keygen", "-q", "-t", request.param, "-w", str(SECURITY_KEY), "-N", "", "-f", str(key))
+    agent = run("ssh-agent", "-s", "-a", f"{tmp_path}/agent", "-P", str(SECURITY_KEY))
+    monkeypatch.setenv("SSH_AUTH_SOCK", f"{tmp_path}/agent")
+    try:
+        run("ssh-add", "-q", "-S", str(SECURITY_KEY), str(key))
+        yield key
+    finally:
+        os.kill(int(agent.split("SSH_AGENT_PID=")[1].split(";")[0]), signal.SIGTERM)
+
+
+@pytest.mark.skipif(
+    not SECURITY_KEY.exists(),
+    reason="no FIDO key in software: neither openssh-tests is installed nor LPMKIT_SK_PROVIDER given",
+)
+def test_a_fido_key_logs_in_through_the_agent_or_by_its_handle_over_openssh(
+    tmp_path: Path, security_key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reply_over(*lines: str, key: str | None = None) -> str:
+        session = SshSession(route(host.name, host.config(*lines, key=key)))
+        reply = session.run(["echo", "in"])
+        session.close()
+        assert reply.output == "in\n"
+        assert "login: publickey" in reply.over
+        return reply.over
+
+    with KindOfHost(tmp_path / "host", Kind()) as host:
+        public = Path(f"{security_key}.pub").read_text()
+        (host.folder / "authorized").write_text(public)
+        over = reply_over("IdentitiesOnly no")
+        assert "transport: OpenSSH" in over
+        assert public.split()[0] in over, "and it is said why"
+        monkeypatch.delenv("SSH_AUTH_SOCK")
+        by_handle = (f"IdentityFile {security_key}", f"SecurityKeyProvider {SECURITY_KEY}")
+        assert "transport: OpenSSH" in reply_over(*by_handle)

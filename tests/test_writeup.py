@@ -291,3 +291,28 @@ def test_what_is_done_on_a_manager_is_its_administrators(folder: str, owner: str
     (table,) = follow_up(WriteUpInputs(run, analyse(run), Words("en"))).blocks
     assert isinstance(table, Table)
     assert next(row for row in table.rows if "profile" in row[0])[1] == owner
+
+
+LINUX = {"guest": {"identity": {"level": "Red Hat Enterprise Linux 9.3 (Plow)", "system": "Linux"}}}
+
+
+@pytest.mark.parametrize(
+    ("folder", "change", "told"),
+    [
+        ("hmc-move", {}, "listed before the move: p7a-vios1 (192.0.2.71) → p7b-vios1 (192.0.2.72) (one pair"),
+        ("hmc-move", {"mapping": {"source_msp_name": "p7a-vios1"}}, "named in the order: p7a-vios1 (192.0.2.71)"),
+        ("hmc-move", {"mover_pairs": []}, None),
+        ("ivm-move", {}, "listed before the move: 10-071DA (192.0.2.82) → 10-072EA (192.0.2.83) (one pair"),
+        ("ivm-move", LINUX, "bxaix85: Red Hat Enterprise Linux 9.3 (Plow)"),
+    ],
+)
+def test_the_scope_names_the_movers_with_their_addresses_and_the_system_as_it_is(
+    tmp_path: Path, folder: str, change: dict[str, object], told: str | None
+) -> None:
+    run = Run(shutil.copytree(FIXTURES / folder, tmp_path / folder))
+    survey = run.path / "survey.json"
+    survey.write_text(json.dumps({**json.loads(survey.read_text()), **change}))
+    sections = written(run, analyse(run), Words("en")).sections
+    (scope,) = [section for section in sections if section.key == "scope"]
+    text = "\n".join(block.text for block in scope.blocks if isinstance(block, Text))
+    assert told in text if told else "Mover" not in text

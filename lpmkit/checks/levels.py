@@ -26,6 +26,8 @@ from lpmkit.survey.model import Survey, SystemFacts
 
 #: Releases of AIX of which no level moves (B `DW-LPM`).
 RELEASES_BEFORE = frozenset({"AIX 5.1", "AIX 5.2"})
+#: The release of IBM i that moves with technology refresh 4 only (B `IBM-I-REQ`); the later ones move as they are.
+IBM_I_OF_A_REFRESH = (7, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,12 @@ def _ibm_i_level(survey: Survey, listed: str) -> RuleResult:
             "DSPSFWRSC",
         )
     level = ".".join(number for number in found.groups() if number)
+    if numbers_of(level) == IBM_I_OF_A_REFRESH:
+        raise OnlyFirmware(
+            survey.partition,
+            "IBM i 7.1 moves from technology refresh 4 on, and the manager does not list the refresh",
+            "On IBM i: WRKPTFGRP shows the group of the technology refresh.",
+        )
     return _held_against(survey, survey.partition, "IBM i", {"level by the manager": level}, "Upgrade IBM i.")
 
 

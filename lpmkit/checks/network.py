@@ -41,7 +41,7 @@ def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
     """Require, for every VLAN of the partition, an SEA on the same virtual switch that forwards packets.
 
     An SEA in ``LIMBO``, or with its physical link down, does not; of a failover pair one that does is enough, with a
-    warning.
+    warning. That one forwards is shown by its link, or by its failover state: without a link it would be in ``LIMBO``.
     """
     adapters = _adapters(survey)
     vios = vios_of(survey, side, "network map")
@@ -82,6 +82,15 @@ def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
         )
     if dead:
         return RuleResult(bad, side.name, facts, remedy)
+    unseen = [vlan for vlan, bridges in seas.items() if not any(map(_is_seen_to_forward, bridges))]
+    if unseen:
+        names = joined(sorted({str(bridge.sea) for vlan in unseen for bridge in seas[vlan]}))
+        raise NotKnown(
+            side.name,
+            f"whether the SEA of VLAN {joined(unseen)} has a link: entstat -all of {names} shows neither link nor "
+            "failover state",
+            f"On the VIOS of {side.name}: entstat -all {names}, and look at the port of the switch.",
+        )
     return passed(not broken, side.name, facts, remedy, bad=Verdict.WARN)
 
 
@@ -92,6 +101,10 @@ def _sea_word(bridge: SharedEthernet) -> str:
 
 def _is_well(bridge: SharedEthernet) -> bool:
     return forwards(bridge) or (bridge.state in WAITING and bridge.link_up is not False)
+
+
+def _is_seen_to_forward(bridge: SharedEthernet) -> bool:
+    return forwards(bridge) and (bridge.link_up is True or bridge.state is not None)
 
 
 def _only_waiting(bridges: tuple[SharedEthernet, ...]) -> bool:

@@ -160,7 +160,7 @@ def read_sriov_ports(text: str) -> tuple[SriovPort, ...]:
             needed_number(row, "adapter_id"),
             needed_number(row, "phys_port_id"),
             known(row.get("phys_port_loc")),
-            known(row.get("phys_port_label")),
+            known(label) if (label := row.get("phys_port_label")) != "none" else None,
             flag(row.get("state")),
         )
         for row in SRIOV_PORT.read_any(text)

@@ -78,6 +78,8 @@ def read_shared_ethernet(text: str) -> SharedEthernetStatistics:
     bounds = [*starts, len(page)]
     trunks = [_trunk(page[start:end]) for start, end in pairwise(bounds)]
     links = [(match[1].casefold(), match[2].casefold() == "up") for line in page if (match := _LINK.match(line))]
+    if not links and any("Limbo" in _driver_flags(block) for block in _real_adapters(head)):
+        links = [("driver flags", False)]
     logical = [up for label, up in links if label.startswith("logical")]
     physical = [up for label, up in links if not label.startswith("logical")]
     return SharedEthernetStatistics(
@@ -94,6 +96,27 @@ def read_shared_ethernet(text: str) -> SharedEthernetStatistics:
 _LINK = re.compile(
     r"\s*((?:Physical|Logical) Port Link (?:Status|State)|Link Status)\s*:\s*(Up|Down)\s*$", re.IGNORECASE
 )
+
+
+def _real_adapters(head: list[str]) -> list[list[str]]:
+    """The pages of the physical adapters, which come before those of the virtual ones."""
+    starts = [at for at, line in enumerate(head) if line.startswith("Real Adapter:")]
+    return [head[start:end] for start, end in pairwise([*starts, len(head)])]
+
+
+def _driver_flags(block: list[str]) -> list[str]:
+    """The flags of a driver, which go on over following lines that begin with a tab; ``Limbo`` is a port without a
+    link (`SNAP`, A).
+    """
+    starts = [at for at, line in enumerate(block) if line.startswith("Driver Flags:")]
+    words = []
+    for start in starts:
+        words += block[start].partition(":")[2].split()
+        for line in block[start + 1 :]:
+            if not line.startswith("\t"):
+                break
+            words += line.split()
+    return words
 
 
 def _vlan_ids(head: list[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from lpmkit.errors import UsageError
 from lpmkit.inventory import Frame, MoverPair
+from lpmkit.survey.model import Survey
 
 #: The attributes that name one pair of movers (B, the parameters of the REST job; `RedMSP`).
 ONE_PAIR = frozenset(f"{end}_msp_{what}" for end in ("source", "dest") for what in ("name", "id", "ipaddr"))
@@ -78,6 +79,22 @@ def choose_movers(
     if named or off:
         return MoverChoice((first,), Redundancy.SWITCHED_OFF, named)
     return MoverChoice((first, second), Redundancy.BY_DEFAULT)
+
+
+def movers_of(survey: Survey) -> MoverChoice | None:
+    """The movers of a surveyed move; under an IVM the two managers are the movers. ``None`` where they are not known.
+
+    Raises `UsageError` as `choose_movers` does.
+    """
+    if survey.source.manager == "hmc":
+        return choose_movers(survey.mover_pairs or (), survey.frames, survey.mapping, survey.options)
+    source, target = (next(iter(side.io_servers), None) for side in (survey.source, survey.target))
+    if source is None or target is None:
+        return None
+    pair = MoverPair(
+        source.name, source.lpar_id, source.rmc_ipaddr or "", target.name, target.lpar_id, target.rmc_ipaddr or ""
+    )
+    return MoverChoice((pair,), Redundancy.NOT_POSSIBLE)
 
 
 def since_generation(number: int, frames: Iterable[Frame | None]) -> bool:

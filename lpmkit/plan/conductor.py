@@ -414,7 +414,7 @@ class Conductor:
         ends = [inventory.frames.get(frame) for frame in wish.frames]
         choice = None if wish.inactive else self._movers(order, busy, ends)
         movers = tuple(name for pair in choice.pairs for name in (pair.source, pair.target)) if choice else wish.frames
-        wish = replace(wish, movers=movers)
+        wish = replace(wish, movers=movers, pairs=tuple(pair.words for pair in choice.pairs) if choice else ())
         for frame in wish.frames:
             if frame not in self._asked:
                 self._takes |= {
@@ -503,6 +503,7 @@ class Conductor:
         if why := self._waits_for_approval(run):
             return why
         facts: JsonObject = {"source": wish.source, "inactive": wish.inactive, "movers": list(wish.movers)}
+        facts |= {"mover_pairs": list(wish.pairs)}
         self.writer.event("conductor", "moving", partition=name, run=str(run.path), **facts)
         self.book.move(run, name)
         return None

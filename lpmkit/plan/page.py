@@ -83,7 +83,7 @@ def rows_of(followed: FollowedPlan) -> list[JsonObject]:
                 "session_outage_high_s": measured.session_high_s if measured else None,
                 "copy_s": measured.copy_s if measured else None,
                 "whole_move_s": measured.whole_s if measured else None,
-                "movers": ", ".join(move.under_way.movers) if move.under_way else "",
+                "movers": "; ".join(move.under_way.pairs or move.under_way.movers) if move.under_way else "",
                 "run": str(move.run) if move.run else "",
             }
         )

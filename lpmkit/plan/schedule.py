@@ -34,7 +34,7 @@ LOST = (Stage.FAILED, Stage.RECOVERY, Stage.DROPPED)
 @dataclass(frozen=True, slots=True)
 class UnderWay:
     """A move that is prepared or running: frames, active or inactive, and movers (frame names if there is no
-    choice).
+    choice). ``pairs`` are those movers as people read them, with their addresses.
     """
 
     partition: str
@@ -42,6 +42,7 @@ class UnderWay:
     target: str
     inactive: bool = False
     movers: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
 
     @property
     def frames(self) -> tuple[str, str]:

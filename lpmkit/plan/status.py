@@ -127,7 +127,8 @@ def _after(move: MoveStatus, event: Event) -> MoveStatus:
         case "put-back":
             return replace(move, stage=Stage.WAITING)
         case "moving":
-            under_way = UnderWay(move.partition, data["source"], move.target, data["inactive"], tuple(data["movers"]))
+            movers, pairs = tuple(data["movers"]), tuple(data.get("mover_pairs") or ())
+            under_way = UnderWay(move.partition, data["source"], move.target, data["inactive"], movers, pairs)
             return replace(
                 move,
                 stage=Stage.MOVING,

@@ -330,6 +330,8 @@ class Moving(TypedDict):
     source: str
     inactive: bool
     movers: list[str]
+    #: The pairs of movers with their addresses, as people read them; absent in plans of earlier versions.
+    mover_pairs: NotRequired[list[str]]
 
 
 class MoveOver(TypedDict):

@@ -492,6 +492,11 @@ class Partition:
         return self.scsi[0].disks if self.scsi else ()
 
     @property
+    def is_linux(self) -> bool:
+        """Whether Linux runs in it, by the level that its manager lists."""
+        return self.os_version.startswith("Linux")
+
+    @property
     def mac(self) -> str:
         """The MAC address of the first network adapter of either kind."""
         addresses = [one.mac for one in self.ethernets] + [one.mac for one in self.vnics]

@@ -1,4 +1,4 @@
-"""What the AIX inside a partition knows: its identity, its disks, its error log. A value that travels as JSON.
+"""What AIX or Linux inside a partition knows: its identity, its disks, its error log. A value that travels as JSON.
 
 The chassis makes a `Guest` and hands it to the partition's own process. After a move it sends a new `Identity` and the
 error log entries; the rest (boot time, disks, address, processes) stays, as it does in life (`IBMDOC:iphc3attributes`).
@@ -43,11 +43,12 @@ class GuestDisk:
     volume_group: str
     size_mb: int
     npiv: bool = False
+    unique_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """An AIX system. ``boot_wall_s`` is when it was started, on its own clock."""
+    """The system in a partition. ``boot_wall_s`` is when it was started, on its own clock."""
 
     name: str
     address: str
@@ -80,6 +81,8 @@ class Guest:
     oracle_around: Mapping[str, Sequence[str]] = field(default_factory=dict)
     adapters: tuple[tuple[str, str], ...] = ()
     clusters: tuple[tuple[str, float], ...] = ()
+    #: Linux, whose ``level`` is what a manager lists of it; else AIX.
+    is_linux: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -110,14 +113,14 @@ def identity(frame: Frame, lpar_id: int) -> Identity:
 
 
 def install(world: World, found: Partition, wall_s: float, sap_password: str = "") -> Guest:
-    """The AIX of a partition as it is when the simulator starts: up for six weeks, with an ordinary error log."""
+    """The system of a partition as it is when the simulator starts: up for six weeks, with an ordinary error log."""
     frame = world.frame(found.frame)
     here = identity(frame, found.lpar_id)
     shape, boot = found.processors, wall_s - UP_SINCE_S
     return Guest(
         name=found.name,
         address=found.address,
-        level=found.level,
+        level=found.os_version if found.is_linux else found.level,
         memory_mb=found.memory.mb,
         min_memory_mb=found.memory.min_mb,
         max_memory_mb=found.memory.max_mb,
@@ -146,6 +149,7 @@ def install(world: World, found: Partition, wall_s: float, sap_password: str = "
         oracle_around=dict(found.oracle_around),
         adapters=_adapters(found),
         clusters=found.clusters,
+        is_linux=found.is_linux,
     )
 
 
@@ -181,10 +185,12 @@ def _disks(world: World, frame: Frame, found: Partition) -> tuple[GuestDisk, ...
         if mapped.kind == "pool_unit":
             pvid = f"00{mapped.backing[-14:]}"
         size = backing.size_mb if backing is not None else 20480
-        disks.append(GuestDisk(f"hdisk{len(disks)}", pvid, mapped.volume_group or "None", size))
+        unique_id = backing.unique_id if backing is not None else ""
+        disks.append(GuestDisk(f"hdisk{len(disks)}", pvid, mapped.volume_group or "None", size, unique_id=unique_id))
     for each in found.npiv_disks:
         lun = next(lun for lun in world.luns if lun.lun == each.lun)
-        disks.append(GuestDisk(f"hdisk{len(disks)}", lun.pvid, each.volume_group or "None", lun.size_mb, npiv=True))
+        name, group = f"hdisk{len(disks)}", each.volume_group or "None"
+        disks.append(GuestDisk(name, lun.pvid, group, lun.size_mb, True, lun.unique_id))
     return tuple(disks)
 
 

@@ -27,7 +27,7 @@ from lpmkit.simulator.guest import Guest, Identity, from_json, identity
 from lpmkit.simulator.oracle.faces import Oracle
 from lpmkit.simulator.sap.faces import short_name
 from lpmkit.simulator.sap.running import RunningSap
-from lpmkit.simulator.shells import aix, aix_system
+from lpmkit.simulator.shells import aix, aix_system, linux
 from lpmkit.simulator.shells.grammar import Command
 from lpmkit.simulator.shells.options import read as options_of
 from lpmkit.simulator.shells.reply import Context, Reply
@@ -100,7 +100,7 @@ class Neighbour:
 
 
 class AixMachine:
-    """The AIX of the partition: its state, its files, its ``perl``, and what is installed in it."""
+    """AIX or Linux in the partition: its state, its files, its ``perl``, and what is installed in it."""
 
     def __init__(self, guest: Guest, wire: Wire | Neighbour, root: Path, book: FaultBook, address: str) -> None:
         self.guest, self.wire, self.root, self.book, self.address = guest, wire, root, book, address
@@ -163,7 +163,10 @@ class AixMachine:
             return write(io, lister(self.guest, words[1:], context, self.sap.processes()))
         if words[0] in ("perl", "/usr/bin/perl"):
             return partition_perl.run(words[1:], io, self.root)
+        told = linux.run(self.guest, words, context) if self.guest.is_linux else None
         read_file = partition_files.HANDLERS.get(words[0])
+        if told is not None and (read_file is None or words[0] == "cat"):
+            return write(io, told)
         if read_file is not None:
             return read_file(self.root, words[1:], io)
         if self.sap is not None and (user != "root" or "/" in words[0]):

@@ -26,11 +26,8 @@ def furnish(root: Path, guest: Guest) -> None:
     _put(root, "etc/syslog.conf", f"# where syslogd writes\n*.info\t{recalled.SYSLOG} rotate size 1m files 4\n")
     _put(root, recalled.SYSLOG, f"{boot} {guest.name} syslog:info syslogd: restart\n")
     _put(root, recalled.NMON, recalled.NMON_HEADING)
-    _put(
-        root,
-        "etc/motd",
-        f"Welcome to AIX Version {guest.level[:1]}.{guest.level[1:2]}! This is {guest.name}, a simulated partition.\n",
-    )
+    version = guest.level if guest.is_linux else f"AIX Version {guest.level[:1]}.{guest.level[1:2]}"
+    _put(root, "etc/motd", f"Welcome to {version}! This is {guest.name}, a simulated partition.\n")
     _put(root, "etc/hosts", f"127.0.0.1 loopback localhost\n{guest.address} {guest.name}\n")
 
     if guest.oracle_sid:

@@ -161,6 +161,9 @@ def read_file(path: Path) -> Candidate:
 
 
 def _read_private(path: Path, key_type: str, blob: bytes) -> Candidate:
+    """A private key in its file. paramiko takes the handle of a FIDO key for a plain ECDSA key: one whose type is not
+    that of its public part is left to OpenSSH.
+    """
     for kind in _CLASSES:
         try:
             key = kind.from_private_key_file(str(path))
@@ -168,7 +171,8 @@ def _read_private(path: Path, key_type: str, blob: bytes) -> Candidate:
             return Candidate(str(path), key_type, blob, None, Usable.LOCKED)
         except Exception:  # noqa: BLE001, S112 - a key of another kind; the libraries raise whatever they like
             continue
-        return Candidate(str(path), key.get_name(), key.asbytes(), key)
+        if key_type in ("", key.get_name()):
+            return Candidate(str(path), key.get_name(), key.asbytes(), key)
     if not key_type:
         return Candidate(str(path), "", blob, None, Usable.OPENSSH, "paramiko cannot read its file")
     return Candidate(str(path), key_type, blob, None)

@@ -28,7 +28,7 @@ from lpmkit.ssh.client import SshSession, open_session
 from lpmkit.ssh.refusals import Accounts
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Session, Transcript
-from lpmkit.survey.gather import gather
+from lpmkit.survey.gather import gather, runs_linux
 from lpmkit.survey.model import Gap, Survey
 from lpmkit.survey.sap_keys import with_past_keys
 
@@ -273,9 +273,17 @@ class Logs:
         return tuple(reversed(fresh))
 
 
+#: The gap of a partition whose system has no such log.
+NO_ERRPT = "it runs Linux, which has none"
+
+
+class NoErrorLog(Exception):
+    """The partition's operating system has no error log of AIX's kind. Caught where the logs are read."""
+
+
 def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None) -> Logs:
     """Read ``errpt``, the DLPAR lines of the partition's syslog and what nmon noted there, and ``errlog`` of the I/O
-    servers; of each the newest line first.
+    servers; of each the newest line first. Linux has none of the first three.
     """
     log_lines: list[LogLine] = []
     gaps: list[Gap] = []
@@ -286,6 +294,8 @@ def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript |
             with closing(open_session(site, settings, secrets=secrets, transcript=transcript)) as session:
                 log_lines.extend(ask(session))
             done.append((where, log))
+        except NoErrorLog:
+            gaps.append(Gap(log, where, NO_ERRPT))
         except RemoteError as error:
             gaps.append(Gap(log, where, str(error)))
 
@@ -298,6 +308,8 @@ def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript |
         gaps.append(Gap("errpt", order.partition, "the site file does not say how to log in to it"))
     else:
         read(order.partition, "errpt", partition, partial(_errpt, order.partition))
+        if Gap("errpt", order.partition, NO_ERRPT) in gaps:
+            return Logs(tuple(log_lines), tuple(gaps), tuple(done))
         read(order.partition, "syslog", partition, partial(_dr_lines, order.partition))
         if partition.nmon is not None:
             read(order.partition, "nmon", partition, partial(_change_rows, order.partition, partition.nmon))
@@ -310,6 +322,8 @@ def _errlog(settings: FrameSettings, name: str, session: Session) -> list[LogLin
 
 
 def _errpt(name: str, session: Session) -> list[LogLine]:
+    if runs_linux(session):
+        raise NoErrorLog
     return _entries(name, "errpt", AixShell(session).error_log())
 
 

@@ -409,7 +409,7 @@ def _paths(
 
 def _inside(session: Session, partition: str) -> GuestFacts:
     asking, watch, aix = Gathering(), MemoryWatch(session), AixShell(session)
-    if _runs_linux(session):
+    if runs_linux(session):
         return _inside_linux(session, partition, watch)
     identity = aix.identity()
     asking.gaps.extend(Gap("identity", partition, reason) for reason in identity.missing)
@@ -424,7 +424,7 @@ def _inside(session: Session, partition: str) -> GuestFacts:
     return GuestFacts(guest, watch, tuple(asking.gaps))
 
 
-def _runs_linux(session: Session) -> bool:
+def runs_linux(session: Session) -> bool:
     """Tell whether the partition says that it runs Linux; one that does not tell is asked as AIX."""
     try:
         return session.run(["uname", "-s"]).checked().output.strip() == LINUX

@@ -160,6 +160,28 @@ def test_a_partition_that_is_not_activated_is_moved_with_its_mapping_kept(tmp_pa
         assert any(" -i " in reply.command for reply in run.transcript() if "migrlpar -o m" in reply.command)
 
 
+def test_a_partition_with_linux_is_moved_and_judged_by_what_linux_has(tmp_path: Path) -> None:
+    with rehearse(tmp_path / "sim", speed=100, landscape="p10pair") as rehearsal:
+        terminal = Terminal(rehearsal.site_file)
+        said = terminal.type("validate", "p10lin01", "--to", "p10b", "--json")
+        assert said.status == 0, said
+        run = Run(said.json["run"])
+        move = ("p10lin01", "--to", "p10b", "--confirm", "p10lin01", "--lead-in", "3", "--tail", "2", "--json")
+        said = terminal.type("move", *move)
+        assert_moved(said.json)
+        assert_contains_the_truth(said.json, truth(rehearsal))
+        findings = run.document("findings")
+        verdicts = {one["key"]: one["verdict"] for one in findings}
+        of_aix = ("virtual-adapters", "rmc-partition", "guest-level", "sap-hardware-key")
+        assert {verdicts[key] for key in of_aix} == {"not applicable"}
+        assert not [one for one in findings if one["verdict"] in ("fail", "unknown") and not one["only_firmware"]]
+        (log,) = [one for one in said.json["verdict"]["questions"] if one["key"] == "error-log"]
+        assert (log["state"], "it runs Linux, which has none" in log["answer"]) == ("not evaluated", True)
+        rows = {row["what"]: (row["change"], row["as_it_should"]) for row in run.document("changes")}
+        assert rows["machine serial"] == ("changed", True)
+        assert rows["disks (WWN)"] == rows["Linux level"] == rows["boot time"] == ("same", True)
+
+
 def test_a_whole_frame_is_judged_at_night_and_the_next_night_says_what_changed(tmp_path: Path) -> None:
     with rehearse(tmp_path / "sim", "huge-pages:p8aix01", landscape="p8pair") as rehearsal:
         terminal = Terminal(rehearsal.site_file)

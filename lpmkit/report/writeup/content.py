@@ -14,8 +14,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lpmkit.analysis import Analysis, AnswerState, Interval
+from lpmkit.checks.judging import is_inactive
 from lpmkit.control.codes import explain
+from lpmkit.errors import UsageError
+from lpmkit.inventory import OperatingSystem
 from lpmkit.json_values import JsonObject
+from lpmkit.mapping.movers import movers_of
 from lpmkit.report.facts import (
     document_of,
     evidence,
@@ -54,6 +58,7 @@ from lpmkit.runs.folder import Run
 from lpmkit.runs.licences import read_sightings, stays
 from lpmkit.sap.judge.values import JobLine
 from lpmkit.sap.model import JobStatus
+from lpmkit.survey.model import Survey
 from lpmkit.wording.titles import check_title, question_title, remedy_text, who_text
 from lpmkit.wording.words import Words
 
@@ -105,7 +110,27 @@ def _scope(source: WriteUpInputs) -> Section:
     local = "" if is_utc_here(edges[0]) else f" ({instants(words, *edges, is_local=True)})"
     blocks.append(Text(f"{words('header.recorded')}: {instants(words, *edges)} UTC{local}"))
     blocks.append(Text(f"{words('header.versions')}: {', '.join(_versions(source))}"))
+    if movers := _movers(source):
+        blocks.append(Text(movers))
     return Section("scope", words("section.scope"), tuple(blocks))
+
+
+def _movers(source: WriteUpInputs) -> str:
+    """The pairs of movers of an active move that the order named, or that were there to choose from; empty where the
+    survey does not tell.
+    """
+    if not source.is_move or not isinstance(source.surveys[0], dict):
+        return ""
+    try:
+        survey = Survey.from_dict(source.surveys[0])
+        choice = movers_of(survey)
+    except (ValueError, UsageError):  # of a version that cannot be read, or an order that firmware refused
+        return ""
+    if choice is None or is_inactive(survey):
+        return ""
+    how = "scope.movers_named" if choice.named else "scope.movers_listed"
+    pairs = "; ".join(pair.words for pair in choice.pairs)
+    return source.words(how, pairs=pairs, redundancy=source.words.said(choice.redundancy.value))
 
 
 def _versions(source: WriteUpInputs) -> Iterator[str]:
@@ -116,9 +141,10 @@ def _versions(source: WriteUpInputs) -> Iterator[str]:
     for side in ("source", "target"):
         for vios in _listed((before.get(side) or {}).get("vios")):
             yield f"{vios.get('name', '?')}: VIOS {vios.get('level', '?')}"
-    level = ((before.get("guest") or {}).get("identity") or {}).get("level")
+    identity = (before.get("guest") or {}).get("identity") or {}
+    level, is_linux = identity.get("level"), identity.get("system") == OperatingSystem.LINUX
     if level:
-        yield f"{source.partition}: AIX {level}"
+        yield f"{source.partition}: {level if is_linux else f'AIX {level}'}"
 
 
 def _listed(value: Any) -> list[JsonObject]:

@@ -345,7 +345,7 @@ def entstat(world: World, frame: Frame, arguments: Sequence[str], context: Conte
         "",
         f"ETHERNET STATISTICS ({sea.backing}) :",
         f"Device Type: {frame.vios.physical_ethernet}",
-        *(["Physical Port Link Status: Down"] if sea.state else []),
+        *_link_lines(frame.vios.physical_ethernet, "Down" if sea.state == LIMBO else "Up"),
         "",
         "-" * 62,
         f"Virtual Adapter: {sea.trunk}",
@@ -363,6 +363,21 @@ def entstat(world: World, frame: Frame, arguments: Sequence[str], context: Conte
         f"VLAN Tag IDs: {tags:>5}",
         f"Switch ID: {sea.vswitch}",
     )
+
+
+#: The failover state of an SEA whose physical port has no link.
+LIMBO = "LIMBO"
+
+
+def _link_lines(driver: str, link: str) -> list[str]:
+    """What the driver of a physical port prints of its link: ports of a host Ethernet adapter, 1 Gb ports (recalled),
+    and later ones (`SNAP`).
+    """
+    if "lp-hea" in driver:
+        return [f"Logical Port Link State: {link}", f"Physical Port Link State: {link}"]
+    if "10/100/1000" in driver:
+        return [f"Link Status : {link}"]
+    return [f"Physical Port Link Status: {link}", f"Logical Port Link Status: {link}"]
 
 
 def _priorities(frame: Frame, sea: Sea) -> list[int]:
