@@ -70,6 +70,16 @@ def end_code(data: JsonMapping) -> EndCode:
     return early or (EndCode.ASKED if "asked to end" in reason else EndCode.DONE)
 
 
+def time_of_day(wall_ns: int) -> str:
+    """The time of day in UTC of a moment in nanoseconds since 1970.
+
+    >>> time_of_day(1_700_000_000_900_000_000)
+    '22:13:20'
+    """
+    seconds = wall_ns // 1_000_000_000 % 86400
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
 def outwards(low_ns: int, high_ns: int, digits: int = 3) -> tuple[float, float]:
     """Bounds of a duration in seconds, rounded outwards to ``digits`` decimals, so that they still hold.
 

@@ -7,7 +7,7 @@ and clocks act on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ class Made:
     slow_after_ms: float = 0.0  #: brown-out: extra round trip after the resume, dying away in seconds
     calm: tuple[float, float] | None = None  #: all probes keep a slow pace meanwhile
     phases: tuple[tuple[float, str], ...] = ()
+    whys: Mapping[str, str] = field(default_factory=dict)  #: the reason of a phase, by its name
     ended: bool = True  #: the recorder ended properly
     host: str = "bxaix85"
     suffix: str = ""
@@ -464,7 +465,7 @@ def _events(
         yield made.relogin_at, "ssh-echo" + made.suffix, "session", {"connection": 2, "remote_pid": 9999, "how": "perl"}
     for at, phase in made.phases or default_phases(made):
         if since <= at < until:
-            yield at, "recorder", "phase", {"phase": phase, "why": ""}
+            yield at, "recorder", "phase", {"phase": phase, "why": made.whys.get(phase, "")}
     if made.mode == "move":
         yield from (one for one in _readings(made) if since <= one[0] < until)
 

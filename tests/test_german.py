@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lpmkit.analysis import analyse
 from lpmkit.board.confirm import move_summary
 from lpmkit.board.model import Board, Fold
 from lpmkit.board.page import board_html
 from lpmkit.board.text import board_lines, live_line
+from lpmkit.report.page import render
+from lpmkit.runs.folder import Run
 from lpmkit.wording.words import words_of
-from tests.board_states import CASES_ALIKE, REFUSED, STATES, board_in
+from tests.board_states import CASES_ALIKE, FIXTURE, REFUSED, STATES, board_in
 from tests.plan_states import PLAN_STATES, plan_in
 
 #: What machines printed, and names.
@@ -26,7 +31,14 @@ PRINTED = (
     "XBP 2.0",
     "PERFMONITOR",
 )
-ENGLISH = re.compile(r"\b(the|is|are|has|been|with|its|from|and|no|to|of|at|by|not|yet|running|watched|passed)\b")
+_WORDS = """
+    the is are has been with its from and no to of at by not yet running watched passed before after during while which
+    that this these only other could would each longest shortest sessions suspension suspended probes answered answer
+    failed known changed because until since seen none most least read where when how what who why they there were can
+    must should does did had have started ended recording stopped lines seconds minutes between within
+    above below nothing nobody
+"""
+ENGLISH = re.compile(rf"\b({'|'.join(_WORDS.split())})\b")
 ENGLISH_NUMBER = re.compile(r"\d\.\d+ (?:s|ms|GB)\b|\d\.\d{1,2} MB\b")
 #: Columns of tables that have what a machine named or printed.
 EVIDENCE = ("Jobprotokoll", "Programm", "Job", "Zeile", "Lauf")
@@ -53,6 +65,43 @@ def texts_of(fold: Fold) -> Iterator[str]:
         yield from (str(value) for name, value in row.items() if name not in EVIDENCE)
 
 
+class _Texts(HTMLParser):
+    """The texts of a page, but for commands, code, hashes and drawings."""
+
+    APART = frozenset({"pre", "code", "style", "svg"})
+    VOID = frozenset({"meta", "br", "hr", "img"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self._open: list[bool] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self._open.append(tag in self.APART or ("class", "hash") in attrs or ("data-name", "Zeile") in attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not any(self._open):
+            self.texts.append(" ".join(data.split()))
+
+
+def english_in(page: str, run: Run, printed: tuple[str, ...] = ()) -> list[str]:
+    """Texts of a page with an English word or an English number; ``printed`` are patterns of what machines printed."""
+    reader = _Texts()
+    reader.feed(page)
+    own = (re.escape(str(run.path)), re.escape(run.name), r"lpmkit [\w.-]+(?: [\w./-]+)*", r"[\w-]+\.json", *printed)
+    return [
+        text
+        for text in reader.texts
+        for bare in [re.sub("|".join(own), "", text)]
+        if ENGLISH.search(bare) or ENGLISH_NUMBER.search(bare)
+    ]
+
+
 def english_left(board: Board, own: tuple[str, ...] = ()) -> list[str]:
     """Texts with an English word or an English number, where no machine printed it."""
     found = []
@@ -76,6 +125,26 @@ def test_the_board_of_a_move_is_german_throughout(state: str, tmp_path: Path) ->
         assert "What happened" not in page
         assert "Ereignisse (UTC)" in board_lines(board)
         assert "nicht beobachtet" not in live_line(board), "a tile that is not watched takes no room there"
+
+
+#: What machines printed in the recorded move, as patterns.
+RECORDED = (
+    r"\d+ of \d+ objects processed",
+    r"Step 001 started .*?\)",
+    r"(?:log|control|db) file (?:sync|parallel write)",
+    r"[\w-]+ of \w+ on bxaix85",
+    r"bxaix85: \w+ phase of the partition migration completed",
+    r"PARTID_CHANGE: Partition ID changed since last boot",
+    r"The partition bxaix85 was not found",
+    r"no way in the site file tells it \(.*?\); commands: not told by it",  # as an earlier version recorded it
+)
+
+
+def test_the_report_of_a_recorded_move_is_german_but_for_what_machines_printed(tmp_path: Path) -> None:
+    run = Run(shutil.copytree(FIXTURE, tmp_path / "ivm-move"))
+    page = render(run, analyse(run), {}, words_of("de"))
+    assert 'lang="en"' not in page
+    assert english_in(page, run, RECORDED) == []
 
 
 @pytest.mark.parametrize("state", PLAN_STATES)

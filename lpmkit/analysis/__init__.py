@@ -19,6 +19,7 @@ from typing import Any
 
 from lpmkit.analysis.chunks import host_analysis
 from lpmkit.analysis.coverage import coverage
+from lpmkit.analysis.headline import headline, seconds
 from lpmkit.analysis.limits import limit_questions, limits_of, time_out_question, window_question
 from lpmkit.analysis.missing_rows import as_far_as_kept, missing_rows, probes_of
 from lpmkit.analysis.model import (
@@ -48,13 +49,10 @@ from lpmkit.analysis.summary import summary, utc
 from lpmkit.analysis.verdict import (
     STAYED,
     Evidence,
-    as_sentences,
-    counted,
     identity_of,
     in_utc,
     judge,
     same_boot,
-    seconds,
 )
 from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonMapping
@@ -62,7 +60,7 @@ from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.folder import Run, write_document
 from lpmkit.sap.judge import SapOutcome
 
-_DOCUMENTS = ("findings", "validation", "survey", "survey-after", "logs-before")
+_DOCUMENTS = ("findings", "validation", "survey", "survey-after", "changes", "logs-before")
 
 
 def analyse(run: Run) -> Analysis:
@@ -86,7 +84,17 @@ def analyse(run: Run) -> Analysis:
     unreadable = dict(run.unreadable)
     limited = tuple(_limited(run, record, hosts, sap, found, documents)) if mode == "move" else ()
     evidence = Evidence(
-        mode, record, hosts, unreadable, documents, run.manifest, questions_of_sap(sap), asked, looked, limited
+        mode,
+        record,
+        hosts,
+        unreadable,
+        documents,
+        run.manifest,
+        questions_of_sap(sap),
+        asked,
+        looked,
+        limited,
+        run.name,
     )
     return Analysis(
         name=run.name,
@@ -161,8 +169,7 @@ __all__ = [
     "Trace",
     "alarms_an_hour",
     "analyse",
-    "as_sentences",
-    "counted",
+    "headline",
     "identity_of",
     "in_utc",
     "same_boot",

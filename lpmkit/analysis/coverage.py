@@ -29,7 +29,7 @@ from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.runs.cells import MISSING, Int64Array
 from lpmkit.runs.samples import Columns, columns
-from lpmkit.timeline import EndCode, Event, TroubleCode, end_code, trouble_code
+from lpmkit.timeline import EndCode, Event, TroubleCode, end_code, time_of_day, trouble_code
 
 #: Seconds after its recorder's start within which a probe looks: a login may take as long, and a second program is
 #: tried where the first fails.
@@ -357,14 +357,9 @@ def _reasons(
 
 def in_words(gap: UnobservedStretch, wall: WallClock) -> str:
     """A gap as a text for people; times in UTC."""
-    times = " to ".join(_time_of_day(wall.at(edge)) for edge in (gap.span.lo_ns, gap.span.hi_ns))
+    times = " to ".join(time_of_day(wall.at(edge)) for edge in (gap.span.lo_ns, gap.span.hi_ns))
     name = "the observer's own ticker" if gap.kind == OBSERVER else gap.probe
     return f"{name} did not look from {times} UTC" + (f" ({gap.why})" if gap.why else "")
-
-
-def _time_of_day(wall_ns: int) -> str:
-    seconds = wall_ns // SECOND % 86400
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def rows(coverages: Sequence[Coverage], wall: WallClock) -> list[JsonObject]:

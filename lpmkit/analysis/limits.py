@@ -280,9 +280,3 @@ def window_question(
         yield Question(key, title, AnswerState.NOT_EVALUATED, f"its end was not seen; the window is {window}")
     else:
         yield Question(key, title, AnswerState.PASSED, window, reply=ReplyWord.YES)
-
-
-def stopped_by_guard(events: Sequence[Event]) -> str:
-    """The breach for which the guard had the copy stopped or called off; empty where it did not."""
-    asked = [event for event in events if event.kind == "request" and event.data.get("by") == "guard"]
-    return str(asked[-1].data.get("why", "")) if asked else ""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lpmkit.analysis.outcome import MoveOutcome
 from lpmkit.json_values import JsonMapping
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.runs.cells import Int64Array
@@ -414,11 +415,12 @@ class SessionOutage:
 
 @dataclass(frozen=True, slots=True)
 class RunVerdict:
-    """The answer to every question, and one over all."""
+    """The answer to every question, and one over all. ``outcome`` is what became of the move; ``None`` of a watch."""
 
     state: AnswerState
     sentence: str
     questions: tuple[Question, ...]
+    outcome: MoveOutcome | None = None
 
     def question(self, key: str) -> Question:
         return next(question for question in self.questions if question.key == key)

@@ -1,19 +1,11 @@
-"""Why a partition is where it was: the migration was refused, stopped, rolled back, or interrupted and recovered."""
+"""Why a partition is not on its target: the migration was refused, stopped, rolled back, or interrupted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lpmkit.analysis.limits import stopped_by_guard
-from lpmkit.json_values import JsonMapping
 from lpmkit.timeline import Event
-
-#: What the managers showed where the partition is on the source, not migrating (`Observation.AT_HOME.code`).
-AT_HOME = "at-home"
-#: How the reason of a last phase began where the managers showed the partition on the source, not migrating, in runs
-#: whose phases have no code of what was seen.
-_AT_HOME_THEN = ("runs on the source", "the manager refused: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +51,15 @@ def percent_copied(events: Sequence[Event], until_ns: int) -> int | None:
     return int(100 * sent / (sent + left))
 
 
-def why_it_stayed(events: Sequence[Event], order: JsonMapping) -> tuple[str, ...]:
-    """Where the partition runs, and why it was not moved, of a run whose last phase is failed, stopped or
-    needs-recovery.
-    """
-    phases = [event for event in events if event.kind == "phase"]
-    last = phases[-1]
-    phase, why = str(last.data.get("phase")), str(last.data.get("why") or "")
-    if phase == "failed" and why and not _was_seen_at_home(last.data):
-        return (why,)  # it may be anywhere: the recorder asked for nothing, or somebody else moves it
-    cause = _cause(events, phase, last.wall_ns)
-    if phase == "needs-recovery":
-        return (cause,)
-    return f"{order.get('partition', 'the partition')} runs on {order.get('source', 'the source')} as before", cause
-
-
-def _was_seen_at_home(phase: JsonMapping) -> bool:
-    """True where the managers showed the partition on the source, not migrating, when a phase began."""
-    if "seen" in phase:
-        return str(phase["seen"]) == AT_HOME
-    return str(phase.get("why") or "").startswith(_AT_HOME_THEN)
-
-
-def _cause(events: Sequence[Event], phase: str, ended_ns: int) -> str:
+def why_not_moved(events: Sequence[Event]) -> str:
+    """Why a partition was not moved, of a run whose last phase is failed, stopped or needs-recovery."""
+    last = next(event for event in reversed(events) if event.kind == "phase")
+    phase, ended_ns = str(last.data.get("phase")), last.wall_ns
     broken = list(interruptions(events, ""))
     if broken:
-        ended = {"needs-recovery": "needs recovery"}.get(phase, "was rolled back")
         recovered = any(one.kind == "intent" and one.data.get("what") == "recover" for one in events)
-        ended = "rolled back by recovery" if recovered and phase != "needs-recovery" else ended
-        return f"the migration was interrupted{_at(broken[-1].percent)} and {ended}"
+        then = " and rolled back by recovery" if recovered else " and was rolled back"
+        return f"the migration was interrupted{_at(broken[-1].percent)}{'' if phase == 'needs-recovery' else then}"
     if phase == "stopped":
         breach = stopped_by_guard(events)
         asked = f"the migration was stopped{_at(percent_copied(events, ended_ns))} as asked for"
@@ -108,3 +80,9 @@ def _cause(events: Sequence[Event], phase: str, ended_ns: int) -> str:
 
 def _at(percent: int | None) -> str:
     return "" if percent is None else f" at {percent} %"
+
+
+def stopped_by_guard(events: Sequence[Event]) -> str:
+    """The breach for which the guard had the copy stopped or called off; empty where it did not."""
+    asked = [event for event in events if event.kind == "request" and event.data.get("by") == "guard"]
+    return str(asked[-1].data.get("why", "")) if asked else ""

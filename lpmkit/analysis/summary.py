@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from lpmkit.analysis import wording
@@ -63,6 +64,7 @@ def summary(analysis: Analysis) -> JsonObject:
             "state": analysis.verdict.state.value,
             "line": analysis.verdict.sentence,
             "questions": list(questions_of(analysis.verdict)),
+            **({"outcome": asdict(outcome)} if (outcome := analysis.verdict.outcome) else {}),
         },
         "suspension": _suspension(analysis, still) if still else None,
         "hosts": [_host(analysis, host) for host in analysis.hosts],

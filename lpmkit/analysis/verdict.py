@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lpmkit.analysis.coverage import withheld
 from lpmkit.analysis.error_logs import error_log_question
-from lpmkit.analysis.limits import STATES, Measured, against, limits_of, stopped_by_guard
-from lpmkit.analysis.model import Coverage, HostAnalysis, Interval, OutageKind, RunVerdict, Suspension, by_certainty
+from lpmkit.analysis.headline import headline, seconds
+from lpmkit.analysis.limits import STATES, Measured, against, limits_of
+from lpmkit.analysis.model import Coverage, HostAnalysis, OutageKind, RunVerdict, Suspension, by_certainty
 from lpmkit.analysis.noise import MIN_SILENCE_NS
-from lpmkit.analysis.not_moved import why_it_stayed
+from lpmkit.analysis.outcome import MoveOutcome, OutcomeKind, outcome_of
 from lpmkit.analysis.record import Record
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.limits import LimitState
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
-from lpmkit.timeline import Event, TroubleCode, outwards, trouble_code
+from lpmkit.timeline import TroubleCode, outwards, trouble_code
 
 #: Boot times are worked out from commands that print whole minutes.
 BOOT_TIME_RESOLUTION = timedelta(seconds=120)
@@ -42,20 +43,11 @@ class Evidence:
     databases: Sequence[Question] = ()
     coverage: Sequence[Coverage] = ()
     limits: Sequence[Question] = ()
+    run: str = "RUN"  #: its name, for commands
 
     @property
     def phase(self) -> str | None:
         return self.record.phases[-1].name if self.record.phases else None
-
-
-def seconds(span: Interval) -> str:
-    """A duration's bounds as text, rounded outwards to milliseconds.
-
-    >>> seconds(Interval(1_532_400_000, 1_547_100_000))
-    '1.532 s … 1.548 s'
-    """
-    low, high = outwards(span.lo_ns, span.hi_ns)
-    return f"{low:.3f} s … {high:.3f} s"
 
 
 def judge(evidence: Evidence) -> RunVerdict:
@@ -68,136 +60,25 @@ def judge(evidence: Evidence) -> RunVerdict:
     failed = [one for one in counting if one.state is FAILED]
     still_open = [one for one in counting if one.state is OPEN]
     state = FAILED if failed else OPEN if still_open else PASSED
-    return RunVerdict(state, _sentence(evidence, state, questions, failed or still_open), questions)
+    verdict = RunVerdict(state, "", questions, _outcome(evidence, questions) if evidence.mode == "move" else None)
+    return replace(verdict, sentence=headline(verdict, _longest(evidence.hosts)))
 
 
-def _sentence(
-    evidence: Evidence, state: AnswerState, questions: Sequence[Question], because: Sequence[Question]
-) -> str:
-    still = _longest(evidence.hosts) if evidence.mode == "move" else None
-    if evidence.mode == "move":
-        moved = next(one for one in questions if one.key == "moved")
-        head = {PASSED: "Moved", FAILED: "Not moved", OPEN: "Not known whether it moved"}[moved.state]
-        if still is not None:
-            head += f", suspended {seconds(still.length)}"
-        elif moved.state is not FAILED:  # where it stayed there was nothing to suspend it for
-            head += ", no suspension found"
-        if moved.state is FAILED:
-            head += f". {as_sentences(moved.details)}"
-            because = [one for one in because if one is not moved]
-    else:
-        head = next(one for one in questions if one.key == "outages").answer
-    if state is PASSED:
-        warnings = [one for one in questions if one.warns]
-        warned = "; ".join(
-            f"{subject(one) or _within_a_sentence(one.title)}: {beside_the_head(one, still)}" for one in warnings
-        )
-        return f"{head}. {counted(questions)}" + (f" Warning: {warned}." if warned else "")
-    texts = reasons(
-        (
-            "" if one.key == "moved" else subject(one) or _within_a_sentence(one.title),
-            beside_the_head(one, still),
-        )
-        for one in because
-        if one.key != "outages"
+def _outcome(evidence: Evidence, questions: Sequence[Question] = ()) -> MoveOutcome:
+    """How the move ended; a partition that was started anew was not moved live."""
+    outcome = outcome_of(
+        evidence.record.events, evidence.manifest.get("order") or {}, evidence.run, _answered_ns(evidence)
     )
-    word = "Failed" if state is FAILED else "Not evaluated"
-    return f"{head}. {word}: {texts}." if texts else f"{head}."
+    restarted = any(one.key == "restarted" and one.state is FAILED for one in questions)
+    if restarted and outcome.state is PASSED:
+        return replace(outcome, kind=OutcomeKind.RESTARTED)
+    return outcome
 
 
-#: What a question is about, where its title says that all is well: "within its limit" is no name of what is not.
-_SUBJECTS = {
-    "suspended": "suspension",
-    "window": "change window",
-    "time-outs": "time-outs",
-    "limit-session-outage": "session outage",
-    "limit-brown-out": "brown-out",
-}
-_SUBJECTS_BY_SYSTEM = {
-    "limit-job-delay-": "delay of SAP jobs",
-    "limit-commit-stall-": "commit stall",
-    "sap-jobs-": "jobs",
-    "sap-log-": "system log and dumps",
-}
-
-
-def subject(question: Question) -> str:
-    """What a question is about, for a sentence, where its title says what is well; empty for any other.
-
-    >>> subject(Question("limit-job-delay-BX5", "BX5: jobs delayed within the limit?", FAILED, ""))
-    'BX5: delay of SAP jobs'
-    """
-    for start, name in _SUBJECTS_BY_SYSTEM.items():
-        if question.key.startswith(start):
-            return f"{question.key.removeprefix(start)}: {name}"
-    return _SUBJECTS.get(question.key, "")
-
-
-#: What follows an answer that is withheld for what was not looked at (`lpmkit.analysis.coverage`).
-_WITHHELD = "; but "
-
-
-def beside_the_head(question: Question, still: Suspension | None) -> str:
-    """The details of a question without the length of the suspension, which the sentence begins with; of an answer
-    that is withheld the reason alone.
-
-    >>> beside_the_head(Question("session", "SSH sessions kept?", OPEN, "open; but ssh-echo did not look"), None)
-    'ssh-echo did not look'
-    """
-    if question.state is OPEN and _WITHHELD in question.details:
-        return question.details.rpartition(_WITHHELD)[2]
-    if still is None:
-        return question.details
-    return question.details.removeprefix(f"{seconds(still.length)}, ").removeprefix(f"{seconds(still.length)}; ")
-
-
-def reasons(answers: Iterable[tuple[str, str]]) -> str:
-    """Pairs of title and answer as one text; an answer that several have is there once, behind all their titles.
-
-    >>> reasons([("jobs", "no data."), ("dumps", "refused."), ("queues", "no data.")])
-    'jobs, queues: no data; dumps: refused'
-    """
-    titles: dict[str, list[str]] = {}
-    for title, answer in answers:
-        titles.setdefault(answer.rstrip("."), []).append(title)
-    return "; ".join(
-        ": ".join(filter(None, (", ".join(filter(None, names)), answer))) for answer, names in titles.items()
-    )
-
-
-def counted(questions: Sequence[Question]) -> str:
-    """How many questions passed, failed and were not evaluated, as a sentence.
-
-    >>> counted([Question("moved", "Moved?", PASSED, ""), Question("ora", "Oracle?", OPEN, "", counts=False)])
-    '1 question passed, none failed, 1 not evaluated.'
-    """
-    passed, failed, still_open = (sum(one.state is state for one in questions) for state in (PASSED, FAILED, OPEN))
-    text = f"{_count(passed, 'question')} passed, {failed or 'none'} failed"
-    return f"{text}, {still_open} not evaluated." if still_open else f"{text}."
-
-
-def as_sentences(details: str) -> str:
-    """Parts of an answer as sentences; a name at the beginning stays as it is.
-
-    >>> as_sentences("bxaix85 runs on bvio82 as before; the migration was interrupted")
-    'bxaix85 runs on bvio82 as before. The migration was interrupted'
-    """
-    parts = details.split("; the ")
-    first = details[:1].upper() + parts[0][1:] if details.startswith(("the ", "not ")) else parts[0]
-    return ". The ".join([first, *parts[1:]])
-
-
-def _within_a_sentence(title: str) -> str:
-    """A question's title within a text; the name of a system before it stays as it is.
-
-    >>> _within_a_sentence("BX5: jobs ran on?"), _within_a_sentence("Moved?")
-    ('BX5: jobs ran on', 'moved')
-    >>> _within_a_sentence("BX5: no update terminations (SM13)?"), _within_a_sentence("SSH sessions kept?")
-    ('BX5: no update terminations (SM13)', 'SSH sessions kept')
-    """
-    system, colon, rest = title.rstrip("?").rpartition(": ")
-    is_name = rest[:2].isupper() or rest.startswith("Oracle")
-    return f"{system}{colon}{rest if is_name else rest[:1].lower() + rest[1:]}"
+def _answered_ns(evidence: Evidence) -> int | None:
+    """When the partition was last heard of, nanoseconds since 1970; ``None`` where it never was."""
+    heard = [int(trace.alive_hi[-1]) for host in evidence.hosts for trace in host.traces if len(trace.alive_hi)]
+    return evidence.record.wall.at(max(heard)) if heard else None
 
 
 def _longest(hosts: Sequence[HostAnalysis]) -> Any:
@@ -208,36 +89,12 @@ def _longest(hosts: Sequence[HostAnalysis]) -> Any:
 
 
 def _moved(evidence: Evidence) -> Question:
-    title, phase = "Moved?", evidence.phase
-    order = evidence.manifest.get("order") or {}
-    way = f"{order.get('partition', 'the partition')} from {order.get('source', '?')} to {order.get('target', '?')}"
-    refused = next((event for event in evidence.record.events if _is_refusal(event)), None)
-    if phase == "settled" and refused is not None:
-        text = (
-            f"{way}, but the command to move ended with status {refused.data['status']}: {refused.data.get('text', '')}"
-        )
-        return Question("moved", title, OPEN, text, "whether this run's command moved it is not known")
-    if phase == "settled":
-        how = evidence.record.phases[-1].why if evidence.record.phases else ""
-        return Question(
-            "moved",
-            title,
-            PASSED,
-            f"{way}; {how or 'gone from the source, running on the target'}",
-            reply=ReplyWord.YES,
-        )
-    if phase in ("failed", "stopped", "needs-recovery"):
-        text = "; ".join(why_it_stayed(evidence.record.events, order))
-        return Question("moved", title, FAILED, text, reply=ReplyWord.NO)
-    if breach := stopped_by_guard(evidence.record.events):
-        return Question("moved", title, FAILED, f"the guard called the move off: {breach}", reply=ReplyWord.NO)
-    return Question("moved", title, OPEN, f"the last phase seen is {phase}" if phase else "no phase was recorded")
-
-
-def _is_refusal(event: Event) -> bool:
-    """Tell whether an event is a failed command to move."""
-    is_answer = event.kind == "answer" and event.data.get("what") == "migrate"
-    return is_answer and event.data.get("status") not in (0, None)
+    outcome = _outcome(evidence)
+    reply = {PASSED: ReplyWord.YES, FAILED: ReplyWord.NO}.get(outcome.state)
+    why = f"Next step: {outcome.next_command}" if outcome.next_command else ""
+    if outcome.kind is OutcomeKind.UNPROVED:
+        why = "whether this run's command moved it is not known"
+    return Question("moved", "Moved?", outcome.state, outcome.details, why, reply=reply)
 
 
 def _suspended(evidence: Evidence) -> Question:
@@ -400,6 +257,24 @@ def same_boot(before: str, after: str) -> bool:
     return abs(apart) <= BOOT_TIME_RESOLUTION
 
 
+def _identity(evidence: Evidence) -> Question | None:
+    """The identity and the mapping of a partition that has arrived, as the recorder compared them; ``None`` where it
+    did not.
+    """
+    rows = evidence.documents.get("changes")
+    judged = [one for one in rows if isinstance(one, dict)] if isinstance(rows, list) else []
+    # a restart is a question of its own
+    known = [one for one in judged if isinstance(one.get("as_it_should"), bool) and one.get("what") != "boot time"]
+    if not known or not _outcome(evidence).is_there:
+        return None
+    title = "Identity and mapping as expected?"
+    wrong = [one for one in known if not one["as_it_should"]]
+    if wrong:
+        told = "; ".join(f"{one.get('what')}: {one.get('before') or '–'} → {one.get('after') or '–'}" for one in wrong)
+        return Question("identity", title, FAILED, told, reply=ReplyWord.NO)
+    return Question("identity", title, PASSED, _count(len(known), "value"), reply=ReplyWord.YES)
+
+
 def _complete(evidence: Evidence) -> Question:
     title = "Observation complete?"
     if not evidence.hosts:
@@ -537,6 +412,7 @@ _MOVE: tuple[Callable[[Evidence], Question | None], ...] = (
     _suspended,
     _session,
     _restarted,
+    _identity,
     _error_log,
     _complete,
     _checks,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from lpmkit.analysis.outcome import OutcomeKind, outcome_of
 from lpmkit.board.model import Banner, Tone
 from lpmkit.board.view import View
 from lpmkit.board.wording import at_most, clock_time, of_day, size
@@ -203,6 +204,14 @@ def _counted(summary: Mapping[str, object]) -> str:
 
 def _not_moved(view: View) -> Banner:
     source, _ = _frames(view)
+    outcome = outcome_of(view.events, view.run.manifest.get("order") or {}, view.run.name)
+    if outcome.kind is OutcomeKind.ELSEWHERE:
+        cause = f"{outcome.cause[:1].upper()}{outcome.cause[1:]}"
+        text = f"{cause}. Look where {view.partition} runs: {outcome.next_command}."
+        return _made(view, "failed", Tone.BAD, "NOT MOVED BY THIS RUN", "", text, "look")
+    if view.proposal is not None and view.proposal.action is RecoveryAction.START:
+        text = f"{view.partition} is on {source} and does not run. {view.proposal.why}"
+        return _made(view, "failed", Tone.BAD, "NOT RUNNING", "", text, "look")
     stopped = view.now.phase is Phase.STOPPED
     refused = any(e.kind == "answer" and e.data.get("status") not in (0, None) for e in view.events)
     how = "The manager refused the move." if refused else "The migration was rolled back."

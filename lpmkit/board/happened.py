@@ -9,6 +9,7 @@ from lpmkit.board.events import event_text
 from lpmkit.board.model import Happening
 from lpmkit.board.view import View
 from lpmkit.board.wording import at_most, of_day
+from lpmkit.runs.whereabouts import stayed
 from lpmkit.timeline import Event, TroubleCode, trouble_code
 from lpmkit.wording.counts import plural
 
@@ -69,6 +70,8 @@ def _happening(view: View, event: Event) -> Happening:
         recovered = phase == "failed" and event.data.get("was") == "needs-recovery" and _is_recovery_asked(view)
         if recovered and names:
             text = f"rolled back: {view.partition} runs on {names['source']} as before"
+        if phase == "failed" and not stayed(event.data):
+            text = str(event.data.get("why") or phase)  # nothing was asked for, or it is not this run's migration
         bad = phase in ("failed", "needs-recovery") and not recovered
     elif event.kind == "recorder-started" and not event.data.get("resumed"):
         text = "recording begins"

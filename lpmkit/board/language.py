@@ -7,6 +7,9 @@ from dataclasses import replace
 from lpmkit.board.model import Banner, Board, Chip, Fold, Happening, Item, Tile
 from lpmkit.wording.words import Words
 
+#: Columns of tables with what a machine printed.
+_AS_PRINTED = frozenset({"line"})
+
 
 def in_language(board: Board, words: Words) -> Board:
     """The board in a language. Its lanes are drawn in it already."""
@@ -49,7 +52,10 @@ def _fold(fold: Fold, words: Words) -> Fold:
             for item in fold.items
         ),
         rows=tuple(
-            {words.said(name): words.said(value) if isinstance(value, str) else value for name, value in row.items()}
+            {
+                words.said(name): words.said(value) if isinstance(value, str) and name not in _AS_PRINTED else value
+                for name, value in row.items()
+            }
             for row in fold.rows
         ),
     )

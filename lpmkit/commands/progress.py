@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lpmkit.analysis import Analysis
     from lpmkit.runbook import Runbook
     from lpmkit.runs.folder import Run
+    from lpmkit.wording.words import Words
 
 
 def follow(book: Runbook, run: Run, console: Console) -> None:
@@ -90,20 +91,20 @@ def report_and_leave(
     """Write the report, print the verdict and exit with its status; the verdict is printed also if the report cannot be
     written, which leaves a question open ``after_move`` and makes any other command inconclusive.
     """
-    from lpmkit.analysis import analyse, summary
+    from lpmkit.analysis import analyse, headline, summary
     from lpmkit.commands.rich_terminal import Terminal
     from lpmkit.runs.deliveries import undelivered
     from lpmkit.wording.words import words_of
 
-    console, said = Terminal(stderr=as_json), words_of(language).said
-    analysis = analyse(run)
+    console, words = Terminal(stderr=as_json), words_of(language)
+    said, analysis = words.said, analyse(run)
     found = summary(analysis)
     path = None
     try:
-        path = _written(run, analysis, output)
+        path = _written(run, analysis, output, words)
     except (RecordError, MissingExtra) as error:
         print_line(f"lpmkit: report not written: {error}", err=True)
-    print_summary(found, console, language)
+    print_summary(found, console, language, headline(analysis.verdict, analysis.suspension, words))
     if path is not None:
         console.print(f"{said('Report')}: {path}", soft_wrap=True)
         if path.stem != "report":
@@ -128,13 +129,13 @@ def report_and_leave(
     sys.exit(status)
 
 
-def _written(run: Run, analysis: Analysis, output: Path | None) -> Path:
+def _written(run: Run, analysis: Analysis, output: Path | None, words: Words) -> Path:
     """The written report. Raises `MissingExtra` where its pictures cannot be drawn, and `RecordError`."""
     try:
         from lpmkit.report.page import write_analysed
     except ModuleNotFoundError as error:
         raise missing_extra(error) or error from error
-    return write_analysed(run, analysis, output)
+    return write_analysed(run, analysis, output, words)
 
 
 def _time_left(run: Run) -> str:
@@ -158,14 +159,14 @@ def _is_recorded(run: Run) -> bool:
 _SIGNS = {"failed": ("red", "✗"), "not evaluated": ("magenta", "?"), "passed": ("green", "✓")}
 
 
-def print_summary(found: JsonObject, console: Console | None = None, language: str = "en") -> None:
-    """Print the verdict, then the questions: failed, not evaluated, passed."""
+def print_summary(found: JsonObject, console: Console | None = None, language: str = "en", line: str = "") -> None:
+    """Print the verdict, then the questions: failed, not evaluated, passed. ``line`` is the verdict in the language."""
     from lpmkit.wording.titles import question_title
     from lpmkit.wording.words import words_of
 
     out, words = console or terminal(), words_of(language)
     verdict = found["verdict"]
-    out.print(words.said(verdict["line"]), style="bold")
+    out.print(line or words.said(verdict["line"]), style="bold")
     rows = sorted(verdict["questions"], key=lambda row: list(_SIGNS).index(row["state"]))
     width = max(len(words(f"state.{state}")) for state in _SIGNS)
     for row in rows:

@@ -99,12 +99,14 @@ def analyse(context: click.Context, run_name: str, output: Path | None, as_json:
     written.
     """
     from lpmkit.analysis import analyse as work_out
-    from lpmkit.analysis import summary
+    from lpmkit.analysis import headline, summary
     from lpmkit.report.outputs import Outputs
     from lpmkit.runs.folder import as_document
+    from lpmkit.wording.words import words_of
 
     run = named_run(context, run_name)
-    figures = summary(work_out(run))
+    found = work_out(run)
+    figures = summary(found)
     to = Outputs(run, output)
     try:
         to.write(to.folder / "summary.json", as_document(figures))
@@ -113,7 +115,9 @@ def analyse(context: click.Context, run_name: str, output: Path | None, as_json:
     if as_json:
         print_json({**figures, "complete": is_complete(figures)})
     else:
-        print_summary(figures, language=site_or_none(context).language)
+        words = words_of(site_or_none(context).language)
+        line = headline(found.verdict, found.suspension, words)
+        print_summary(figures, language=words.language, line=line)
     sys.exit(status_of_verdict(figures))
 
 

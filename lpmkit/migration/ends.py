@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.errors import RemoteError
 from lpmkit.migration.phases import is_migrating, needs_recovery
+from lpmkit.runs.whereabouts import was_inactive
 from lpmkit.timeline import Event
 
 #: A managed system in these states runs nothing (A `ZIU`: "Power Off" among the documented ones).
@@ -170,12 +171,6 @@ def stillness_s(readings: Sequence[tuple[int, int | None]]) -> float | None:
             break
         since = at
     return (last_at - since) / 1e9
-
-
-def was_inactive(events: Sequence[Event], source: str) -> bool:
-    """True if the partition was not activated in a run's first reading of the source."""
-    first = next((event for event in events if event.kind == "reading" and event.data.get("where") == source), None)
-    return first is not None and first.data.get("partition_state") == "Not Activated"
 
 
 def recorded(events: Sequence[Event], source: str) -> tuple[bool, float | None, bool, int]:

@@ -245,7 +245,7 @@ def report_written(run: Run, words: Words = ENGLISH) -> HTML:
     from lpmkit.report.page import write_report  # noqa: PLC0415
 
     if not still_observed(run):
-        write_report(run.path)
+        write_report(run.path, language=words.language)
     return report_link(run, words)
 
 

@@ -53,7 +53,7 @@ def judged(book: Runbook, run: Run) -> list[HTML]:
     if why or not run.events():
         return [HTML(f"<p>{escaped(words.said(f'Not finished yet. {why or NOT_BEGUN}'))}</p>")]
     analysis = analyse(run)
-    write_analysed(run, analysis)
+    write_analysed(run, analysis, words=words)
     chart = wall_chart(analysis)
     if words is not ENGLISH:
         translated(chart, words.said)

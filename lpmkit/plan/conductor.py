@@ -96,12 +96,13 @@ class Conductor:
         folder: Run,
         writer: RunWriter,
         book: Runbook,
-        report: Callable[[Path], object] = write_report,
+        report: Callable[[Path], object] | None = None,
         page: Callable[[Run], object] = write_page,
         room: PlanRoom | None = None,
     ) -> None:
         self.folder, self.writer, self.book = folder, writer, book
-        self._write_report, self._write_page = report, page
+        self._write_report = report or partial(write_report, language=book.site.language)
+        self._write_page = page
         self.plan: MovePlan = plan_of(folder)
         self.clock = book.clock
         self._inbox = Inbox(folder.path, self._note_once)

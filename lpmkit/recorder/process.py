@@ -29,7 +29,6 @@ from lpmkit.errors import LpmError, RecordError
 from lpmkit.json_values import JsonMapping
 from lpmkit.limits import PREDICTED_FIGURES
 from lpmkit.mapping.changes import changes
-from lpmkit.migration.ends import was_inactive
 from lpmkit.migration.phases import MoveState, Phase
 from lpmkit.prediction.exchange import exchange
 from lpmkit.prediction.history import Foresight
@@ -45,6 +44,7 @@ from lpmkit.runs.files import open_plain
 from lpmkit.runs.folder import Run
 from lpmkit.runs.locks import FileLock, HeldByAnother, boot_id, partition_lock
 from lpmkit.runs.refusals import refused_accounts
+from lpmkit.runs.whereabouts import was_inactive
 from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.logins import keep_refusals, renew
 from lpmkit.ssh.secrets import Secrets

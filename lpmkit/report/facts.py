@@ -36,6 +36,8 @@ from lpmkit.report.outputs import is_derived
 from lpmkit.runs.files import name_text, open_plain, plain_files
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Event, outwards
+from lpmkit.wording.titles import question_title
+from lpmkit.wording.words import ENGLISH, Words
 
 #: Each kind of probe: (description, bias).
 WITNESSES: Mapping[str, tuple[str, str]] = {
@@ -136,7 +138,7 @@ def witnesses_of(analysis: Analysis) -> Iterator[JsonObject]:
             yield {
                 "name": "agreed",
                 "agreed": True,
-                "what": f"{host.host}, by {' and '.join(still.mechanisms)}",
+                "what": f"{host.host}, by {', '.join(still.mechanisms)}",
                 "resolution": "",
                 "bias": f"95 %: {seconds(still.likely)}",
                 **_ends(analysis, still.length, still.begin, still.end),
@@ -430,12 +432,12 @@ def survey_gaps(*surveys: Any) -> Iterator[str]:
         yield f"survey {' and '.join(seen['when'])}: {'; '.join(filter(None, (what, place)))}"
 
 
-def not_looked_at(analysis: Analysis, events: Iterable[Event]) -> Iterator[str]:
+def not_looked_at(analysis: Analysis, events: Iterable[Event], words: Words = ENGLISH) -> Iterator[str]:
     """Questions that were not evaluated, and everything that was not looked at, with the reason."""
     for question in analysis.verdict.questions:
         if question.state.value == "not evaluated":
-            yield f"{question.title.rstrip('?')}: {question.answer}"
-    yield from missed(analysis, events)
+            yield f"{question_title(words, question.key, question.title).rstrip('?')}: {words.said(question.answer)}"
+    yield from map(words.said, missed(analysis, events))
 
 
 def missed(analysis: Analysis, events: Iterable[Event]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from lpmkit.report.writeup.front import back_out, deviations, figures_of, follow
 from lpmkit.report.writeup.inputs import WriteUpInputs
 from lpmkit.runs.deliveries import undelivered
 from lpmkit.runs.folder import Run
-from lpmkit.wording.words import Words
+from lpmkit.wording.words import ENGLISH, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class FirstPage:
     parts: tuple[Part, ...]
 
 
-def first_page(run: Run, analysis: Analysis) -> FirstPage:
+def first_page(run: Run, analysis: Analysis, words: Words = ENGLISH) -> FirstPage:
     """The first page of a run's report."""
-    source = WriteUpInputs(run, analysis, Words("en"))
+    source = WriteUpInputs(run, analysis, words)
     facts = [row for block in header(source).blocks if isinstance(block, Facts) for row in block.rows]
-    facts.append(("samples", span_text(analysis, analysis.record)))
-    facts += [("not delivered", sink.sentence(run.name)) for sink in undelivered(run)]
+    facts.append((words("header.recorded"), words.said(span_text(analysis, analysis.record))))
+    facts += [(words("report.not_delivered"), words.said(sink.sentence(run.name))) for sink in undelivered(run)]
     sections = [deviations(source), back_out(source), follow_up(source)]
     return FirstPage(tuple(figures_of(source)), tuple(facts), tuple(_part(one) for one in sections if one.blocks))
 

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from markupsafe import Markup
 from lpmkit.analysis import (
     Analysis,
     analyse,
+    headline,
     seconds,
     summary,
 )
@@ -59,6 +61,8 @@ from lpmkit.report.timeline import moment_text, moments
 from lpmkit.runs.folder import Run, as_document
 from lpmkit.sap.judge import SapOutcome
 from lpmkit.timeline import Event
+from lpmkit.wording.titles import check_title, question_title, remedy_text, who_text
+from lpmkit.wording.words import ENGLISH, Words, words_of
 
 _TIMELINE = {
     "recorder-started",
@@ -90,46 +94,47 @@ _TIMELINE = {
 _SECTIONS = ("questions", "checks")
 
 
-def write_report(path: str | os.PathLike[str], output: Path | None = None) -> Path:
+def write_report(path: str | os.PathLike[str], output: Path | None = None, *, language: str = "en") -> Path:
     """Work out the whole report of a run folder; returns the path of ``report.html``. Repeating it changes nothing but
     what the run added.
 
     ``output`` is another folder for it, such as for an archive where nothing can be written. A signed report stays, and
-    the new one is written beside it.
+    the new one is written beside it. Raises `NotFound` for an unknown language.
     """
     run = Run(path)
-    return write_analysed(run, analyse(run), output)
+    return write_analysed(run, analyse(run), output, words_of(language))
 
 
-def write_analysed(run: Run, analysis: Analysis, output: Path | None = None) -> Path:
-    """The files of the report from an analysis that is there already."""
-    to = Outputs(run, output)
+def write_analysed(run: Run, analysis: Analysis, output: Path | None = None, words: Words = ENGLISH) -> Path:
+    """The files of the report from an analysis that is there already. ``summary.json`` is English in every language."""
+    to, said = Outputs(run, output), None if words.language == "en" else words.said
     to.write(to.folder / "summary.json", as_document(summary(analysis)))
-    drawn = write_charts(analysis, to.folder / "plots", "svg", to.write)
+    drawn = write_charts(analysis, to.folder / "plots", "svg", to.write, said)
     to.write(to.folder / "samples.csv", samples_csv(run, analysis))
-    return to.write(to.folder / "report.html", render(run, analysis, drawn).encode())
+    return to.write(to.folder / "report.html", render(run, analysis, drawn, words).encode())
 
 
-def render(run: Run, analysis: Analysis, drawn: Mapping[str, Path]) -> str:
+def render(run: Run, analysis: Analysis, drawn: Mapping[str, Path], words: Words = ENGLISH) -> str:
     """The report as HTML; ``drawn`` are the files of its charts by name."""
-    return with_headings(page_template("report.html.j2").render(**_content(run, analysis, drawn)))
+    return with_headings(page_template("report.html.j2").render(**_content(run, analysis, drawn, words)))
 
 
-def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> JsonObject:
+def _content(run: Run, analysis: Analysis, files: Mapping[str, Path], words: Words) -> JsonObject:
     events = run.events()
     survey, after = document_of(run, "survey"), document_of(run, "survey-after")
     drawn = _charts(files)
     from lpmkit.report.first_page import first_page  # noqa: PLC0415 - the write-up makes this report beside itself
 
-    board = board_of(run, summary=summary(analysis))
+    board = board_of(run, summary=summary(analysis), language=words.language)
     folds = parts(replace(board, folds=tuple(fold for fold in board.folds if fold.key not in _SECTIONS)))["folds"]
     head = {name: html for name, html in parts(board).items() if name != "folds"}
     validation, findings = document_of(run, "validation"), findings_of(run)
     return {
+        **_wording(run, analysis, words),
         "run": run,
-        "board": Markup(assembled(head)),  # noqa: S704 - it escapes what it shows
-        "folds": Markup(assembled({"folds": folds})),  # noqa: S704 - as above
-        "first": first_page(run, analysis),
+        "board": Markup(assembled(head, words.language)),  # noqa: S704 - it escapes what it shows
+        "folds": Markup(assembled({"folds": folds}, words.language)),  # noqa: S704 - as above
+        "first": first_page(run, analysis, words),
         "counts": count_rows(findings),
         "analysis": analysis,
         "verdict": analysis.verdict,
@@ -139,7 +144,7 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> JsonObj
         "sessions": [session_row(analysis, session) for host in analysis.hosts for session in host.sessions],
         "silences": list(silence_rows(analysis)),
         "clocks": list(clock_rows(analysis)),
-        "timeline": list(_timeline(analysis, events)),
+        "timeline": list(_timeline(analysis, events, words)),
         "findings": findings,
         "validation": validation,
         "answered": [_answered(one) for one in findings if one.get("only_firmware")] if _passed(validation) else [],
@@ -153,16 +158,31 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path]) -> JsonObj
         "sap": [
             {**_sap(outcome, events), "who": list(sap_identity(outcome.sid, survey, after))} for outcome in analysis.sap
         ],
-        "gaps": list(survey_gaps(survey, after)),
-        "unseen": list(not_looked_at(analysis, events)),
+        "gaps": list(map(words.said, survey_gaps(survey, after))),
+        "unseen": list(not_looked_at(analysis, events, words)),
         "evidence": list(evidence(run.path)),
         "slow": [brownout_row(brown_out) for host in analysis.hosts for brown_out in host.brown_outs],
         "alarms": false_alarms,
         "noises": [(name, noise) for host in analysis.hosts for name, noise in host.noises.items()],
-        "ms": clock_ms,
         "fact": fact_value,
         "seconds": seconds,
         "made": run.manifest.get("lpmkit", "?"),
+    }
+
+
+def _wording(run: Run, analysis: Analysis, words: Words) -> JsonObject:
+    """The functions with which the template writes in a language, and the verdict in it."""
+    order = run.manifest.get("order") or {}
+    return {
+        "words": words,
+        "said": words.said,
+        "said_all": lambda texts: "; ".join(map(words.said, texts)),
+        "line": headline(analysis.verdict, analysis.suspension, words),
+        "title": lambda question: question_title(words, question.key, question.title),
+        "check": partial(check_title, words),
+        "remedy": lambda finding: remedy_text(words, finding, order),
+        "who": partial(who_text, words),
+        "ms": lambda time_ns: words.said(clock_ms(time_ns)),
     }
 
 
@@ -189,11 +209,11 @@ def _inline(svg: str, name: str) -> str:
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 
-def _timeline(analysis: Analysis, events: Sequence[Event]) -> Iterator[tuple[str, str, str, str]]:
+def _timeline(analysis: Analysis, events: Sequence[Event], words: Words) -> Iterator[tuple[str, str, str, str]]:
     """Everything in the order of events; an entry of a log is placed by its stamp, not by when it was read."""
     begin_ns = analysis.wall.at(analysis.window.lo_ns)
     told = [
-        (event.wall_ns, clock_text(event.wall_ns, 3)[11:], event.kind, _told(event))
+        (event.wall_ns, clock_text(event.wall_ns, 3)[11:], event.kind, words.said(_told(event)))
         for event in events
         if event.kind in _TIMELINE
     ]
@@ -201,7 +221,7 @@ def _timeline(analysis: Analysis, events: Sequence[Event]) -> Iterator[tuple[str
         if moment.event is None:
             first, last = (clock_text(edge, 3)[11:] for edge in (moment.lo_ns, -(-moment.hi_ns // 10**6) * 10**6))
             kind = "log" if moment.key == "entry" else "suspension"
-            told.append((moment.rank_ns, f"{first} … {last}", kind, moment_text(moment)))
+            told.append((moment.rank_ns, f"{first} … {last}", kind, moment_text(moment, words)))
     for wall_ns, at, kind, text in sorted(told, key=lambda row: row[0]):
         yield at, f"{(wall_ns - begin_ns) / 1e9:+.1f}", kind, text
 

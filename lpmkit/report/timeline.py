@@ -17,6 +17,7 @@ from lpmkit.control.codes import known_codes
 from lpmkit.oracle.judge import LogPosition
 from lpmkit.rules.table import Class
 from lpmkit.timeline import Event
+from lpmkit.wording.words import Words
 
 #: Events that are requests of ours and their answers, or about our own reading.
 OWN = ("intent", "answer", "request", "alert-log", "approved")
@@ -207,18 +208,10 @@ def stated_resolution(resolution_s: float | None) -> str:
     return "minute" if resolution_s >= 60 else "second"
 
 
-#: What a stamp tells, in words.
-_RESOLUTIONS = {
-    "minute": "stamp to the minute",
-    "second": "stamp to the second",
-    "between": "stamp not placed: between the two readings of the log",
-}
-
-
-def moment_text(moment: TimelineEntry) -> str:
+def moment_text(moment: TimelineEntry, words: Words) -> str:
     """An entry of a log, or an edge of a suspension, as a sentence."""
     if moment.key != "entry":
-        return f"{moment.where}: suspension {'begins' if moment.key == 'began' else 'ends'}"
+        return words(f"timeline.{moment.key}", host=moment.where)
     text = ": ".join(filter(None, (moment.label, moment.text)))
-    about = ", ".join(filter(None, (moment.log, _RESOLUTIONS[stated_resolution(moment.resolution_s)])))
-    return f"{moment.where}: {text} ({about})"
+    bound = words(f"timeline.{stated_resolution(moment.resolution_s)}")
+    return f"{moment.where}: {text} ({', '.join(filter(None, (moment.log, bound)))})"

@@ -24,6 +24,7 @@ from lpmkit.json_values import JsonObject
 from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run
 from lpmkit.runs.history import History
+from lpmkit.runs.whereabouts import stayed
 
 #: An instant as its two bounds; ``None`` is open.
 Bounds = tuple[int | None, int | None]
@@ -185,7 +186,7 @@ def sightings_of(run: Run) -> list[Sighting]:
     entitled, machine = _entitled(source, partition), _machine(source)
     final = next((event for event in reversed(events) if event.kind == "phase"), None)
     outcome = None if final is None else str(final.data.get("phase"))
-    if final is not None and outcome in ("failed", "stopped"):
+    if final is not None and stayed(final.data):
         return [Sighting(moment, here, machine, entitled, name) for moment in (asked.wall_ns, final.wall_ns)]
     if final is None or outcome != "settled":
         return [Sighting(asked.wall_ns, here, machine, entitled, name, Onward.OPEN)]

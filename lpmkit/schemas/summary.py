@@ -56,12 +56,22 @@ class SummaryQuestion(TypedDict):
     warns: NotRequired[bool]
 
 
+class SummaryOutcome(TypedDict):
+    """What became of a move: the kind, where the partition is as far as it is known, why, and the next command."""
+
+    kind: str
+    place: str
+    cause: str
+    next_command: str
+
+
 class SummaryVerdict(TypedDict):
-    """The verdict of a run."""
+    """The verdict of a run. ``outcome`` is that of a move."""
 
     state: Literal["passed", "failed", "not evaluated"]
     line: str
     questions: list[SummaryQuestion]
+    outcome: NotRequired[SummaryOutcome]
 
 
 SummaryOutage = TypedDict(

@@ -6,7 +6,8 @@ has no phrase book; only the other languages have titles and remedies of checks.
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -17,6 +18,7 @@ from lpmkit.errors import NotFound
 from lpmkit.wording.phrase_book import phrase_book
 
 LANGUAGES = ("en", "de")
+_INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00| UTC)")
 
 
 class Words:
@@ -46,6 +48,17 @@ class Words:
         ('2026-11-30', '30.11.2026')
         """
         return f"{moment:%d.%m.%Y}" if self.language == "de" else f"{moment:%Y-%m-%d}"
+
+    def instant(self, text: str) -> str:
+        """A value that is an instant in UTC, as this language writes it; any other value unchanged.
+
+        >>> Words("de").instant("2026-11-30T23:05:00Z"), Words("de").instant("bxaix85")
+        ('30.11.2026 23:05:00 UTC', 'bxaix85')
+        """
+        match = _INSTANT.fullmatch(text)
+        if match is None:
+            return text
+        return f"{self.date(datetime(int(match[1]), int(match[2]), int(match[3]), tzinfo=UTC))} {match[4]} UTC"
 
     def number(self, value: float, digits: int = 0) -> str:
         """A number as it is written in this language: ``1,234.5`` or ``1.234,5``.

@@ -68,7 +68,7 @@ def write_up(
     check_inputs(template, logo)
     analysis = analyse(run)
     words = words_of(language)
-    write_analysed(run, analysis, output)
+    write_analysed(run, analysis, output, words)
     document = written(run, analysis, words)
     folder = Outputs(run, output).folder_for(FOLDER)
     plots = folder / PLOTS

@@ -7,13 +7,12 @@ they are evidence.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from lpmkit.analysis import Analysis, AnswerState, Interval
+from lpmkit.analysis import Analysis, Interval
+from lpmkit.analysis.outcome import OutcomeKind
 from lpmkit.checks.judging import is_inactive
 from lpmkit.control.codes import explain
 from lpmkit.errors import UsageError
@@ -25,7 +24,7 @@ from lpmkit.report.facts import (
     evidence,
     findings_of,
     identity_changes,
-    missed,
+    not_looked_at,
     sap_identity,
     shown,
     survey_gaps,
@@ -36,7 +35,6 @@ from lpmkit.report.writeup.front import (
     deviations,
     figures_of,
     follow_up,
-    has_moved,
     header,
     sentence_of,
     sign_off,
@@ -56,10 +54,11 @@ from lpmkit.report.writeup.inputs import (
 from lpmkit.runs.away import disk_mapping
 from lpmkit.runs.folder import Run
 from lpmkit.runs.licences import read_sightings, stays
+from lpmkit.runs.whereabouts import was_inactive
 from lpmkit.sap.judge.values import JobLine
 from lpmkit.sap.model import JobStatus
 from lpmkit.survey.model import Survey
-from lpmkit.wording.titles import check_title, question_title, remedy_text, who_text
+from lpmkit.wording.titles import check_title, remedy_text, who_text
 from lpmkit.wording.words import Words
 
 
@@ -100,8 +99,8 @@ def _scope(source: WriteUpInputs) -> Section:
     blocks: list[Block] = []
     watched = ", ".join(sorted({trace.probe for host in source.analysis.hosts for trace in host.traces}))
     if source.is_move:
-        key = "scope.move" if has_moved(source) else "scope.tried"
-        blocks.append(Text(words(key, partition=source.partition, target=source.order.get("target", "?"))))
+        places = {side: source.order.get(side, "?") for side in ("source", "target")}
+        blocks.append(Text(words(f"scope.{_scope_key(source)}", partition=source.partition, **places)))
     else:
         blocks.append(Text(words("scope.watch", hosts=source.partition)))
     blocks.append(Text(words("scope.watched", probes=watched or words("none"))))
@@ -133,6 +132,22 @@ def _movers(source: WriteUpInputs) -> str:
     return source.words(how, pairs=pairs, redundancy=source.words.said(choice.redundancy.value))
 
 
+def _scope_key(source: WriteUpInputs) -> str:
+    """The key of the sentence that says what was changed."""
+    outcome = source.outcome
+    if outcome.kind is OutcomeKind.UNPROVED:
+        return "arrived"
+    if outcome.is_there:
+        return "moved_inactive" if was_inactive(source.events, str(source.order.get("source"))) else "move"
+    return {
+        OutcomeKind.NEEDS_RECOVERY: "incomplete",
+        OutcomeKind.STAYED: "stayed",
+        OutcomeKind.DOWN: "down",
+        OutcomeKind.CALLED_OFF: "not_asked",
+        OutcomeKind.NOT_ASKED: "not_asked",
+    }.get(outcome.kind, "tried")
+
+
 def _versions(source: WriteUpInputs) -> Iterator[str]:
     yield f"lpmkit {source.run.manifest.get('lpmkit', '?')}"
     before = source.surveys[0]
@@ -162,8 +177,8 @@ def _before_after(source: WriteUpInputs) -> Section:
     rows = [
         (
             words.or_as_it_came(f"fact.{what}", what),
-            _instant(words, was),
-            _instant(words, now),
+            words.instant(was),
+            words.instant(now),
             _changed(words, how, was != now),
         )
         for what, was, now, how in identity_changes(source.run)
@@ -176,18 +191,6 @@ def _before_after(source: WriteUpInputs) -> Section:
         return Section("before-after", words("section.before-after"), (Text(words("no_survey")),))
     head = ("", *(words(f"head.{name}") for name in ("before", "after", "changed")))
     return Section("before-after", words("section.before-after"), (Table(head, tuple(rows)),))
-
-
-_INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00| UTC)")
-
-
-def _instant(words: Words, text: str) -> str:
-    """A value that is an instant in UTC, as the language writes it; any other value as it is."""
-    found = _INSTANT.fullmatch(text)
-    if found is None:
-        return text
-    day = datetime(int(found[1]), int(found[2]), int(found[3]), tzinfo=UTC)
-    return f"{words.date(day)} {found[4]} UTC"
 
 
 def _changed(words: Words, how: str, differs: bool) -> str:
@@ -461,12 +464,7 @@ def _edge(words: Words, bounds: tuple[int | None, int | None]) -> str:
 
 def _unseen(source: WriteUpInputs) -> Section:
     words = source.words
-    texts = [
-        f"{question_title(words, question.key, question.title).rstrip('?')}: {words.said(question.answer)}"
-        for question in source.analysis.verdict.questions
-        if question.state is AnswerState.NOT_EVALUATED
-    ]
-    texts += map(words.said, (*missed(source.analysis, source.events), *survey_gaps(*source.surveys)))
+    texts = [*not_looked_at(source.analysis, source.events, words), *map(words.said, survey_gaps(*source.surveys))]
     if source.remarks[1]:
         texts.append(words("remarks.unreadable", count=source.remarks[1]))
     block: Block = Items(tuple(texts)) if texts else Text(words("unseen.none"))

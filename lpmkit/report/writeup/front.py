@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lpmkit.analysis import AnswerState, OutageKind
+from lpmkit.analysis import AnswerState, OutageKind, headline
 from lpmkit.analysis.limits import limits_of
 from lpmkit.analysis.not_moved import interruptions
-from lpmkit.analysis.verdict import STAYED, beside_the_head, reasons, subject
+from lpmkit.analysis.outcome import OutcomeKind
 from lpmkit.checks.limits import KEY as PREDICTED
 from lpmkit.report.facts import findings_of, longest_session
 from lpmkit.report.timeline import ENDS
@@ -23,7 +23,6 @@ from lpmkit.report.writeup.inputs import (
     state_word,
 )
 from lpmkit.report.writeup.window import read_window
-from lpmkit.rules.question import Question
 from lpmkit.runs.remarks import change_of
 from lpmkit.timeline import outwards
 from lpmkit.wording.titles import check_title, question_title, who_text
@@ -32,61 +31,9 @@ from lpmkit.wording.titles import check_title, question_title, who_text
 _DEVIANT = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP, OutageKind.UNDECIDED)
 
 
-_STATES = (AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED)
-
-
 def sentence_of(source: WriteUpInputs) -> str:
     """The verdict in one line."""
-    verdict, words = source.analysis.verdict, source.words
-    if words.language == "en":
-        return verdict.sentence
-    still = source.analysis.suspension
-    if source.is_move:
-        moved = verdict.question("moved").state
-        head = words(f"verdict.moved.{moved.value}")
-        stayed = moved is AnswerState.FAILED
-    else:
-        head, stayed = words("verdict.watched"), False
-    if still is not None:
-        head += f", {words('verdict.suspended', length=seconds_text(words, still.length))}"
-    elif not stayed:
-        head += f", {words('verdict.none')}"
-    if stayed:
-        parts = words.said(verdict.question("moved").details).split("; ", 1)
-        head += "".join(f". {part[:1].upper() + part[1:] if place else part}" for place, part in enumerate(parts))
-    if verdict.state is AnswerState.PASSED:
-        warned = "; ".join(
-            f"{_subject(source, one)}: {words.said(beside_the_head(one, still))}"
-            for one in verdict.questions
-            if one.warns
-        )
-        return f"{head}. {_counted(source)}" + (f" {words('state.warn').capitalize()}: {warned}." if warned else "")
-    because = [question for question in verdict.questions if question.counts and question.state is verdict.state]
-    because = [question for question in because if not (stayed and question.key == "moved")]
-    texts = reasons(
-        ("", words.said(one.details))
-        if one.key == "moved"
-        else (
-            _subject(source, one),
-            words.said(beside_the_head(one, still)),
-        )
-        for one in because
-    )
-    return f"{head}. {words(f'verdict.{verdict.state.value}')}: {texts}." if texts else f"{head}."
-
-
-def _subject(source: WriteUpInputs, question: Question) -> str:
-    """What a question is about, within a sentence."""
-    about = subject(question)
-    return source.words.said(about) if about else question_title(source.words, question.key, question.title).rstrip("?")
-
-
-def _counted(source: WriteUpInputs) -> str:
-    """How many questions passed, failed and were not evaluated, as a sentence."""
-    words, states = source.words, [question.state for question in source.analysis.verdict.questions]
-    passed, failed, still_open = (states.count(state) for state in _STATES)
-    key = "verdict.passed_but" if still_open else "verdict.passed"
-    return words(key, passed=passed, failed=failed or words("none"), open=still_open)
+    return headline(source.analysis.verdict, source.analysis.suspension, source.words)
 
 
 def figures_of(source: WriteUpInputs) -> Iterator[Figure]:
@@ -126,7 +73,9 @@ def _duration(source: WriteUpInputs) -> str:
     if not source.is_move:
         return source.words("not_part_of_a_watch")
     bounds, words = source.analysis.move_bounds, source.words
-    if source.analysis.verdict.question("moved").state is AnswerState.FAILED:
+    if source.outcome.kind is OutcomeKind.NEEDS_RECOVERY:
+        return words("not_complete")
+    if source.outcome.state is AnswerState.FAILED or source.outcome.kind is OutcomeKind.NOT_ASKED:
         return words("not_moved")
     if bounds is None:
         return words("not_known")
@@ -146,7 +95,7 @@ def header(source: WriteUpInputs) -> Section:
         rows.append((words("header.way"), f"{source.partition}: {source_frame} → {target_frame}{machine}"))
     rows.append((words("header.number"), change.get("number") or nobody))
     if source.is_move:
-        key = "header.moved" if has_moved(source) else "header.tried"
+        key = "header.moved" if source.outcome.is_there else "header.tried"
         rows += [(words(key), _moved(source)), (words("header.window"), _window(source)[0])]
     else:
         rows.append((words("header.window"), change.get("window") or nobody))
@@ -162,11 +111,6 @@ def header(source: WriteUpInputs) -> Section:
         rows.append((words("header.limits"), limits))
     rows.append((words("header.run"), source.run.name))
     return Section("header", words("section.header"), (Facts(tuple(rows)),))
-
-
-def has_moved(source: WriteUpInputs) -> bool:
-    """True where the partition is known to have arrived."""
-    return source.analysis.verdict.question("moved").state is AnswerState.PASSED
 
 
 def _move_span(source: WriteUpInputs) -> tuple[int, int | None] | None:
@@ -246,9 +190,9 @@ def back_out(source: WriteUpInputs) -> Section:
     said = source.of_kind("back-out")
     blocks: list[Block] = [Text(f"{one.text} ({one.by})") for one in said]
     if not said and source.is_move:
-        last = source.analysis.phases[-1].name if source.analysis.phases else ""
         places = {side: source.order.get(side, "?") for side in ("source", "target")}
-        key = "usual" if has_moved(source) else "none" if last in STAYED else "unknown"
+        key = "usual" if source.outcome.is_there else "none" if source.outcome.is_at_home else "unknown"
+        key = "not_asked" if source.outcome.kind in (OutcomeKind.CALLED_OFF, OutcomeKind.NOT_ASKED) else key
         blocks.append(Text(words(f"scope.back_out.{key}", partition=source.partition, run=source.run.name, **places)))
     return Section("back-out", words("section.back-out"), tuple(blocks))
 
@@ -301,7 +245,7 @@ def deviations(source: WriteUpInputs) -> Section:
 def _interruptions(source: WriteUpInputs) -> Iterator[tuple[str, str, str]]:
     """Each time that the migration stood half way: from when to when, and how it ended."""
     words, order = source.words, source.order
-    moved = has_moved(source)
+    moved = source.outcome.is_there
     for one in interruptions(source.events, str(source.run.manifest.get("by") or "?")):
         begin = both_times(words, one.since_ns)[0]
         done = words("not_known") if one.percent is None else f"{one.percent} %"
@@ -336,21 +280,30 @@ def _was_broken_off(source: WriteUpInputs) -> bool:
     return "needs-recovery" in names or ("copying" in names and names[-1] == "failed")
 
 
+#: What is left to do after an outcome: the key of its text, and whether those who manage the systems do it.
+_TO_DO = {
+    OutcomeKind.NEEDS_RECOVERY: ("recover", True),
+    OutcomeKind.UNPROVED: ("who_moved", True),
+    OutcomeKind.DOWN: ("activate", True),
+    OutcomeKind.ELSEWHERE: ("whereabouts", False),
+    OutcomeKind.NOT_KNOWN: ("whereabouts", False),
+}
+
+
 def follow_up(source: WriteUpInputs) -> Section:
     words = source.words
     rows = [(one.text, one.owner or words("not_given"), one.by) for one in source.of_kind("follow-up")]
-    if source.is_move and source.analysis.verdict.question("moved").state is AnswerState.PASSED:
+    if source.is_move and source.outcome.is_there:
         owners = {
             "profile": manager_owner(source),
             "inventory": words("owner.operator"),
             "licence": words("owner.sap"),
         }
         rows += [(words(f"follow_up.{name}"), owner, "lpmkit") for name, owner in owners.items()]
-    last = source.analysis.phases[-1].name if source.is_move and source.analysis.phases else ""
-    if last == "needs-recovery":
-        rows.append((words("follow_up.recover", run=source.run.name), manager_owner(source), "lpmkit"))
-    elif last and not has_moved(source) and last not in STAYED and _move_span(source) is not None:
-        rows.append((words("follow_up.whereabouts", run=source.run.name), words("owner.operator"), "lpmkit"))
+    if source.is_move and source.outcome.kind in _TO_DO:
+        key, is_managers = _TO_DO[source.outcome.kind]
+        owner = manager_owner(source) if is_managers else words("owner.operator")
+        rows.append((words(f"follow_up.{key}", run=source.run.name), owner, "lpmkit"))
     if source.is_move and _was_broken_off(source):
         rows.append((words("follow_up.cause"), words("owner.vios"), "lpmkit"))
     head = tuple(words(f"head.{name}") for name in ("what", "owner", "said_by"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lpmkit.report.timeline import TimelineEntry, moments, own_requests, stated_resolution
+from lpmkit.report.timeline import TimelineEntry, moment_text, moments, own_requests
 from lpmkit.report.writeup.document import Block, Facts, Section, Table, Text
 from lpmkit.report.writeup.inputs import WriteUpInputs, both_times, instants, is_utc_here
 from lpmkit.timeline import Event
@@ -51,12 +51,8 @@ def _times(words: Words, moment: TimelineEntry) -> tuple[str, str]:
 
 def _told(words: Words, moment: TimelineEntry) -> str:
     event = moment.event
-    if moment.key == "entry":
-        bound = words(f"timeline.{stated_resolution(moment.resolution_s)}")
-        text = ": ".join(filter(None, (moment.label, moment.text)))
-        return f"{moment.where}: {text} ({', '.join(filter(None, (moment.log, bound)))})"
     if event is None:
-        return words(f"timeline.{moment.key}", host=moment.where)
+        return moment_text(moment, words)
     data = event.data
     if event.kind == "phase":
         why = f" — {words.said(str(data['why']))}" if data.get("why") else ""

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from lpmkit.analysis import Analysis, Interval
+from lpmkit.analysis.outcome import MoveOutcome
 from lpmkit.json_values import JsonObject
 from lpmkit.report.facts import document_of, shown
 from lpmkit.report.writeup.document import Table
@@ -55,6 +56,12 @@ class WriteUpInputs:
     def is_move(self) -> bool:
         """True if the run is a move, not a watch."""
         return self.analysis.mode == "move"
+
+    @property
+    def outcome(self) -> MoveOutcome:
+        """What became of the move. Raises `AssertionError` for a watch."""
+        assert self.analysis.verdict.outcome is not None
+        return self.analysis.verdict.outcome
 
     @property
     def partition(self) -> str:
