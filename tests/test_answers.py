@@ -139,11 +139,14 @@ def test_a_report_that_cannot_be_written_does_not_undo_a_move(
     def full(*_: object) -> None:
         raise RecordError("no space left", where=str(tmp_path))
 
+    monkeypatch.setattr("lpmkit.analysis.headline", lambda *_: "")
     monkeypatch.setattr("lpmkit.report.page.write_analysed", full)
     monkeypatch.setattr("lpmkit.analysis.analyse", lambda run: run)
     monkeypatch.setattr("lpmkit.analysis.summary", lambda _: summary)
     monkeypatch.setattr("lpmkit.commands.progress.print_summary", lambda *_: None)
-    run: Any = SimpleNamespace(path=tmp_path, manifest={}, events=list, is_recorded=lambda: False)
+    run: Any = SimpleNamespace(
+        verdict=None, suspension=None, path=tmp_path, manifest={}, events=list, is_recorded=lambda: False
+    )
     with pytest.raises(SystemExit) as left:
         report_and_leave(run, True, after_move=after_move)
     assert left.value.code == status
