@@ -71,6 +71,7 @@ def _as_sentence(text: str, outcome: MoveOutcome) -> str:
 #: What a question is about, where its title says that all is well: "within its limit" is no name of what is not.
 _SUBJECTS = {
     "suspended": "suspension",
+    "identity": "identity and mapping",
     "window": "change window",
     "time-outs": "time-outs",
     "limit-session-outage": "session outage",
