@@ -1,4 +1,4 @@
-"""Cost of one observer for 1 to 200 partitions: ``python -m benchmarks.observer_load [--counts 1,10,50,100,200]``.
+"""Cost of one observer for 1 to 500 partitions: ``python -m benchmarks.observer_load [--counts 1,10,50,200,500]``.
 
 All partitions are names of one real OpenSSH server in a network namespace; each has its own two sessions, perl
 programs, echo requests and connections. Ticks, lines and echo requests run at 10 Hz, a connection every 5 s. For
@@ -127,7 +127,7 @@ def markdown(rows: Sequence[dict[str, Any]], seconds: float) -> str:
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.observer_load", description=__doc__)
-    parser.add_argument("--counts", default="1,10,50,100,200")
+    parser.add_argument("--counts", default="1,10,50,200,500")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()

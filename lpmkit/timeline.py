@@ -153,12 +153,11 @@ class Clock:
 
     def anchor(self, tries: int = 5) -> Anchor:
         """The paired reading with the smallest uncertainty out of ``tries``."""
-        return min((self._pair() for _ in range(tries)), key=lambda pair: pair.uncertainty_ns)
-
-    def _pair(self) -> Anchor:
-        before = self.mono_ns()
-        wall = self.wall_ns()
-        after = self.mono_ns()
+        before, wall, after = self.mono_ns(), self.wall_ns(), self.mono_ns()
+        for _ in range(tries - 1):  # every packet that arrives has its pair: no objects in between
+            again = self.mono_ns(), self.wall_ns(), self.mono_ns()
+            if again[2] - again[0] < after - before:
+                before, wall, after = again
         return Anchor((before + after) // 2, wall, (after - before + 1) // 2)
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from lpmkit.control.base import Order
 from lpmkit.errors import UsageError
 from lpmkit.runs.error_log_moves import log_sightings
 from lpmkit.runs.folder import create
+from lpmkit.runs.history import Elsewhere
 from lpmkit.runs.licences import (
     Entitlement,
     LicenceBasis,
@@ -32,8 +34,10 @@ from lpmkit.runs.licences import (
     licence_rows,
     products,
     read_sightings,
+    sightings_elsewhere,
     stays,
 )
+from lpmkit.runs.utilization import utilization_sightings
 from lpmkit.runs.writer import RunWriter
 from lpmkit.settings.oracle import DatabaseSettings
 from lpmkit.settings.sap import SapSystemSettings
@@ -251,3 +255,72 @@ def test_sightings_in_any_order_give_the_same_ledger() -> None:
     ours = [*move(10, "p8a", "p8b"), *move(90, "p8b", "p8a")]
     assert stays("a", ours[::-1]) == stays("a", ours)
     assert replace(ours[0], onward=Onward.NOTHING) != ours[0]
+
+
+# -- from an HMC's utilization samples, and from other hosts -----------------------------------------------------------
+
+
+def sample(time: str, name: str, mode: str = "shared", units: str = "2.0", more: str = "") -> str:
+    """A record as an HMC prints it; it has further fields that nothing here reads."""
+    return (
+        f"time={time},event_type=sample,resource_type=lpar,sys_time={time},time_cycles=10166426530034943,"
+        f"lpar_name={name},lpar_id=6,curr_proc_mode={mode},curr_proc_units={units},curr_procs=4{more}\n"
+    )
+
+
+def utilization(tmp_path: Path, frame: str, text: str) -> tuple[dict[str, list[Sighting]], tuple[str, ...]]:
+    path = tmp_path / f"{frame}.txt"
+    path.write_text(text, encoding="utf-8")
+    return utilization_sightings(path, frame, ZoneInfo("Europe/Berlin"))
+
+
+def test_samples_of_a_console_narrow_a_gap_down_to_the_hour_between_two(tmp_path: Path) -> None:
+    on_b, _ = utilization(tmp_path, "p8b", sample("01/10/2026 10:00:00", "a") + sample("01/10/2026 11:00:00", "a"))
+    on_c, _ = utilization(tmp_path, "p8c", sample("01/10/2026 12:00:00", "a") + sample("01/10/2026 13:00:00", "a"))
+    ten = int(datetime(2026, 1, 10, 9, tzinfo=UTC).timestamp()) * 10**9
+    hour = 3600 * 10**9
+    recorded = [seen(ten - hour, "p8b"), seen(ten + 9 * hour, "p8c")]
+    before, without = stays("a", recorded)[1], stays("a", [*recorded, *on_b["a"], *on_c["a"]])
+    assert (before.is_gap, before.since, before.until) == (
+        True,
+        (ten - hour, ten + 9 * hour),
+        (ten - hour, ten + 9 * hour),
+    )
+    assert [(stay.frame, stay.cores) for stay in without] == [("p8b", 2.0), ("", None), ("p8c", 2.0)]
+    assert without[1].since == (ten + hour, ten + 2 * hour), "what no sample shows stays a gap"
+
+
+def test_dedicated_processors_are_counted_and_what_is_no_sample_of_a_partition_is_left_out(tmp_path: Path) -> None:
+    text = (
+        sample("01/10/2026 10:00:00", "a", "ded", "null")
+        + "time=01/10/2026 10:00:00,event_type=sample,resource_type=pool,total_pool_cycles=1\n"
+        + "time=01/10/2026 10:00:00,event_type=state_change,resource_type=lpar,lpar_name=a\n"
+    )
+    seen_there, missing = utilization(tmp_path, "p8b", text)
+    assert [one.entitled for one in seen_there["a"]] == [Entitlement(4.0, "ded")]
+    assert missing == ()
+    assert utilization(tmp_path, "p8b", "No results were found.\n") == ({}, ())
+
+
+def test_a_sample_whose_time_or_partition_is_not_certain_is_named(tmp_path: Path) -> None:
+    text = sample("10/25/2026 02:30:00", "a") + sample("01/10/2026 10:00:00", "a").replace("lpar_name=a,", "")
+    seen_there, missing = utilization(tmp_path, "p8b", text)
+    assert seen_there == {}
+    assert missing == (
+        "p8b.txt: 1 samples: when clocks are changed their time is not certain",
+        "p8b.txt: 1 samples: it has no lpar_name",
+    )
+    with pytest.raises(UsageError, match="this is no output of"):
+        utilization(tmp_path, "p8b", "Password:\n")
+
+
+def test_moves_of_other_hosts_are_in_the_ledger_as_these_told_them() -> None:
+    told = {"sightings": [one.as_data() for one in move(10, "p8a", "p8b")]}
+
+    def row(name: str, observed: Any, mode: str = "move") -> Elsewhere:
+        return Elsewhere(name, "", json.dumps({"run": name, "mode": mode, "partition": "a"}), json.dumps(observed))
+
+    rows = [row("r1", told), row("r2", None), row("r3", {"sightings": None}), row("r4", None, "watch")]
+    sightings, untold = sightings_elsewhere(rows)
+    assert sightings == {"a": move(10, "p8a", "p8b")}
+    assert [text.partition(":")[0] for text in untold] == ["r2", "r3"], "an older lpmkit told nothing of it"

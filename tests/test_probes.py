@@ -493,15 +493,23 @@ class Gate:
         self._open.set()
         #: The connection that is held up, with its unread bytes.
         self.held: StampedSocket | None = None
-        read = StampedSocket.recv
+        read, taken = StampedSocket.recv, StampedSocket.taken
 
-        def recv(wire: StampedSocket, bufsize: int, flags: int = 0) -> bytes:
+        def hold(wire: StampedSocket) -> None:
             if not self._open.is_set() and wire.getpeername()[1] == port:
                 self.held = wire
                 self._open.wait()
+
+        def recv(wire: StampedSocket, bufsize: int, flags: int = 0) -> bytes:
+            hold(wire)
             return read(wire, bufsize, flags)
 
+        def take(wire: StampedSocket, bufsize: int) -> bytes | None:
+            hold(wire)
+            return taken(wire, bufsize)
+
         monkeypatch.setattr(StampedSocket, "recv", recv)
+        monkeypatch.setattr(StampedSocket, "taken", take)
 
     def shut(self) -> None:
         self.held = None

@@ -26,7 +26,8 @@ from lpmkit.recorder.shared_intent import settled
 from lpmkit.runbook import Runbook
 from lpmkit.runs.away import ledger
 from lpmkit.runs.folder import Run, create, run_key
-from lpmkit.runs.history import History
+from lpmkit.runs.history import History, elsewhere
+from lpmkit.runs.licences import read_sightings, sightings_elsewhere
 from lpmkit.runs.remarks import add_remark
 from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.secrets import Secrets
@@ -496,6 +497,7 @@ def test_a_host_knows_the_moves_of_the_others_for_history_ledger_and_predictions
     assert History(tmp_path / "jump2").moves() == [here]
     assert here.change == "CHG0042"
     assert [stay.partition for stay in ledger(tmp_path / "jump2")] == [here.partition]
+    assert sightings_elsewhere(elsewhere(tmp_path / "jump2")) == (read_sightings(tmp_path / "jump1")[0], [])
     assert outcomes_of(tmp_path / "jump2") == outcomes_of(tmp_path / "jump1") != []
     add_remark(tmp_path / "jump1" / "hmc-move", "change", fields={"number": "CHG0099"}, by="anna")
     for host in ("jump1", "jump2"):

@@ -281,7 +281,9 @@ def test_a_running_plan_has_a_forecast_on_its_page_that_goes_on_with_it(tmp_path
         if len(steps) % 10 == 0 and len(seen) < 20:
             seen.append(running_outlook(folder, plan_status(folder, machines.clock), machines.clock.wall_ns()))
         if len(steps) == 60:
-            assert "Expected end" in write_page(folder).read_text(encoding="utf-8")
+            page = write_page(folder).read_text(encoding="utf-8")
+            assert "Expected end" in page
+            assert '<meta http-equiv="refresh" content="60">' in page, "a browser shows the newest chart"
             bars = bars_of(plan_status(folder, machines.clock), seen[-1])
             assert [bool(bar.parts) for bar in bars] == [True, False, False]
             assert bars_svg(bars).count("(P10 … P90)") == 3
@@ -304,6 +306,7 @@ def test_a_running_plan_has_a_forecast_on_its_page_that_goes_on_with_it(tmp_path
     assert final is None, "nothing is to come"
     page = write_page(folder).read_text(encoding="utf-8")
     assert "Expected end" not in page
+    assert "refresh" not in page, "nothing of it changes any more"
 
 
 def test_the_preparation_is_learned_from_past_plans(tmp_path: Path) -> None:

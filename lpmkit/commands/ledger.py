@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +22,9 @@ from lpmkit.commands.console import (
     site_or_none,
 )
 
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
 
 @click.group("ledger")
 def ledger() -> None:
@@ -33,7 +35,11 @@ def ledger() -> None:
 @click.option("--product", type=click.Choice(("Oracle", "SAP")), help="Only partitions with this product.")
 @click.option("--was-moved", "logs", multiple=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Also moves of an error log: the output of `lpmkit was-moved HOST --json`. Repeatable.")  # fmt: skip
-@click.option("--zone", help="Time zone of these partitions, such as Europe/Berlin; needed with --was-moved.")
+@click.option("--utilization", "samples", multiple=True, metavar="FRAME=FILE",
+              help="Also utilization samples of an HMC: its output of `lslparutil -r lpar -m FRAME -d 60 -s h`. "
+              "Repeatable.")  # fmt: skip
+@click.option("--zone", help="Time zone of these partitions, or of this HMC, such as Europe/Berlin; needed with "
+              "--was-moved and --utilization.")  # fmt: skip
 @click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write the ledger into this file.")  # fmt: skip
 @click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
@@ -47,6 +53,7 @@ def licences(
     context: click.Context,
     product: str | None,
     logs: tuple[Path, ...],
+    samples: tuple[str, ...],
     zone: str | None,
     csv_file: Path | None,
     page: Path | None,
@@ -60,7 +67,15 @@ def licences(
     """
     from lpmkit.runs.folder import write_file
     from lpmkit.runs.history import elsewhere
-    from lpmkit.runs.licences import COLUMNS, NOT_KNOWN, as_csv, licence_rows, products, read_sightings
+    from lpmkit.runs.licences import (
+        COLUMNS,
+        NOT_KNOWN,
+        as_csv,
+        licence_rows,
+        products,
+        read_sightings,
+        sightings_elsewhere,
+    )
 
     site = site_or_none(context)
     runs = folder or site.runs.folder
@@ -68,9 +83,14 @@ def licences(
         exchange_runs(site)
     sightings, unreadable = read_sightings(runs)
     missing = [f"{name}: {why}" for name, why in unreadable.items()]
-    missing += [f"{json.loads(row.move)['run']}: its folder is on another host" for row in elsewhere(runs)]
+    told, untold = sightings_elsewhere(elsewhere(runs))
+    for partition, seen in told.items():
+        sightings.setdefault(partition, []).extend(seen)
+    missing += untold
     if logs:
         missing += _from_logs(runs, logs, zone, sightings)
+    for sample in samples:
+        missing += _from_samples(sample, zone, sightings)
     rows = licence_rows(sightings, products(site), str(runs.resolve().parent.name))
     rows = [row for row in rows if product in (None, row.product)]
     if csv_file is not None:
@@ -109,21 +129,42 @@ _SHOWN = (
 )
 
 
-def _from_logs(runs: Path, logs: Sequence[Path], zone: str | None, sightings: dict[str, list[Any]]) -> list[str]:
-    """Add the sightings of error logs; returns what could not be placed."""
+def _zone(zone: str | None) -> ZoneInfo:
     from zoneinfo import ZoneInfo, available_timezones
 
     from lpmkit.errors import UsageError
-    from lpmkit.runs.error_log_moves import log_sightings, machine_ids
 
     if zone is None or zone not in available_timezones():
         raise UsageError(
-            "an error log has local times, and their zone is not known",
-            next_step="Name the zone of the partitions: --zone Europe/Berlin.",
+            "error logs and utilization samples have local times, and their zone is not known",
+            next_step="Name the zone of the partitions, or of the HMC: --zone Europe/Berlin.",
         )
+    return ZoneInfo(zone)
+
+
+def _from_samples(sample: str, zone: str | None, sightings: dict[str, list[Any]]) -> Sequence[str]:
+    """Add the sightings of an HMC's samples; returns what could not be placed."""
+    from lpmkit.errors import UsageError
+    from lpmkit.runs.utilization import utilization_sightings
+
+    frame, equals, path = sample.partition("=")
+    if not equals:
+        raise UsageError(
+            f"{sample} names no frame", next_step="Name the frame that the file is of: --utilization p8a=p8a.txt."
+        )
+    seen, missing = utilization_sightings(Path(path), frame, _zone(zone))
+    for partition, some in seen.items():
+        sightings.setdefault(partition, []).extend(some)
+    return missing
+
+
+def _from_logs(runs: Path, logs: Sequence[Path], zone: str | None, sightings: dict[str, list[Any]]) -> list[str]:
+    """Add the sightings of error logs; returns what could not be placed."""
+    from lpmkit.runs.error_log_moves import log_sightings, machine_ids
+
     frames, missing = machine_ids(runs), list[str]()
     for path in logs:
-        partition, seen, unplaced = log_sightings(path, ZoneInfo(zone), frames)
+        partition, seen, unplaced = log_sightings(path, _zone(zone), frames)
         sightings.setdefault(partition, []).extend(seen)
         missing += unplaced
     return missing

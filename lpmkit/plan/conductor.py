@@ -45,7 +45,7 @@ from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
 from lpmkit.plan.expecting import expectations, memberships
 from lpmkit.plan.orders import order_for
 from lpmkit.plan.outlook import DOCUMENT, to_document
-from lpmkit.plan.page import write_page
+from lpmkit.plan.page import PAGE_EVERY_S, write_page
 from lpmkit.plan.reserving import collides, names_slots, not_as_ordered, reserved_by, with_own_id
 from lpmkit.plan.schedule import (
     LOST,
@@ -78,8 +78,6 @@ from lpmkit.runs.writer import RunWriter
 LOOK_S = 0.5
 #: Seconds until managers without room are asked again, unless a move of the plan ends earlier.
 ASK_AGAIN_S = 30.0
-#: Seconds between two pages while nothing changes: the forecast goes on.
-PAGE_EVERY_S = 60.0
 #: Seconds until a store that did not answer is told again what is given back.
 STORE_AGAIN_S = 10.0
 #: Seconds for which a plan whose moves are over waits for a store that does not answer, to give back its room.
@@ -161,7 +159,7 @@ class Conductor:
         """Write the page again once the last one is a minute old."""
         if self.clock.mono_ns() >= self._page_due_ns:
             self._write_page(self.folder)
-            self._page_due_ns = self.clock.mono_ns() + int(PAGE_EVERY_S * 1e9)
+            self._page_due_ns = self.clock.mono_ns() + PAGE_EVERY_S * 10**9
 
     def _read_on(self) -> bool:
         """Report the runs again whose SAP logs are read on after their move; true if a request arrived meanwhile."""

@@ -23,6 +23,9 @@ from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run, write_document, write_file
 from lpmkit.runs.history import bounds
 
+#: Seconds between two versions of the page of a plan that runs; a browser that shows it loads the newest as often.
+PAGE_EVERY_S = 60
+
 
 def write_page(folder: Run) -> Path:
     """Write ``plan.html``, ``plan-summary.json`` and ``plan.csv`` into a plan's folder; returns the page's path.
@@ -104,6 +107,7 @@ def render(
         "plan.html.j2"
     ).render(
         title=status.plan.title,
+        renewed_s=PAGE_EVERY_S if board.is_live else None,
         headline=headline(status),
         board=Markup(board_html(replace(board, folds=()))),  # noqa: S704 - it escapes what it shows
         facts=list(_facts(folder, status)),

@@ -13,13 +13,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lpmkit.config import Site
-from lpmkit.errors import LpmError
+from lpmkit.errors import LpmError, RecordError
 from lpmkit.json_values import JsonObject
 from lpmkit.prediction.history import outcomes
 from lpmkit.prediction.past import as_data
 from lpmkit.runs.approvals import FOLDER as APPROVALS
 from lpmkit.runs.files import open_plain
+from lpmkit.runs.folder import Run
 from lpmkit.runs.history import Elsewhere, History, elsewhere, keep_elsewhere
+from lpmkit.runs.licences import sightings_of
 from lpmkit.runs.remarks import remarks
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.store import shared_store
@@ -49,13 +51,16 @@ def exchange(site: Site, secrets: Secrets) -> str:
                 move, stamp = here[key]
                 folder = site.runs.folder / move.run
                 outcome = observed.get(move.run)
+                told = {} if outcome is None else as_data(outcome)
+                if move.mode == "move":
+                    told["sightings"] = _sightings(folder)
                 yield RunRow(
                     key=key,
                     stamp=stamp,
                     host=socket.gethostname(),
                     folder=str(folder.resolve()),
                     move=asdict(move),
-                    observed=None if outcome is None else as_data(outcome),
+                    observed=told or None,
                     remarks=[asdict(remark) for remark in remarks(folder)[0]],
                     approvals=list(_approvals(folder)),
                 )
@@ -71,6 +76,14 @@ def exchange(site: Site, secrets: Secrets) -> str:
     except LpmError as error:
         return f"The runs of other hosts were not asked for: {error}"
     return ""
+
+
+def _sightings(folder: Path) -> list[JsonObject] | None:
+    """What a move saw, for the licence ledger of other hosts; ``None`` where its folder cannot be read."""
+    try:
+        return [seen.as_data() for seen in sightings_of(Run(folder))]
+    except (RecordError, OSError, KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _approvals(folder: Path) -> Iterator[JsonObject]:

@@ -30,6 +30,9 @@ from lpmkit.timeline import Clock, Outcome, Sample, TroubleCode
 #: Seconds between two looks for acknowledgements; each has the kernel's stamp, however late it is looked at. A question
 #: that is not acknowledged is seen before requests for a connection would begin (`lpmkit.probes.syn.PATIENCE_NS`).
 LOOK_S = 0.05
+#: The same while every question is acknowledged: the next look is at the next question when it is as old as that, at
+#: most this, for the rate may change meanwhile.
+IDLE_S = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ class AckProbe(Turning):
         self._questions = questions
         self._stamps: AcknowledgementStamps | None = None
         self._open: deque[OpenQuestion] = deque()
+        self._newest_due_ns = 0
         self._requests = SynRequests(name_beside(order.name), order.host, self.clock)
         self._declined = ""
 
@@ -152,7 +156,7 @@ class AckProbe(Turning):
                 self._hear(told, sink)
             self._acknowledge(sink)
             oldest = self._open[0].sent_ns if self._open else None
-            wait_s = min(LOOK_S, self._requests.look(oldest, sink))
+            wait_s = min(self._next_look_s(), self._requests.look(oldest, sink))
             yield Wait(wait_s, self._requests.answers if self._requests.is_asking() else None)
         for told in self._questions.taken():
             self._hear(told, sink)
@@ -160,11 +164,18 @@ class AckProbe(Turning):
         self._give_up(sink, Outcome.SILENT, "not acknowledged when the probe ended")
         self._requests.end(sink)
 
+    def _next_look_s(self) -> float:
+        if self._open:
+            return LOOK_S
+        next_due_ns = self._newest_due_ns + self._rate.interval_ns
+        return min(IDLE_S, max(LOOK_S, (next_due_ns - self.clock.mono_ns()) / 1e9 + LOOK_S))
+
     def _hear(self, told: OpenQuestion | Opened | Ended | CannotProbe, sink: Sink) -> None:
         if isinstance(told, OpenQuestion):
             if self._rate.follow():
                 self._rate.tell(sink, told.seq, told.due_ns)
             self._open.append(told)
+            self._newest_due_ns = told.due_ns
         elif isinstance(told, Opened):
             self._stamps = told.stamps
             self._requests.along(told.wire)

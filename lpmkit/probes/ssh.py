@@ -27,6 +27,7 @@ from lpmkit.probes.orders import ProbeOrder, Sink
 from lpmkit.probes.rate import ProbeRate, RateSetting
 from lpmkit.probes.silence import Silence
 from lpmkit.ssh.client import SshSession
+from lpmkit.ssh.paramiko_login import Transport
 from lpmkit.ssh.refusals import LogonNotTried
 from lpmkit.ssh.rx_timestamps import arrival_of
 from lpmkit.ssh.tcp_info import tcp_info
@@ -44,6 +45,8 @@ BLOCKED_S = 0.01
 LOGINS = 6
 #: Maximum wait for earlier logins, which may be trying dead hosts.
 LOGIN_TURN_S = 60.0
+#: Seconds between two looks whether paramiko's thread is done with what it was given back.
+THREAD_S = 0.02
 #: Name, interpreter with option, and suffix of the program in on_host/.
 INTERPRETERS = (
     ("perl", ("perl", "-e"), "pl"),
@@ -88,6 +91,12 @@ class Arrivals(BufferedPipe):  # type: ignore[type-arg] # generic in the stubs o
         self._marks.append((self._fed, self._clock.mono_ns() if arrived is None else arrived))
         super().feed(data)
 
+    def wait(self, timeout_s: float) -> None:
+        """Wait until something is here, or the end, at most so long."""
+        with self._lock:  # type: ignore[attr-defined] # paramiko's own, as the other two
+            if not self._buffer and not self._closed:  # type: ignore[attr-defined]
+                self._cv.wait(timeout_s)  # type: ignore[attr-defined]
+
     def of(self, count: int) -> int:
         """Arrival of the first ``count`` bytes of the stream. Call it with rising counts."""
         while self._marks[0][0] < count:
@@ -106,8 +115,13 @@ class Lines:
         self.channel, self.arrivals = channel, arrivals
         self._rest, self._count = b"", 0
         self._put_back: list[tuple[int, str]] = []
-        self._poller = select.poll()
-        self._poller.register(channel.fileno(), select.POLLIN)
+        transport = getattr(channel, "transport", None)
+        self._turned = transport if isinstance(transport, Transport) and transport.turned is not None else None
+
+    def hand_over(self) -> None:
+        """Read the connection in the turns of `next` from now on, where its transport can. Blocks for a moment."""
+        if self._turned is not None and self._turned.turned is not None:
+            self._turned.turned.hand_over()
 
     def wait(self, timeout_s: float) -> list[tuple[int, str]]:
         """New complete lines, each after its arrival on the monotonic clock; empty after ``timeout_s`` without a line.
@@ -115,15 +129,23 @@ class Lines:
         Blocks. Raises `ConnectionLost` at the end of the stream.
         """
         if not self._put_back and not self.channel.recv_ready():
-            self._poller.poll(max(0.0, timeout_s) * 1000)
+            self.arrivals.wait(max(0.0, timeout_s))
         return self.taken()
 
     def next(self, timeout_s: float) -> Generator[Wait | Aside, Any, list[tuple[int, str]]]:
         """As `wait`, as turns of a loop."""
-        if not self._put_back and not self.channel.recv_ready():
+        if self._put_back or self.channel.recv_ready():
+            yield Wait(0.0)
+        elif self._turned is None:
             yield Wait(timeout_s, self.channel)
         else:
-            yield Wait(0.0)
+            packets = self._turned.turned
+            if packets is not None and packets.is_handed_over:
+                yield Wait(timeout_s, packets.wire)
+            else:
+                # paramiko's thread is busy with something else than the channel, or at its end
+                yield Wait(min(timeout_s, THREAD_S))
+            self._turned.take_turn()
         return self.taken()
 
     def taken(self) -> list[tuple[int, str]]:
@@ -255,6 +277,7 @@ class _OverSsh(Turning):
                 over=self.session.over,
                 **self._told(),
             )
+            lines.hand_over()
             return lines
         raise ConnectionLost("it has no interpreter for the probe", where=self.order.host, answered="; ".join(refused))
 

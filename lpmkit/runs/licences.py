@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import pairwise
@@ -20,10 +21,10 @@ from typing import Any
 
 from lpmkit.config import Site
 from lpmkit.errors import RecordError
-from lpmkit.json_values import JsonObject
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.runs.files import sheet_cell
 from lpmkit.runs.folder import Run
-from lpmkit.runs.history import History
+from lpmkit.runs.history import Elsewhere, History
 from lpmkit.runs.whereabouts import stayed
 
 #: An instant as its two bounds; ``None`` is open.
@@ -70,6 +71,16 @@ class Sighting:
     entitled: Entitlement
     run: str
     onward: Onward = Onward.NOTHING
+
+    def as_data(self) -> JsonObject:
+        """The sighting as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: JsonMapping) -> Sighting:
+        """Inverse of `as_data`. Raises KeyError, TypeError or ValueError for anything else."""
+        entitled = Entitlement(**data["entitled"])
+        return cls(**{**data, "entitled": entitled, "onward": Onward(data["onward"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +178,24 @@ def read_sightings(folder: Path) -> tuple[dict[str, list[Sighting]], dict[str, s
         if seen:
             sightings.setdefault(move.partition, []).extend(seen)
     return sightings, unreadable
+
+
+def sightings_elsewhere(rows: Iterable[Elsewhere]) -> tuple[dict[str, list[Sighting]], list[str]]:
+    """What the moves of other hosts saw, by partition, and the runs that told nothing of it with the reason."""
+    sightings: dict[str, list[Sighting]] = {}
+    untold: list[str] = []
+    for row in rows:
+        move = json.loads(row.move)
+        if move["mode"] != "move":
+            continue
+        try:
+            seen = [Sighting.from_data(data) for data in json.loads(row.observed or "null")["sightings"]]
+        except (KeyError, TypeError, ValueError):
+            untold.append(f"{move['run']}: its folder is on another host, which has told nothing of its sightings")
+            continue
+        if seen:
+            sightings.setdefault(move["partition"], []).extend(seen)
+    return sightings, untold
 
 
 def sightings_of(run: Run) -> list[Sighting]:

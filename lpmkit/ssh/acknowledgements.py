@@ -89,10 +89,10 @@ class AcknowledgementStamps:
         if not ready:
             raise TimeoutError("timed out")
         (_, events), *_ = ready
-        return not (events & select.POLLERR and self._take(wire)) or bool(events & (select.POLLIN | select.POLLHUP))
+        return not (events & select.POLLERR and self.take(wire)) or bool(events & (select.POLLIN | select.POLLHUP))
 
-    def _take(self, wire: socket.socket) -> bool:
-        """Read one stamp off the socket; false where it has none, which is an error of the connection."""
+    def take(self, wire: socket.socket) -> bool:
+        """Read one stamp off the socket; false where it has none."""
         try:
             _, ancillary, _, _ = wire.recvmsg(1, _ANCILLARY_BYTES, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
         except (BlockingIOError, TimeoutError):

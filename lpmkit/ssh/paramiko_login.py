@@ -7,11 +7,13 @@ import re
 import shutil
 import subprocess
 import time
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import paramiko
+from paramiko.packet import NeedRekeyException
 
 from lpmkit.errors import (
     HostKeyRefused,
@@ -35,6 +37,8 @@ from lpmkit.ssh.login_troubles import (
 )
 from lpmkit.ssh.negotiation import KINDS, Negotiation, no_common
 from lpmkit.ssh.route import LOGIN_TIMEOUT_S, Route, by_hand
+from lpmkit.ssh.rx_timestamps import StampedSocket
+from lpmkit.ssh.turns import Packets
 from lpmkit.ssh.wire import Wire, words_of_proxy
 
 #: OpenSSH 7.4 understands SHA-2 signatures and does not say so (C `OPENSSH-CLIENT`).
@@ -55,6 +59,41 @@ class Transport(paramiko.Transport):
     negotiation: Negotiation | None = None
     farewell = ""
     server_extensions: dict[str, bytes]
+    #: The packets, where the connection is a socket of ours that a loop may read.
+    turned: Packets | None = None
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)  # type: ignore[arg-type] # a channel through a jump host is a wire, too
+        if isinstance(wire, StampedSocket):
+            own = weakref.ref(self)
+            self.turned = self.packetizer = Packets(wire, lambda: _is_exchanging_keys(own()))
+            self.packetizer.set_log(self.logger)
+
+    def take_turn(self) -> None:
+        """Deal with what has arrived for channels, in the caller's thread, while `turned` is handed over."""
+        packets = self.turned
+        while packets is not None and packets.is_handed_over:
+            try:
+                message = packets.taken()
+                if message is None:
+                    if packets.need_rekey():
+                        packets.give_back(NeedRekeyException())
+                    return
+                if not self._is_for_a_channel(*message):
+                    packets.give_back(message)
+            except (paramiko.SSHException, OSError, EOFError) as error:
+                packets.give_back(error)
+
+    def _is_for_a_channel(self, kind: int, content: paramiko.Message) -> bool:
+        """Deal with a message for an open channel; false for any other."""
+        if kind not in self._channel_handler_table:  # type: ignore[attr-defined] # paramiko's own, as below
+            return False
+        channel = self._channels.get(content.get_int())  # type: ignore[attr-defined]
+        if channel is None:
+            content.rewind()
+            return False
+        self._channel_handler_table[kind](channel, content)  # type: ignore[attr-defined]
+        return True
 
     def _parse_kex_init(self, message: paramiko.Message) -> None:
         self.negotiation = Negotiation.read(message.asbytes())
@@ -65,6 +104,10 @@ class Transport(paramiko.Transport):
         look.get_int()
         self.farewell = look.get_text()
         super()._parse_disconnect(message)  # type: ignore[misc] # as above
+
+
+def _is_exchanging_keys(transport: Transport | None) -> bool:
+    return transport is None or bool(transport.in_kex or transport._expected_packet)  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -103,7 +146,7 @@ def log_in(target: Route, wire: Wire, password: str | None) -> tuple[Transport, 
     Raises `NeedsOpenSsh`, `Unreachable`, `HostKeyRefused` or `LoginRefused`, the last three with the next step.
     """
     known = KnownHosts.read(target.known_hosts, target.key_names)
-    transport = Transport(wire)  # type: ignore[arg-type] # a channel through a jump host is a wire, too
+    transport = Transport(wire)
     try:
         _choose(transport, target, known)
         _handshake(transport, target)

@@ -126,6 +126,17 @@ class StampedSocket(socket.socket):
         self.arrived_ns = self.stamps.arrived_ns(ancillary)
         return content
 
+    def taken(self, bufsize: int) -> bytes | None:
+        """As `recv` of a socket that does not block; ``None`` while nothing is here."""
+        if self._acknowledgements is not None:
+            self._acknowledgements.take(self)
+        try:
+            content, ancillary, _, _ = self.recvmsg(bufsize, ANCILLARY_BYTES)
+        except BlockingIOError:
+            return None
+        self.arrived_ns = self.stamps.arrived_ns(ancillary)
+        return content
+
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
         """Send like `socket.socket.send`, and count what is followed."""
         with self._sending:

@@ -21,7 +21,9 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as a host tells of it, as JSON values; ``observed`` is the outcome of a move that succeeded."""
+    """A run as a host tells of it, as JSON values; ``observed`` is the outcome of a move that succeeded, and what any
+    move saw for the licence ledger (``sightings``).
+    """
 
     key: str
     stamp: str
