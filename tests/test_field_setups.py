@@ -75,6 +75,29 @@ def bridges(which: str, *each: tuple[str | None, bool | None]) -> Altered:
     return alter
 
 
+def trunks(which: str, **facts: Any) -> Altered:
+    return servers(
+        which, lambda vios: replace(vios, trunks=tuple(replace(trunk, **facts) for trunk in vios.trunks or ()))
+    )
+
+
+def switch(name: str) -> Altered:
+    """The partition's VLANs are on this virtual switch, and so is all on its source."""
+
+    def alter(survey: Survey) -> Survey:
+        adapters = tuple(replace(one, vswitch=name) for one in survey.source.ethernet_adapters or ())
+        return both(side("source", ethernet_adapters=adapters), trunks("source", vswitch=name))(survey)
+
+    return alter
+
+
+def one_vlan_on_two_switches(survey: Survey) -> Survey:
+    assert survey.moving is not None
+    adapters = survey.source.ethernet_adapters or ()
+    first = next(one for one in adapters if one.lpar_id == survey.moving.lpar_id)
+    return side("source", ethernet_adapters=(replace(first, slot=99, vswitch="PROD"), *adapters))(survey)
+
+
 def partitions(which: str, chosen: Callable[[Survey, Partition], bool], **facts: Any) -> Altered:
     def alter(survey: Survey) -> Survey:
         listed = getattr(survey, which).partitions
@@ -182,6 +205,9 @@ SETUPS: list[tuple[str, str, Altered, Mapping[str, Verdict | tuple[Verdict, ...]
     ("SEA, neither, beside one with", AIX, bridges("target", (None, None), (None, True)), {"bridged": PASS}),
     ("SEA, states without links", AIX, bridges("target", ("PRIMARY", None), ("BACKUP", None)), {"bridged": PASS}),
     ("SEA, source without a link", AIX, bridges("source", ("PRIMARY", False)), {"bridged": FAIL}),
+    ("virtual switch not shown", AIX, both(switch("PROD"), trunks("target", vswitch=None)), {"bridged": UNKNOWN}),
+    ("virtual switch, another", AIX, both(switch("PROD"), trunks("target", vswitch="TEST")), {"bridged": FAIL}),
+    ("one VLAN on two switches", AIX, one_vlan_on_two_switches, {"bridged": FAIL}),
     ("trunks not read", AIX, servers("target", lambda vios: replace(vios, trunks=None)), {"bridged": UNKNOWN}),
     ("vNIC, ports not read", VNIC, UNREAD_PORTS, {"vnic": UNKNOWN}),
     ("vNIC, no port", VNIC, NO_PORTS, {"vnic": FAIL}),

@@ -24,6 +24,9 @@ from lpmkit.checks.profile import current_profile
 from lpmkit.inventory import SharedEthernet, SriovLogicalPort, SriovPort, VirtualEthernetAdapter
 from lpmkit.survey.model import WAITING, Survey, SystemFacts, adapters_of, bridges_for, forwards
 
+#: The virtual switch that every system has (A `ZIU`).
+DEFAULT_SWITCH = "ETHERNET0"
+
 
 def _adapters(survey: Survey) -> tuple[VirtualEthernetAdapter, ...]:
     """The partition's virtual Ethernet adapters; raises `NotApplicable` where it has none."""
@@ -47,7 +50,7 @@ def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
     vios = vios_of(survey, side, "network map")
     need(vios.shared_ethernets, survey, "network map", side.name)
     need(vios.trunks, survey, "trunks", side.name)
-    seas = {vlan: bridges_for(side, vlan, adapter.vswitch) or () for adapter in adapters for vlan in adapter.vlans}
+    seas = _seas(side, adapters)
     facts: dict[str, Fact] = {
         f"VLAN {vlan}": ", ".join(map(_sea_word, bridges)) or "no SEA" for vlan, bridges in seas.items()
     }
@@ -82,6 +85,12 @@ def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
         )
     if dead:
         return RuleResult(bad, side.name, facts, remedy)
+    elsewhere = _on_a_switch_that_is_not_shown(side, adapters)
+    if elsewhere:
+        raise NotKnown(
+            side.name,
+            f"whether VLAN {joined(elsewhere)} is bridged: entstat -all does not show the virtual switch of its trunk",
+        )
     unseen = [vlan for vlan, bridges in seas.items() if not any(map(_is_seen_to_forward, bridges))]
     if unseen:
         names = joined(sorted({str(bridge.sea) for vlan in unseen for bridge in seas[vlan]}))
@@ -92,6 +101,27 @@ def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
             f"On the VIOS of {side.name}: entstat -all {names}, and look at the port of the switch.",
         )
     return passed(not broken, side.name, facts, remedy, bad=Verdict.WARN)
+
+
+def _seas(side: SystemFacts, adapters: Sequence[VirtualEthernetAdapter]) -> dict[int | str, tuple[SharedEthernet, ...]]:
+    """The SEAs of each VLAN, which is another one on another virtual switch."""
+    places = dict.fromkeys((vlan, adapter.vswitch) for adapter in adapters for vlan in adapter.vlans)
+    several = len({vswitch for _, vswitch in places}) > 1
+    return {
+        f"{vlan} of {vswitch}" if several else vlan: bridges_for(side, vlan, vswitch) or () for vlan, vswitch in places
+    }
+
+
+def _on_a_switch_that_is_not_shown(side: SystemFacts, adapters: Sequence[VirtualEthernetAdapter]) -> list[int]:
+    """VLANs of another virtual switch than the one that every system has, for which no trunk shows its switch."""
+    trunks = (side.vios.trunks if side.vios else None) or ()
+    return [
+        vlan
+        for adapter in adapters
+        if adapter.vswitch not in (None, DEFAULT_SWITCH)
+        for vlan in adapter.vlans
+        if not any(trunk.vswitch == adapter.vswitch and vlan in trunk.vlans for trunk in trunks)
+    ]
 
 
 def _sea_word(bridge: SharedEthernet) -> str:
