@@ -197,5 +197,7 @@ def test_a_fido_key_logs_in_through_the_agent_or_by_its_handle_over_openssh(
         assert "transport: OpenSSH" in over
         assert public.split()[0] in over, "and it is said why"
         monkeypatch.delenv("SSH_AUTH_SOCK")
+        with pytest.raises(NoKey, match=r"could not sign.*Plug in its security key"):
+            reply_over(f"IdentityFile {security_key}")
         by_handle = (f"IdentityFile {security_key}", f"SecurityKeyProvider {SECURITY_KEY}")
         assert "transport: OpenSSH" in reply_over(*by_handle)

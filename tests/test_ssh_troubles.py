@@ -33,6 +33,7 @@ from lpmkit.ssh.client import SshSession, route
 from lpmkit.ssh.connection import Prepare, SshConnection
 from lpmkit.ssh.greeting import Greeting, greeting
 from lpmkit.ssh.login_texts import account_trouble
+from lpmkit.ssh.openssh_answers import refusal
 from lpmkit.ssh.paramiko_login import supported
 from lpmkit.ssh.session import Reply
 from lpmkit.ssh.wire import Wire
@@ -103,6 +104,26 @@ def test_a_late_first_line_is_waited_for_as_long_as_the_configuration_says(tmp_p
                 assert SshSession(route("odd", config)).run(["uname"]).status == 0
             else:
                 assert type(trouble_of("odd", config)) is TimedOut
+
+
+@pytest.mark.parametrize(
+    ("failed", "helps"),
+    [
+        ('ED25519-SK "/home/a/sk": device not found', "Plug in its security key"),
+        ('ECDSA-SK "a@laptop" from agent: agent refused operation', "Plug in its security key"),
+        ('RSA "/home/a/id_rsa" from agent: agent refused operation', "Try `ssh"),
+    ],
+)
+def test_a_key_that_the_host_would_take_and_that_cannot_sign(host: KindOfHost, failed: str, helps: str) -> None:
+    log = (
+        "debug1: Next authentication method: publickey\n"
+        f"sign_and_send_pubkey: signing failed for {failed}\n"
+        "a@192.0.2.85: Permission denied (publickey,password).\n"
+    )
+    error = refusal(route(host.name, host.config()), log, None, None, with_password=False)
+    assert type(error) is NoKey
+    assert failed.partition(": ")[2] in str(error)
+    assert str(error.next_step).startswith(helps)
 
 
 def test_an_unknown_host_key(host: KindOfHost, more: Sequence[str]) -> None:

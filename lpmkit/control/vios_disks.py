@@ -203,10 +203,9 @@ def read_cluster_status(text: str) -> StorageCluster:
     rows = [line.split() for line in lines(text) if line.strip()]
     if len(rows) < 2 or rows[0] != ["Cluster", "Name", "State"] or len(rows[1]) < 2:
         raise UnexpectedReply("the heading of cluster -status was expected", line=" ".join(rows[0]) if rows else None)
+    headed = next((at for at, fields in enumerate(rows) if fields[:2] == ["Node", "Name"]), 1)
     nodes = []
-    for fields in rows[2:]:
-        if fields[:2] == ["Node", "Name"]:
-            continue
+    for fields in rows[headed + 1 :]:
         if len(fields) < 4:
             raise UnexpectedReply("this is not a node of cluster -status", line=" ".join(fields))
         nodes.append(ClusterNode(fields[0], fields[1], fields[3], fields[4] if len(fields) > 4 else None))

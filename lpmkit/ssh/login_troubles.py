@@ -174,6 +174,16 @@ def login_refusal(
     )
 
 
+def could_not_sign(target: Route, key_type: str, name: str, why: str) -> NoKey:
+    """The error for a key that the host would take and that could not sign (C `OPENSSH-CLIENT`)."""
+    token = "Plug in its security key, and touch it when it blinks. " if key_type.upper().endswith("-SK") else ""
+    return NoKey(
+        f"the key {name} ({key_type}) could not sign, so {target.user} was not let in: {why}",
+        where=target.host,
+        next_step=f"{token}Try `{by_hand(target)}`.",
+    )
+
+
 def _unused_ways(target: Route, methods: Sequence[str]) -> str:
     """What else the configuration and the host allow, and what that lacks: a ticket, or the PIN of a token."""
     token = target.options.first("pkcs11provider")

@@ -23,6 +23,7 @@ from lpmkit.ssh.login_texts import account_trouble
 from lpmkit.ssh.login_troubles import (
     PASSWORD,
     asks_for_password,
+    could_not_sign,
     ended_during_login,
     login_refusal,
     password_expired,
@@ -44,6 +45,8 @@ _DENIED = re.compile(r"Permission denied \((.*)\)")
 _CONTINUE = re.compile(r"debug1: Authentications that can continue: (.*)")
 _ASKED = re.compile(r"debug1: Next authentication method: (password|keyboard-interactive)")
 _OFFERED = re.compile(r"debug1: Offering public key: (.+)")
+#: A key that the host would take and that could not sign: a token that is not there, an agent that was told not to.
+_UNSIGNED = re.compile(r'^sign_and_send_pubkey: signing failed for (\S+) "(.*)".*: (.+?)\s*$', re.MULTILINE)
 _ACCEPTED = re.compile(r"debug1: Server accepts key: (.+)")
 _BY = re.compile(r"Authenticated to .* using \"(.+)\"")
 _FINGERPRINT = re.compile(r"debug1: Server host (?:key|certificate): (\S+) (\S+)")
@@ -157,6 +160,8 @@ def _login_trouble(
             return None
         words = message if "disconnect" in message.lower() else ""
         return ended_during_login(target, words.strip()[-_SHOWN:], offered, with_password=asked)
+    if unsigned := _UNSIGNED.search(f"{message}\n{log}"):
+        return could_not_sign(target, *unsigned.groups())
     if with_password and _ASKED.search(log) is not None:
         offered = [*offered, PASSWORD]
     return login_refusal(target, denied[1].split(","), offered, _keys(target, log), with_password=with_password)
