@@ -299,6 +299,7 @@ def propose(ends: BothEnds, run: str = "RUN") -> Proposal:
     """The recovery action by the first rule of the table that holds. ``run`` is the argument of ``lpmkit recover``.
 
     >>> from lpmkit.control.base import MigrationReading, Order
+    >>> from lpmkit.migration.ends import EndReading
     >>> order = Order("p8aix01", "p8a", "p8b", "8286-42A*21A40BC", "", "")
     >>> here = EndReading("p8a", MigrationReading("Migrating - Running", "Migration Failed"))
     >>> propose(BothEnds(order, here, EndReading("p8b", MigrationReading(None, None)))).action.value
