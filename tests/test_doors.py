@@ -70,14 +70,14 @@ class _Server:
         assert found, self.log.read_text()
         return found[1]
 
-    def get(self, where: str, *, verb: str = "GET", **headers: str) -> _Answer:
+    def get(self, where: str, *, verb: str = "GET", body: str | None = None, **headers: str) -> _Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         if self.path is not None:
             connection.sock = socket.socket(socket.AF_UNIX)
             connection.sock.settimeout(60)
             connection.sock.connect(str(self.path))
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(verb, where, headers={"Host": f"127.0.0.1:{self.port}", **sent})
+        connection.request(verb, where, body, headers={"Host": f"127.0.0.1:{self.port}", **sent})
         try:
             return _Answer(connection.getresponse())
         finally:
@@ -190,7 +190,8 @@ def test_the_token_is_random_long_in_no_list_of_processes_and_in_no_file_that_ot
 def test_with_the_token_the_page_is_served_and_its_kernel_is_for_this_page_alone(server: _Server) -> None:
     answer = server.get(f"/?token={server.token}")
     assert answer.status == 200
-    assert "SameSite=Strict" in answer.headers["Set-Cookie"]
+    given = answer.headers.get_all("Set-Cookie") or []
+    (session,) = [cookie for cookie in given if "SameSite=Strict" in cookie]
     assert answer.headers["Referrer-Policy"] == "same-origin", "the address has the token in it"
     assert wait_until(lambda: server.kernels >= 1, clock=Clock(), timeout_s=60)
     (folder,) = re.findall(r"connection files in (\S+?)\.?$", server.log.read_text(), re.MULTILINE)
@@ -199,7 +200,7 @@ def test_with_the_token_the_page_is_served_and_its_kernel_is_for_this_page_alone
         "a port of this machine could be listened to by anybody on it"
     )
     kernel = connection.stem.removeprefix("kernel-")
-    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    cookie = session.partition(";")[0]
     here = f"http://127.0.0.1:{server.port}"
     origins = [
         (here, cookie),
@@ -217,6 +218,18 @@ def test_with_the_token_the_page_is_served_and_its_kernel_is_for_this_page_alone
     ]  # fmt: skip
     assert tried == [101, 403, 403, 403, 403], "a page from elsewhere has no way to the kernel, nor who has no cookie"
     assert server.get(f"/api/kernels/{kernel}?token={server.token}").status == 403, "another session's kernel"
+    _ends_with_its_page(server, kernel, given)
+
+
+def _ends_with_its_page(server: _Server, kernel: str, given: list[str]) -> None:
+    """What Voilà's page sends when it is closed or loaded again, from the cookies that it has."""
+    cookies = dict(cookie.partition(";")[0].split("=", 1) for cookie in given)
+    left = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+    left["Content-Type"] = "application/x-www-form-urlencoded"
+    where = f"/voila/api/shutdown/{kernel}"
+    assert server.get(where, verb="POST", body="_xsrf=", **left).status == 403, "a page from elsewhere does not know it"
+    assert server.get(where, verb="POST", body=f"_xsrf={cookies['_xsrf']}", **left).status == 204
+    assert not any(kernel in path.name for path in server.connections())
 
 
 # --- another account ------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from tornado.netutil import bind_unix_socket
 from tornado.web import HTTPError, RequestHandler
 from traitlets import List, Unicode
 from voila.app import Voila
+from voila.handler import VoilaHandler
 from voila.voila_identity_provider import VoilaIdentityProvider
 
 from lpmkit.account.person import is_login
@@ -123,6 +124,19 @@ class _OwnKernel:
             raise HTTPError(403)
 
 
+class _EndsWithItsPage:
+    """Hands a page the value (a cookie) that the server wants back with the request to end the page's kernel.
+
+    Voilà's page makes that request when it is closed or loaded again. Without the value it is refused, and the kernel
+    goes on drawing until the move is over.
+    """
+
+    async def prepare(self, **more: Any) -> Any:
+        """See `RequestHandler.prepare`."""
+        await super().prepare(**more)  # type: ignore[misc]
+        assert self.xsrf_token  # type: ignore[attr-defined] # to read it sets the cookie
+
+
 class Server(Voila):  # type: ignore[misc] # as above
     """Voilà behind that door. ``socket`` is a Unix socket instead of a port, ``host_names`` are further names in
     addresses, ``person_header`` the proxy's header.
@@ -205,6 +219,7 @@ def _is_known(host: str, names: Sequence[str]) -> bool:
 def _guarded(handler: Sequence[Any]) -> tuple[Any, ...]:
     path, kind, *more = handler
     guards: list[type] = [_OwnKernel] if "kernel_id" in path or "/shutdown/" in path else []
+    guards += [_EndsWithItsPage] if issubclass(kind, VoilaHandler) else []
     guards += [] if issubclass(kind, JupyterHandler) else [_KnownHost]  # Jupyter's look at the name by themselves
     return (path, type(f"Guarded{kind.__name__}", (*guards, kind), {}), *more)
 
