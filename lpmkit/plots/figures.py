@@ -8,6 +8,8 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -61,6 +63,20 @@ class Sheet:
             height / height_all,
         )
         return self.figure.add_axes(box)
+
+
+def strokes(
+    axes: Axes,
+    x_from: npt.NDArray[np.float64],
+    y_from: float,
+    x_to: npt.NDArray[np.float64],
+    y_to: float,
+    **look: Any,
+) -> None:
+    """Draw many strokes as one line with gaps: thousands of lines are slow to draw, and to show in a page."""
+    x, y = np.full((len(x_from), 3), np.nan), np.full((len(x_from), 3), np.nan)
+    x[:, 0], x[:, 1], y[:, 0], y[:, 1] = x_from, x_to, y_from, y_to
+    axes.plot(x.ravel(), y.ravel(), solid_capstyle="butt", **look)
 
 
 def image(figure: Figure, ending: str = "png", dpi: int = 150) -> bytes:

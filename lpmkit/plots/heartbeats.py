@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from lpmkit.analysis import Analysis, Outage, OutageKind, Suspension, Trace, seconds
 from lpmkit.json_values import JsonObject
 from lpmkit.plots.colours import FAINT, colour, lane_order
+from lpmkit.plots.figures import strokes
 from lpmkit.plots.time_axis import SECOND, add_utc_axis, shade_phases, shade_unobserved, time_zero, x_limits, x_span
 from lpmkit.runs.cells import MISSING
 
@@ -135,7 +136,7 @@ def _marks(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
         moments = (trace.alive_lo + trace.alive_hi) // 2
         moments = moments[(moments >= lo) & (moments <= hi)]
         x = (moments - zero) / SECOND
-        axes.vlines(x, lane - 0.3, lane + 0.3, color=colour(trace.kind), linewidth=0.55, zorder=3)
+        strokes(axes, x, lane - 0.3, x, lane + 0.3, color=colour(trace.kind), linewidth=0.55, zorder=3)
         return
     shown = (trace.sent >= lo) & (trace.sent <= hi)
     sent, answered = trace.sent[shown], trace.answered[shown]
@@ -145,15 +146,8 @@ def _marks(axes: Axes, trace: Trace, lane: int, zero: int) -> None:
     axes.plot((sent - zero) / SECOND, np.full(len(sent), lane - 0.22), "|", markersize=7, color=tint, zorder=3)
     replied_at = (answered[replied] - zero) / SECOND
     axes.plot(replied_at, np.full(len(replied_at), lane + 0.22), ".", markersize=5, color=tint, zorder=3)
-    for out, back in zip(sent[replied & late], answered[replied & late], strict=True):
-        axes.plot(
-            [(out - zero) / SECOND, (back - zero) / SECOND],
-            [lane - 0.16, lane + 0.19],
-            color=tint,
-            linewidth=0.6,
-            alpha=0.8,
-            zorder=2.5,
-        )
+    out, back = ((moments[replied & late] - zero) / SECOND for moments in (sent, answered))
+    strokes(axes, out, lane - 0.16, back, lane + 0.19, color=tint, linewidth=0.6, alpha=0.8, zorder=2.5)
     unanswered = sent[~replied]
     axes.plot(
         (unanswered - zero) / SECOND, np.full(len(unanswered), lane + 0.22), "x", markersize=4, color=tint, zorder=3
