@@ -44,6 +44,10 @@ def lab(folder: Path, environment: dict[str, str] | None = None) -> Iterator[tup
     widgets.mkdir(parents=True)
     # What a widget shows is then in the saved copies too, where a test looks for what must not be there.
     (widgets / "plugin.jupyterlab-settings").write_text('{"saveState": true}')
+    # Two tabs have one notebook, and what one of them saves by itself would hold the other with a question.
+    documents = settings.parent.parent / "@jupyterlab" / "docmanager-extension"
+    documents.mkdir()
+    (documents / "plugin.jupyterlab-settings").write_text('{"autosave": false}')
     # JupyterLab asks node for the settings of yarn, eight times and for a third of a second each; most hosts have none.
     node = home / "bin" / "node"
     node.parent.mkdir()

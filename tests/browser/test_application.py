@@ -127,7 +127,7 @@ def test_the_application_moves_a_partition_and_a_reload_in_mid_copy_shows_the_sa
         application(rehearsal.site_file, tmp_path) as address,
         browser(width, height) as page,
     ):
-        rehearsal.site_file.write_text(rehearsal.site_file.read_text() + "runs: {lead_in_s: 6, tail_s: 45}\n")
+        rehearsal.site_file.write_text(rehearsal.site_file.read_text() + "runs: {lead_in_s: 6, tail_s: 4}\n")
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(address)
