@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.doctest import DoctestModule
 from click.testing import CliRunner, Result
 
 from lpmkit.cli import main
@@ -50,6 +52,28 @@ def _held(invoke: Any) -> Any:
 
 
 CliRunner.invoke = _held(CliRunner.invoke)  # type: ignore[method-assign]
+
+
+class Examples:
+    """Looks for examples in docstrings only where there are some: pytest imports every module of lpmkit for them, and
+    goes through all its names.
+    """
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(self, file_path: Path) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+        collectors = yield
+        has_none = file_path.suffix == ".py" and b">>> " not in file_path.read_bytes()
+        return [each for each in collectors if not (has_none and isinstance(each, DoctestModule))]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Examples())
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # for one test alone a process that forks costs more than a partition that starts by itself
+        from lpmkit.simulator import host  # noqa: PLC0415
+        from tests.forked import forking  # noqa: PLC0415
+
+        forking(host).start()
 
 
 @pytest.hookimpl(wrapper=True)

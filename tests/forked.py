@@ -11,6 +11,8 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import errno
+import fcntl
 import gc
 import importlib
 import json
@@ -60,6 +62,7 @@ PRELOADED = (
     "lpmkit.sap.sources",
     "lpmkit.sap.webservice",
     "lpmkit.simulator.__main__",
+    "lpmkit.simulator.partition",
     "lpmkit.ssh.client",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
@@ -72,16 +75,19 @@ PRELOADED = (
     "stringprep",
 )
 #: The modules that start processes, and what is forked where they run it by ``python -m``.
-STARTERS = ("lpmkit.background.worker", "lpmkit.recorder.probe_process", "lpmkit.rehearsal")
+STARTERS = ("lpmkit.background.worker", "lpmkit.recorder.probe_process", "lpmkit.rehearsal", "lpmkit.simulator.host")
 STARTED = (
     "lpmkit.plan.conductor",
     "lpmkit.probes.process",
     "lpmkit.recorder.process",
     "lpmkit.simulator",
+    "lpmkit.simulator.partition",
     "lpmkit.sinks.courier",
 )
 #: Longer than any request: arguments and environment.
 LONGEST = 1 << 20
+#: More than a process is handed besides its streams.
+MOST_HANDED = 8
 #: Room for the command line of a forked process, which others read in ``/proc``.
 ROOM = 4000
 
@@ -96,8 +102,9 @@ class Forked:
         stdin: IO[bytes] | int | None = None,
         stdout: IO[bytes] | int | None = None,
         stderr: IO[bytes] | int | None = None,
+        pass_fds: Sequence[int] = (),
         start_new_session: bool = False,
-        cwd: str | None = None,
+        cwd: str | Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.args = args
@@ -112,14 +119,15 @@ class Forked:
             "module": args[2],
             "arguments": list(args[3:]),
             "environment": dict(os.environ if env is None else env),
-            "folder": cwd or str(Path.cwd()),
+            "folder": str(cwd or Path.cwd()),
             "session": start_new_session,
+            "handed": list(pass_fds),
         }
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as wire:
                 wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST)
                 wire.connect(_place or _parent(os.getpid()))
-                socket.send_fds(wire, [json.dumps(request).encode()], [*theirs, reply.fileno()])
+                socket.send_fds(wire, [json.dumps(request).encode()], [*theirs, reply.fileno(), *pass_fds])
         finally:
             reply.close()
             for descriptor, is_ours in zip(theirs, made, strict=True):
@@ -214,33 +222,33 @@ _place = ""
 
 @cache
 def _parent(_: int) -> str:
-    """The address of the process that forks, which ends when this one does."""
-    address = f"\0lpmkit-tests-{token_hex(8)}"
-    alive, ours = os.pipe()
-    os.set_inheritable(alive, True)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as requests:
-        requests.bind(address)
+    """The address of the process that forks: one for all workers of a run, and it ends when the run does."""
+    address = f"\0lpmkit-tests-{os.environ.get('PYTEST_XDIST_TESTRUNUID', token_hex(8))}"
+    of_run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as requests, Path(__file__).open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # whoever finds the address taken finds a listener too
+        try:
+            requests.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return address  # another worker has started it
         requests.listen(64)
         subprocess.Popen(
-            [sys.executable, "-m", "tests.forked", str(requests.fileno()), str(alive), " " * ROOM],
-            pass_fds=[requests.fileno(), alive],
+            [sys.executable, "-m", "tests.forked", str(requests.fileno()), str(of_run), " " * ROOM],
+            pass_fds=[requests.fileno()],
             stdin=subprocess.DEVNULL,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,
         )
-    os.close(alive)
-    _held.append(ours)
     return address
 
 
-#: Open as long as this process lives.
-_held: list[int] = []
-
-
-def serve(requests: socket.socket, alive: int) -> None:
-    """Fork a process for each request, and tell its process id and then its status, until nobody asks any more."""
+def serve(requests: socket.socket, of_run: int) -> None:
+    """Fork a process for each request, and tell its process id and then its status, until the run's process ends."""
     global _place  # noqa: PLW0603 - what a forked process knows of where it comes from
     _place = requests.getsockname().decode()
+    ended = os.pidfd_open(of_run)
     for name in PRELOADED:
         importlib.import_module(name)
     for name in STARTERS:
@@ -249,10 +257,10 @@ def serve(requests: socket.socket, alive: int) -> None:
     gc.freeze()  # what is shared is not looked through again by each of them, and so stays shared
     waiting = selectors.DefaultSelector()
     waiting.register(requests, selectors.EVENT_READ)
-    waiting.register(alive, selectors.EVENT_READ)
+    waiting.register(ended, selectors.EVENT_READ)
     while True:
         for key, _ in waiting.select():
-            if key.fileobj == alive:
+            if key.fileobj == ended:
                 return
             if key.data is not None:
                 pid, reply = key.data
@@ -263,15 +271,15 @@ def serve(requests: socket.socket, alive: int) -> None:
                 continue
             wire, _ = requests.accept()
             with wire:
-                data, descriptors, _, _ = socket.recv_fds(wire, LONGEST, 4)
+                data, descriptors, _, _ = socket.recv_fds(wire, LONGEST, 4 + MOST_HANDED)
             if not data:
                 continue  # killed while it asked
             pid = os.fork()
             if pid == 0:
                 _become(json.loads(data), descriptors)
-            *streams, answer = descriptors
-            for stream in streams:
-                os.close(stream)
+            answer = descriptors.pop(3)
+            for descriptor in descriptors:
+                os.close(descriptor)
             reply = socket.socket(fileno=answer)
             _tell(reply, pid)
             waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, reply))
@@ -292,11 +300,10 @@ def _become(request: dict[str, Any], descriptors: Sequence[int]) -> NoReturn:
     try:
         if request["session"]:
             os.setsid()
-        for number, descriptor in enumerate(descriptors[:3]):
-            os.dup2(descriptor, number)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        _take([*descriptors[:3], *descriptors[4:]], [0, 1, 2, *request["handed"]])
         os.environ.clear()
         os.environ.update(request["environment"])
+        time.tzset()
         os.chdir(request["folder"])
         sys.stdin = os.fdopen(0, encoding="utf-8")
         sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
@@ -305,7 +312,10 @@ def _become(request: dict[str, Any], descriptors: Sequence[int]) -> NoReturn:
         module = importlib.import_module(name)  # loaded already; what asks for processes needs none of it
         sys.argv = ["lpmkit", *request["arguments"]]
         sys.modules["__main__"] = module  # a driver's process of its own imports this one anew
-        module.main(**({"prog_name": "lpmkit"} if name == "lpmkit.cli" else {}))
+        if name == "lpmkit.simulator.partition":
+            module.main([request["arguments"][0], str(os.getppid())])  # the kernel ends it with the process that forks
+        else:
+            module.main(**({"prog_name": "lpmkit"} if name == "lpmkit.cli" else {}))
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
@@ -318,6 +328,16 @@ def _become(request: dict[str, Any], descriptors: Sequence[int]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _take(descriptors: Sequence[int], numbers: Sequence[int]) -> None:
+    """Give what was sent the numbers that it had, and close everything else."""
+    above = max(*numbers, *descriptors) + 1
+    sent = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, above) for descriptor in descriptors]
+    os.closerange(0, above)
+    for descriptor, number in zip(sent, numbers, strict=True):
+        os.dup2(descriptor, number)
+    os.closerange(above, os.sysconf("SC_OPEN_MAX"))
 
 
 def _show_as(command: Sequence[str]) -> None:
