@@ -71,7 +71,7 @@ AS_BEFORE = "bxaix85 runs on bvio82 as before"
     ],
 )  # fmt: skip
 def test_a_partition_that_stayed_runs_as_before_and_it_is_said_why(told: tuple[Told, ...], cause: str) -> None:
-    assert outcome(*told) == MoveOutcome(OutcomeKind.STAYED, AS_BEFORE, cause)
+    assert outcome(*told) == MoveOutcome(OutcomeKind.STAYED, AS_BEFORE, cause=cause)
 
 
 #: The other kinds: events, kind, what the verdict says after its head, and the next command.
@@ -80,8 +80,8 @@ OTHERS: dict[str, tuple[tuple[Told, ...], OutcomeKind, tuple[str, ...], str]] = 
         (*STARTED, reading("bvio82", "Migrating - Running", "Migration Failed"), phase("needs-recovery")),
         OutcomeKind.NEEDS_RECOVERY,
         (
-            "Where bxaix85 runs is not proved: bvio82 listed it at 00:00:04 UTC as Migrating - Running, Migration Failed, "
-            "it answered last at 00:00:09 UTC",
+            "Where bxaix85 runs is not proved: bvio82 listed it at 00:00:04 UTC as Migrating - Running, Migration Failed. "
+            "It answered last at 00:00:09 UTC",
             "The migration was interrupted at 50 %",
         ),
         "lpmkit recover RUN",
@@ -119,7 +119,7 @@ OTHERS: dict[str, tuple[tuple[Told, ...], OutcomeKind, tuple[str, ...], str]] = 
     "arrived, and the command failed": (
         (*STARTED, ("answer", {"what": "migrate", "status": 1, "text": "HSCL1"}), phase("settled")),
         OutcomeKind.UNPROVED,
-        ("bxaix85 runs on bvio83", "The command to move ended with status 1: HSCL1"),
+        ("bxaix85 runs on bvio83. The command to move ended with status 1: HSCL1. Which command moved it is not known.",),
         "",
     ),
     "the recorder died in the copy": (STARTED, OutcomeKind.NOT_KNOWN, ("The last phase seen is copying",), "lpmkit recover RUN --look"),
@@ -132,7 +132,7 @@ OTHERS: dict[str, tuple[tuple[Told, ...], OutcomeKind, tuple[str, ...], str]] = 
     "called off": (
         (phase("prepared"), ("recorder-started", {}), ("request", {"what": "stop", "by": "root"})),
         OutcomeKind.CALLED_OFF,
-        ("The move was called off before it was asked for",),
+        ("Called off. No command to move was sent.",),
         "",
     ),
     "called off by the guard": (

@@ -89,7 +89,7 @@ CASES: dict[str, Case] = {
     "session limit broken": Case(move(11), "failed", ("Failed: session outage: ",), {"session_outage_s": 0.5}),
     "window kept": Case(move(12), "passed", ("the move lay within it",), {"window": {"end": (BEGIN + timedelta(minutes=9)).isoformat()}}),
     "window missed": Case(move(13), "failed", ("the move did not lie within it", "Failed: change window: the move ended after the end of the change window"), {"window": {"end": (BEGIN + timedelta(seconds=9)).isoformat()}}),
-    "window by hand missed": Case(move(14), "passed", ("the move did not lie within it",), window=f"{BEGIN - timedelta(hours=2):%H:%M}-{BEGIN - timedelta(hours=1):%H:%M} UTC"),
+    "window by hand missed": Case(move(14), "passed", ("the move did not lie within it", "Warning: Change window "), window=f"{BEGIN - timedelta(hours=2):%H:%M}-{BEGIN - timedelta(hours=1):%H:%M} UTC"),
     "stopped": Case(move(15, suspend=None, phases=(*HOME, (18.0, "stopped"))), "failed", ("Not moved", "stopped", "Nothing to take back: bxaix85 is on blade13")),
     "stopped by the guard": Case(
         move(16, suspend=None, phases=(*HOME, (18.0, "stopped"))), "failed", ("the guard stopped the copy: x has had no answer for 20 s",),
@@ -100,13 +100,13 @@ CASES: dict[str, Case] = {
         move(17, suspend=None, phases=(*HOME, (18.0, "failed"))), "failed", ("Not moved. bxaix85 runs on blade13 as before. The migration was rolled back", "It stayed on blade13."),
         documents={"changes": [{"what": "machine serial", "before": "1", "after": "1", "change": "same", "as_it_should": False}]},
     ),
-    "left in between": Case(move(18, suspend=None, phases=(*HOME, (18.0, "needs-recovery"))), "failed", ("Needs recovery. Where bxaix85 runs is not proved: ", "Next step: lpmkit recover 2", "Recover the migration: lpmkit recover ", "| not complete |", "not complete and has to be recovered")),
+    "left in between": Case(move(18, suspend=None, phases=(*HOME, (18.0, "needs-recovery"))), "failed", ("Needs recovery. Where bxaix85 runs is not proved. It answered last at ", "Next step: lpmkit recover 2", "Recover the migration: lpmkit recover ", "| not complete |", "not complete and has to be recovered")),
     "cluster too impatient": Case(
-        move(19), "failed", ("PowerHA waits 1 s",),
+        move(19), "failed", ("Failed: time-outs: exceeded: PowerHA waits 1 s.",),
         documents={"survey": {"guest": {"clusters": [{"kind": "PowerHA", "tolerates_s": 1.0}]}}},
     ),
     "not observed for a while": Case(move(20, hole=(18.0, 21.0), relogin_at=None), "not evaluated", ("not observed", "Find out where the partition runs: lpmkit recover ")),
-    "moved, but restarted": Case(move(22), "failed", ("Moved, but restarted, suspended ", "partition not restarted: booted 2026-01-01T09:00:00 before"), documents={"survey": {"identity": {"booted": "2026-01-01T09:00:00"}}}),
+    "moved, but restarted": Case(move(22), "failed", ("Moved, but restarted, suspended ", "Failed: boot time: booted 2026-01-01T09:00:00 before"), documents={"survey": {"identity": {"booted": "2026-01-01T09:00:00"}}}),
     "moved, and not as expected": Case(
         move(23), "failed", ("Failed: identity and mapping: disks (PVID): a → b.",),
         documents={"changes": [{"what": "disks (PVID)", "before": "a", "after": "b", "change": "changed", "as_it_should": False}]},
@@ -121,25 +121,25 @@ CASES: dict[str, Case] = {
         events=((12.2, "request", {"what": "recover", "by": "root"}), (12.3, "intent", {"what": "recover", "force": False})),
     ),
     "arrived, the command failed": Case(
-        move(25), "not evaluated", ("Arrived, by which command is not known, suspended ", "bxaix85 runs on blade14. The command to move ended with status 1: HSCLA27C no", "Find out which command moved the partition"),
+        move(25), "not evaluated", ("Arrived, suspended ", "bxaix85 runs on blade14. The command to move ended with status 1: HSCLA27C no. Which command moved it is not known.", "Find out which command moved the partition"),
         events=((17.0, "answer", {"what": "migrate", "status": 1, "text": "HSCLA27C no"}),),
     ),
     "gone before the command": Case(
         move(26, suspend=None, phases=((0.0, "prepared"), (18.0, "failed")), whys={"failed": "not asked for: bxaix85 is not on blade13 any more; nothing was moved by this run"}), "failed",
-        ("Not moved by this run. Where bxaix85 runs is not proved: ", "The move was not asked for: bxaix85 is not on blade13 any more. Next step: lpmkit recover 2", "Where bxaix85 is, is not known for certain"),
+        ("Not moved by this run. Where bxaix85 runs is not proved. It answered last at ", "The move was not asked for: bxaix85 is not on blade13 any more. Next step: lpmkit recover 2", "Where bxaix85 is, is not known for certain"),
     ),
     "called off": Case(
-        move(27, suspend=None, phases=((0.0, "prepared"),)), "failed", ("Called off. The move was called off before it was asked for.", "no move of bxaix85 was asked for"),
+        move(27, suspend=None, phases=((0.0, "prepared"),)), "failed", ("Called off. No command to move was sent.", "no move of bxaix85 was asked for"),
         events=((5.0, "request", {"what": "stop", "by": "root"}),),
     ),
     "the recorder died in the copy": Case(
         move(28, suspend=None, phases=HOME, ended=False), "not evaluated",
-        ("Not known whether it moved, no suspension found. Where bxaix85 runs is not proved: ", "Next step: lpmkit recover 2", "Find out where the partition runs"),
+        ("Not known whether it moved, no suspension found. Where bxaix85 runs is not proved. It answered last at ", "Not evaluated: suspension: no silence beyond ", "Next step: lpmkit recover 2", "Find out where the partition runs"),
     ),
     "window missed at its begin": Case(move(29), "failed", ("Failed: change window: the move began before the start of the change window",), {"window": {"begin": (BEGIN + timedelta(seconds=9)).isoformat()}}),
     "window, its end not seen": Case(move(30, suspend=None, phases=HOME, ended=False), "not evaluated", ("change window: its end was not seen",), {"window": {"end": (BEGIN + timedelta(minutes=9)).isoformat()}}),
     "cluster near": Case(
-        move(31), "not evaluated", ("time-outs: RAC CSS waits 1.537 s",),
+        move(31), "not evaluated", ("Not evaluated: time-outs: may have been exceeded: RAC CSS waits 1.537 s.",),
         documents={"survey": {"guest": {"clusters": [{"kind": "RAC CSS", "tolerates_s": 1.537}, {"kind": "Pacemaker", "tolerates_s": 3.0}]}}},
     ),
     "cluster not read": Case(

@@ -54,7 +54,7 @@ def _of_the_move(outcome: MoveOutcome, still: Suspension | None, words: Words) -
     yield head
     if outcome.state is PASSED:
         return
-    yield from (_as_sentence(words.said(text), outcome) for text in (outcome.place, outcome.cause) if text)
+    yield from (_as_sentence(words.said(text), outcome) for text in outcome.sentences)
     if outcome.next_command:
         yield f"{words.said('Next step')}: {outcome.next_command}"
 
@@ -70,6 +70,11 @@ def _as_sentence(text: str, outcome: MoveOutcome) -> str:
 
 #: What a question is about, where its title says that all is well: "within its limit" is no name of what is not.
 _SUBJECTS = {
+    "session": "SSH sessions",
+    "restarted": "boot time",
+    "error-log": "error logs",
+    "complete": "observation",
+    "validation": "validation",
     "suspended": "suspension",
     "identity": "identity and mapping",
     "window": "change window",
@@ -78,6 +83,24 @@ _SUBJECTS = {
     "limit-brown-out": "brown-out",
 }
 _SUBJECTS_BY_SYSTEM = {
+    "sap-ni-": "connections to the dispatcher",
+    "sap-processes-": "processes",
+    "sap-work-processes-": "work processes",
+    "sap-users-": "users",
+    "sap-dumps-": "short dumps",
+    "sap-updates-": "updates",
+    "sap-enqueue-": "enqueue",
+    "sap-queues-": "dispatcher queues",
+    "sap-licence-": "licence",
+    "sap-host-": "lsconf",
+    "sap-rfc-": "RFC session",
+    "oracle-restart-": "Oracle restart",
+    "oracle-session-": "Oracle session",
+    "oracle-population-": "other Oracle sessions",
+    "oracle-alert-": "alert log",
+    "oracle-around-": "standby, disk groups and instances",
+    "oracle-logon-": "Oracle logons",
+    "oracle-commit-": "commits",
     "limit-job-delay-": "delay of SAP jobs",
     "limit-commit-stall-": "commit stall",
     "sap-jobs-": "jobs",
@@ -123,7 +146,9 @@ def beside_the_head(question: Question, still: Suspension | None) -> str:
     if question.state is OPEN and _WITHHELD in question.details:
         return question.details.rpartition(_WITHHELD)[2]
     if still is None:
-        return question.details
+        return (
+            question.details.removeprefix("no suspension found: ") if question.key == "suspended" else question.details
+        )
     return question.details.removeprefix(f"{seconds(still.length)}, ").removeprefix(f"{seconds(still.length)}; ")
 
 

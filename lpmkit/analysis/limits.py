@@ -246,9 +246,13 @@ def time_out_question(
     unread = [one.name for one in waits if one.seconds is None]
     shown = ", ".join(one.words for one in shortest(waits))
     if over:
-        yield Question(key, title, AnswerState.FAILED, f"{found.words}; {', '.join(over)}", reply=ReplyWord.NO)
+        yield Question(
+            key, title, AnswerState.FAILED, f"{found.words}; exceeded: {', '.join(over)}", reply=ReplyWord.NO
+        )
     elif near:
-        yield Question(key, title, AnswerState.NOT_EVALUATED, f"{found.words}; {', '.join(near)}")
+        yield Question(
+            key, title, AnswerState.NOT_EVALUATED, f"{found.words}; may have been exceeded: {', '.join(near)}"
+        )
     elif unread:
         text = f"{found.words}; the time-out of {', '.join(unread)} is not known"
         yield Question(key, title, AnswerState.NOT_EVALUATED, text, shown, counts=False)

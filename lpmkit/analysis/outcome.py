@@ -41,7 +41,7 @@ HEADS: Mapping[OutcomeKind, str] = {
     OutcomeKind.MOVED: "Moved",
     OutcomeKind.MOVED_BROKEN: "Moved, after an interruption",
     OutcomeKind.RESTARTED: "Moved, but restarted",
-    OutcomeKind.UNPROVED: "Arrived, by which command is not known",
+    OutcomeKind.UNPROVED: "Arrived",
     OutcomeKind.NEEDS_RECOVERY: "Needs recovery",
     OutcomeKind.STAYED: "Not moved",
     OutcomeKind.DOWN: "Not moved, and not running",
@@ -57,11 +57,15 @@ _WITHOUT_PLACE = (OutcomeKind.NEEDS_RECOVERY, OutcomeKind.ELSEWHERE, OutcomeKind
 
 @dataclass(frozen=True, slots=True)
 class MoveOutcome:
-    """The outcome of a move. ``place``, ``cause`` and ``next_command`` are empty where there is nothing to say."""
+    """The outcome of a move. The texts are empty where there is nothing to say; ``heard`` is when the partition was
+    last heard of.
+    """
 
     kind: OutcomeKind
     place: str = ""
+    heard: str = ""
     cause: str = ""
+    doubt: str = ""
     next_command: str = ""
 
     @property
@@ -84,7 +88,12 @@ class MoveOutcome:
     @property
     def details(self) -> str:
         """Place and cause as one text."""
-        return "; ".join(filter(None, (self.place, self.cause)))
+        return "; ".join(self.sentences)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What is known of it, most important first, without capitals and full stops."""
+        return tuple(filter(None, (self.place, self.heard, self.cause, self.doubt)))
 
 
 def outcome_of(events: Sequence[Event], order: JsonMapping, run: str, answered_ns: int | None = None) -> MoveOutcome:
@@ -92,7 +101,8 @@ def outcome_of(events: Sequence[Event], order: JsonMapping, run: str, answered_n
     nanoseconds since 1970.
     """
     kind, cause = _kind(events, order)
-    place = _place(kind, events, order, answered_ns)
+    place = _place(kind, events, order)
+    heard = f"it answered last at {time_of_day(answered_ns)} UTC" if answered_ns and kind in _WITHOUT_PLACE else ""
     look = f"lpmkit recover {run} --look"
     after = {
         OutcomeKind.NEEDS_RECOVERY: f"lpmkit recover {run}",
@@ -100,7 +110,8 @@ def outcome_of(events: Sequence[Event], order: JsonMapping, run: str, answered_n
         OutcomeKind.NOT_KNOWN: look,
         OutcomeKind.DOWN: look,
     }
-    return MoveOutcome(kind, place, cause, after.get(kind, ""))
+    doubt = "which command moved it is not known" if kind is OutcomeKind.UNPROVED else ""
+    return MoveOutcome(kind, place, heard, cause, doubt, after.get(kind, ""))
 
 
 def _kind(events: Sequence[Event], order: JsonMapping) -> tuple[OutcomeKind, str]:
@@ -130,7 +141,7 @@ def _unfinished(events: Sequence[Event], phase: str) -> tuple[OutcomeKind, str]:
     if breach := stopped_by_guard(events):
         return OutcomeKind.CALLED_OFF, f"the guard called the move off: {breach}"
     if any(event.kind == "request" and event.data.get("what") == "stop" for event in events):
-        return OutcomeKind.CALLED_OFF, "the move was called off before it was asked for"
+        return OutcomeKind.CALLED_OFF, "no command to move was sent"
     if any(event.kind == "recorder-started" for event in events):
         return OutcomeKind.NOT_ASKED, "the record ends before the command to move"
     return OutcomeKind.NOT_ASKED, "nothing was recorded: the move is prepared only"
@@ -157,7 +168,7 @@ def is_refusal(event: Event) -> bool:
 # --- where it is ----------------------------------------------------------------------------------------------------
 
 
-def _place(kind: OutcomeKind, events: Sequence[Event], order: JsonMapping, answered_ns: int | None) -> str:
+def _place(kind: OutcomeKind, events: Sequence[Event], order: JsonMapping) -> str:
     partition, source = str(order.get("partition", "the partition")), str(order.get("source", "the source"))
     if kind is OutcomeKind.STAYED:
         return f"{partition} {'is' if was_inactive(events, source) else 'runs'} on {source} as before"
@@ -168,8 +179,7 @@ def _place(kind: OutcomeKind, events: Sequence[Event], order: JsonMapping, answe
     if kind not in _WITHOUT_PLACE:
         return ""
     listed = [_listed(events, str(order.get(side))) for side in ("source", "target")]
-    heard = "" if answered_ns is None else f"it answered last at {time_of_day(answered_ns)} UTC"
-    known = ", ".join(filter(None, (*listed, heard)))
+    known = ", ".join(filter(None, listed))
     return f"where {partition} runs is not proved" + (f": {known}" if known else "")
 
 

@@ -92,8 +92,6 @@ def _moved(evidence: Evidence) -> Question:
     outcome = _outcome(evidence)
     reply = {PASSED: ReplyWord.YES, FAILED: ReplyWord.NO}.get(outcome.state)
     why = f"Next step: {outcome.next_command}" if outcome.next_command else ""
-    if outcome.kind is OutcomeKind.UNPROVED:
-        why = "whether this run's command moved it is not known"
     return Question("moved", "Moved?", outcome.state, outcome.details, why, reply=reply)
 
 

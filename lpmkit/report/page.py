@@ -19,7 +19,6 @@ from markupsafe import Markup
 from lpmkit.analysis import (
     Analysis,
     analyse,
-    headline,
     seconds,
     summary,
 )
@@ -172,12 +171,15 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path], words: Wor
 
 def _wording(run: Run, analysis: Analysis, words: Words) -> JsonObject:
     """The functions with which the template writes in a language, and the verdict in it."""
+    from lpmkit.report.writeup.front import sentence_of  # noqa: PLC0415 - the write-up makes this report beside itself
+    from lpmkit.report.writeup.inputs import WriteUpInputs  # noqa: PLC0415 - as above
+
     order = run.manifest.get("order") or {}
     return {
         "words": words,
         "said": words.said,
         "said_all": lambda texts: "; ".join(map(words.said, texts)),
-        "line": headline(analysis.verdict, analysis.suspension, words),
+        "line": sentence_of(WriteUpInputs(run, analysis, words)),
         "title": lambda question: question_title(words, question.key, question.title),
         "check": partial(check_title, words),
         "remedy": lambda finding: remedy_text(words, finding, order),

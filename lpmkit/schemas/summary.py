@@ -61,7 +61,9 @@ class SummaryOutcome(TypedDict):
 
     kind: str
     place: str
+    heard: str
     cause: str
+    doubt: str
     next_command: str
 
 

@@ -18,6 +18,9 @@ from ruamel.yaml import YAML
 _FORMS = {"n": r"[-+0-9.,]+", "m": r"[-+0-9.,]+"}
 _FORMS |= {"percent": r"\d+ %", "age": r"[\d.]+ (?:s|min)", "interval": r"(?:[-\d.,]+(?: s)? … )?[-\d.,]+ s"}
 _FORMS |= dict.fromkeys(("partition", "source", "target", "name"), r"[^\s,;]+")
+#: Places that hold a number alone, and the points and commas of numbers, which German has the other way round.
+_NUMBERS = ("n", "m")
+_SWAPPED = str.maketrans(",.", ".,")
 _PLACE = re.compile(r"\{(\w+)\}")
 #: Separators of parts that are translated one by one. A template reaches beyond a strong one only where it has it
 #: itself.
@@ -117,7 +120,10 @@ class PhraseBook:
         for pattern, other in templates:
             match = pattern.fullmatch(text)
             if match is not None:
-                return other.format(**{name: self(value) for name, value in match.groupdict().items()})
+                places = match.groupdict().items()
+                return other.format(
+                    **{name: value.translate(_SWAPPED) if name in _NUMBERS else self(value) for name, value in places}
+                )
         return None
 
     def _after_a_word(self, text: str) -> str | None:
@@ -159,7 +165,7 @@ def localised(text: str) -> str:
     """
     if alone := _MOMENT_ALONE.fullmatch(text):
         return alone.expand(r"\3.\2.\1 \4")
-    text = _NUMBER.sub(lambda match: match[0].translate(str.maketrans(",.", ".,")), text)
+    text = _NUMBER.sub(lambda match: match[0].translate(_SWAPPED), text)
     return _MOMENT.sub(r"\3.\2.\1 \4 UTC", text)
 
 

@@ -33,7 +33,12 @@ _DEVIANT = (OutageKind.NETWORK, OutageKind.APPLICATION, OutageKind.MICRO_STOP, O
 
 def sentence_of(source: WriteUpInputs) -> str:
     """The verdict in one line."""
-    return headline(source.analysis.verdict, source.analysis.suspension, source.words)
+    words = source.words
+    sentence = headline(source.analysis.verdict, source.analysis.suspension, words)
+    window, is_outside = _window(source) if source.is_move else ("", False)
+    if not is_outside:
+        return sentence
+    return f"{sentence} {words('state.warn').capitalize()}: {words('window.deviation', window=window)}."
 
 
 def figures_of(source: WriteUpInputs) -> Iterator[Figure]:

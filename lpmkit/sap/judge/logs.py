@@ -44,11 +44,12 @@ def log(case: Case, tallies: Sequence[SapTally]) -> Question:
     warn = [tally for tally in tallies if tally.meaning is Class.WARN]
     unknown = [tally for tally in tallies if tally.meaning is Class.UNKNOWN]
     noted = some([f"{one.count} × {one.key}: {one.example}" for one in (*warn, *unknown)])
-    rest = f"{sum(tally.count for tally in tallies)} new entries"
+    came = sum(tally.count for tally in tallies)
+    rest = f"{came} new entries, all routine or expected" if came else "no new entry"
     until = f"read until {max(0.0, watched) / 60:.1f} minutes after the suspension"
     if noted:
         return Question(key, title, PASSED, f"nothing that fails; to be read: {noted}", until)
-    return Question(key, title, PASSED, f"{rest}, all routine or expected", until, reply=ReplyWord.YES)
+    return Question(key, title, PASSED, rest, until, reply=ReplyWord.YES)
 
 
 def _missing(case: Case) -> str:
