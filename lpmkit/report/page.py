@@ -222,7 +222,7 @@ def _timeline(analysis: Analysis, events: Sequence[Event], words: Words) -> Iter
     for moment in moments(analysis, events):
         if moment.event is None:
             first, last = (clock_text(edge, 3)[11:] for edge in (moment.lo_ns, -(-moment.hi_ns // 10**6) * 10**6))
-            kind = "log" if moment.key == "entry" else "suspension"
+            kind = "log" if moment.key in ("entry", "more") else "suspension"
             told.append((moment.rank_ns, f"{first} … {last}", kind, moment_text(moment, words)))
     for wall_ns, at, kind, text in sorted(told, key=lambda row: row[0]):
         yield at, f"{(wall_ns - begin_ns) / 1e9:+.1f}", kind, text

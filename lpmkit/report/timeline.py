@@ -125,6 +125,9 @@ def _alert_logs(analysis: Analysis) -> Iterator[TimelineEntry]:
         for mark in shown[:MARKS_SHOWN]:
             low, high = (analysis.wall.at(bound) for bound in (mark.at.lo_ns, mark.at.hi_ns))
             yield TimelineEntry(low, high, "entry", database.sid, mark.text, mark.rule, "alert log", 1.0, rank_ns=low)
+        if left := shown[MARKS_SHOWN:]:
+            low, high = analysis.wall.at(left[0].at.lo_ns), analysis.wall.at(left[-1].at.hi_ns)
+            yield TimelineEntry(low, high, "more", database.sid, str(len(left)), rank_ns=low)
 
 
 def _entries(analysis: Analysis, events: Sequence[Event]) -> Iterator[TimelineEntry]:
@@ -209,9 +212,9 @@ def stated_resolution(resolution_s: float | None) -> str:
 
 
 def moment_text(moment: TimelineEntry, words: Words) -> str:
-    """An entry of a log, or an edge of a suspension, as a sentence."""
+    """An entry of a log, how many more there are, or an edge of a suspension, as a sentence."""
     if moment.key != "entry":
-        return words(f"timeline.{moment.key}", host=moment.where)
+        return words(f"timeline.{moment.key}", host=moment.where, count=moment.text)
     text = ": ".join(filter(None, (moment.label, moment.text)))
     bound = words(f"timeline.{stated_resolution(moment.resolution_s)}")
     return f"{moment.where}: {text} ({', '.join(filter(None, (moment.log, bound)))})"
