@@ -162,14 +162,22 @@ def test_what_cannot_be_asked_is_unknown_and_what_is_not_to_be_asked_is_no_findi
 
 
 class Host:
-    """A session to a host with these files."""
+    """A session to a host with these files and an instance with this environment."""
 
     where = "bxaix85"
 
-    def __init__(self, files: dict[str, str]) -> None:
-        self.files = files
+    def __init__(
+        self, files: dict[str, str], environment: str = "ORACLE_SID=BX5\n", pmon: str = "ora_pmon_BX5"
+    ) -> None:
+        self.files, self.environment, self.pmon = files, environment, pmon
+        self.asked: list[str] = []
 
     def run(self, arguments: Sequence[str], timeout_s: float = 0.0, stdin: str = "") -> Reply:
+        self.asked.append(" ".join(arguments))
+        if arguments[0] == "ps":
+            return Reply(self.where, "ps", 0, f"PID COMMAND\n 12 ora_pmon_BX51\n 4711 {self.pmon}\n 13 grep x\n", "")
+        if arguments[0] == "sh":
+            return Reply(self.where, "sh", 0 if self.environment else 1, self.environment, "")
         program, path = arguments
         names = [name.rpartition("/")[2] for name in self.files if name.rpartition("/")[0] == path]
         printed = self.files.get(path, "") if program == "cat" else "\n".join(names)
@@ -219,3 +227,34 @@ def test_the_servers_sqlnet_ora_is_read_or_said_not_to_have_been(
     assert found == values
     assert why in reason
     assert bool(reason) is (values is None)
+
+
+NET, HOME_FILE = (
+    {"/oracle/net/sqlnet.ora": "SQLNET.RECV_TIMEOUT=3"},
+    {ORATAB: "BX5:/oracle/BX5/19:N", f"{FOLDER}/x": "-"},
+)
+IN_NET = "ORACLE_SID=BX5\nTNS_ADMIN=/oracle/net\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "sqlplus", "values", "why"),
+    [
+        (Host({**NET, **HOME_FILE}, IN_NET), (), {"SQLNET.RECV_TIMEOUT": "3"}, ""),
+        (Host({**NET, **HOME_FILE}, ""), ("env", "TNS_ADMIN=/oracle/net"), {"SQLNET.RECV_TIMEOUT": "3"}, ""),
+        (Host({**HOME_FILE, "/oracle/net/tnsnames.ora": "-"}, IN_NET), (), {}, ""),
+        (Host({**HOME_FILE, "/oracle/net/x": "-", f"{FOLDER}/sqlnet.ora": "A=1"}, IN_NET), (), None, "the release decides"),
+        (Host(HOME_FILE, IN_NET), (), None, "Cannot open"),
+        (Host(HOME_FILE, ""), (), None, "may not see the environment of process 4711"),
+        (Host(HOME_FILE, pmon="ora_pmon_BX6"), (), None, "no process ora_pmon_BX5"),
+    ],
+    ids=["read", "named in the site file", "no file in either", "a file in the home only", "folder that cannot be listed",
+         "not permitted", "not running"],
+)  # fmt: skip
+def test_the_tns_admin_of_the_instance_comes_before_its_home(
+    host: Host, sqlplus: tuple[str, ...], values: dict[str, str] | None, why: str
+) -> None:
+    found, reason = told(host, "BX5", sqlplus)
+    assert found == values
+    assert why in reason
+    assert bool(reason) is (values is None)
+    assert not [line for line in host.asked if "eww" in line and "grep -E '^(ORACLE_SID|TNS_ADMIN)='" not in line]

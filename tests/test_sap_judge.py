@@ -281,6 +281,17 @@ def test_a_user_that_is_gone_right_after_the_pause_fails_one_that_leaves_later_d
     assert allowed.question("sap-users-BX5").state == "passed"
 
 
+def test_a_list_of_processes_that_is_empty_after_the_pause_does_not_pass() -> None:
+    found = judged(seen("processes", 20, Process("gwrd", 4711, instance="00")), seen("processes", 40))
+    assert found.question("sap-processes-BX5").state == "not evaluated"
+    assert "no process after the suspension" in found.question("sap-processes-BX5").answer
+
+
+def test_dispatcher_queues_that_are_not_listed_after_the_pause_do_not_pass() -> None:
+    found = judged(seen("queues", 20, DispatcherQueue("ABAP/DIA", 0, 9, 14000, 90, 90)), seen("queues", 40))
+    assert found.question("sap-queues-BX5").state == "not evaluated"
+
+
 def entry(second: float, number: str, text: str = "", user: str = "A") -> LogEntry:
     return LogEntry(at(second), "DIA", "100", user, "", number, text)
 

@@ -1,7 +1,9 @@
 """How long Oracle Net waits for a silent partition or its clients: parameters of the server's ``sqlnet.ora``.
 
 The file lies in ``network/admin`` of the database's home, which ``/etc/oratab`` names (`ORATAB`, `ORACLE-NET`). A
-read-only home has a base home, whose file comes first (`ORACLE-HOMES`). A TNS_ADMIN of the instance is not seen.
+read-only home has a base home, whose file comes first (`ORACLE-HOMES`). The folder that TNS_ADMIN names comes before
+both (`ORACLE-TNS-ADMIN`): it is read from the environment of the instance's process monitor, which ``ps`` shows to root
+and to the owner of the process (`AIX-PS`). A listener that was started with another one is not looked at.
 SQLNET.EXPIRE_TIME is not held against a suspension: its probes go to the clients, from the partition that stands still.
 Nor is ENABLE=BROKEN, which turns on TCP's own keep-alive at the client: that waits for hours unless the host is tuned.
 """
@@ -17,6 +19,9 @@ from lpmkit.ssh.session import Session
 
 ORATAB = "/etc/oratab"
 _INCLUDED = re.compile(r"^\s*IFILE\s*=\s*(\S+)", re.IGNORECASE | re.MULTILINE)
+#: No other variable of the environment leaves the host. Every instance has ORACLE_SID: its line tells an environment
+#: without TNS_ADMIN from one that may not be seen.
+_ENVIRONMENT = "ps eww {pid} | tr ' ' '\\n' | grep -E '^(ORACLE_SID|TNS_ADMIN)='"
 _SETTING = re.compile(r"\s*([A-Za-z][\w.]*)\s*=\s*(.*?)\s*$")
 
 
@@ -115,11 +120,53 @@ def base_home(orabasetab: str, home: str) -> str | None:
 def net_parameters(host: Session, sid: str, sqlplus: Sequence[str] = ()) -> dict[str, str]:
     """The parameters that the server's ``sqlnet.ora`` sets; none where there is no such file.
 
-    ``sqlplus`` is the site file's: an ORACLE_HOME in it is the database's.
+    ``sqlplus`` is the site file's: an ORACLE_HOME and a TNS_ADMIN in it are the database's.
     Raises `LpmError` where the host does not tell.
     """
-    given = next((word.partition("=")[2] for word in sqlplus if word.startswith("ORACLE_HOME=")), "")
-    home = given or home_in(host.run(["cat", ORATAB]).checked().output, sid)
+    admin = _given("TNS_ADMIN", sqlplus) or tns_admin(host, sid)
+    found = _file_in(host, admin) if admin else None
+    if found is not None:
+        return found
+    found = _file_in_homes(host, sid, sqlplus)
+    if admin and found is not None:
+        raise UnexpectedReply(
+            f"TNS_ADMIN of {sid} is {admin}, which has no sqlnet.ora, and its home has one: the release decides",
+            where=host.where,
+        )
+    return found or {}
+
+
+def tns_admin(host: Session, sid: str) -> str | None:
+    """The TNS_ADMIN that an instance was started with; ``None`` where it was started without.
+
+    Raises `LpmError` where the host does not tell.
+    """
+    listed = host.run(["ps", "-e", "-o", "pid,args"]).checked().output.splitlines()
+    rows = [line.split() for line in listed]
+    pid = next(
+        (row[0] for row in rows if row[1:] == [f"ora_pmon_{sid}"] and row[0].isascii() and row[0].isdecimal()), None
+    )
+    if pid is None:
+        raise UnexpectedReply(f"TNS_ADMIN of {sid} was not looked at: no process ora_pmon_{sid}", where=host.where)
+    shown = host.run(["sh", "-c", _ENVIRONMENT.format(pid=pid)]).output.splitlines()
+    values = dict(line.split("=", 1) for line in shown if "=" in line)
+    if "ORACLE_SID" not in values:
+        raise UnexpectedReply(
+            f"TNS_ADMIN of {sid} was not looked at: this login may not see the environment of process {pid}"
+            f" (ora_pmon_{sid})",
+            where=host.where,
+            next_step="Name it in `sqlplus` of the site file, as in [env, TNS_ADMIN=/oracle/net, …], or let root or the"
+            " owner of the database log in.",
+        )
+    return values.get("TNS_ADMIN") or None
+
+
+def _given(name: str, sqlplus: Sequence[str]) -> str:
+    return next((word.partition("=")[2] for word in sqlplus if word.startswith(f"{name}=")), "")
+
+
+def _file_in_homes(host: Session, sid: str, sqlplus: Sequence[str]) -> dict[str, str] | None:
+    home = _given("ORACLE_HOME", sqlplus) or home_in(host.run(["cat", ORATAB]).checked().output, sid)
     if not home:
         raise UnexpectedReply(f"{ORATAB} does not name the home of {sid}", where=host.where)
     homes = [home]
@@ -127,13 +174,18 @@ def net_parameters(host: Session, sid: str, sqlplus: Sequence[str] = ()) -> dict
     if "orabasetab" in host.run(["ls", f"{home}/install"]).output.split():
         first = base_home(host.run(["cat", f"{home}/install/orabasetab"]).checked().output, home)
         homes = [home] if first is None else [first, home]
-    for folder in (f"{one}/network/admin" for one in homes):
-        if "sqlnet.ora" in host.run(["ls", folder]).checked().output.split():
-            text = host.run(["cat", f"{folder}/sqlnet.ora"]).checked().output
-            if included := _INCLUDED.search(text):
-                raise UnexpectedReply(f"sqlnet.ora includes {included[1]}, which was not read", where=host.where)
-            return read_sqlnet(text)
-    return {}
+    read = (_file_in(host, f"{one}/network/admin") for one in homes)
+    return next((values for values in read if values is not None), None)
+
+
+def _file_in(host: Session, folder: str) -> dict[str, str] | None:
+    """The parameters of the file in a folder; ``None`` where there is no file."""
+    if "sqlnet.ora" not in host.run(["ls", folder]).checked().output.split():
+        return None
+    text = host.run(["cat", f"{folder.rstrip('/')}/sqlnet.ora"]).checked().output
+    if included := _INCLUDED.search(text):
+        raise UnexpectedReply(f"sqlnet.ora includes {included[1]}, which was not read", where=host.where)
+    return read_sqlnet(text)
 
 
 def told(host: Session, sid: str, sqlplus: Sequence[str] = ()) -> tuple[dict[str, str] | None, str]:

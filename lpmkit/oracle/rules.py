@@ -51,6 +51,7 @@ _TROUBLE = re.compile(
     r"|timed out|time-?outs?|warning|lost|unable|can ?not|could not|not (?:responding|available|accessible|mounted)"
     r"|offlined?|dismount(?:ed|ing)?|evict(?:ed|ing|ion)|unreachable|unsynchronized|suspend(?:ed|ing)?"
     r"|unexpected(?:ly)?|refused|rejected|exceed(?:ed|s)?|shut(?:ting)? ?down|inconsistent|broken|panic|critical"
+    r"|incomplete|missing|unavailable|retrying|no [\w ]{1,40} available"
     r"|too many|disconnect(?:ed)?|heavy swapping|abandon(?:ed|ing)|interrupted|stopped|halt(?:ed|ing)|gave up)\b"
 )
 _SHAPED = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|/\S+|\b(?=\w*\d)\w+")

@@ -158,6 +158,13 @@ class AixMachine:
             return self.oracle.run(words, io, user)
         if words[0] in ("su", "/usr/bin/su"):
             return self._switch_user(words[1:], io, user)
+        if tuple(words[:2]) == ("sh", "-c") and len(words) == 3:
+            return self.login(user, False, {}).execute(words[2], io)
+        if tuple(words[:2]) == ("ps", "eww") and len(words) == 3:
+            home = partition_files.oracle_home(self.guest)
+            environment = f"ORACLE_SID={self.guest.oracle_sid} ORACLE_HOME={home} PATH=/usr/bin:{home}/bin"
+            others = self.sap.processes() if self.sap is not None else ()
+            return write(io, aix_system.ps_with_environment(self.guest, words[2], context, user, environment, others))
         lister = {"ps": aix_system.ps, "topas": aix_system.topas}.get(words[0].rsplit("/", 1)[-1])
         if lister is not None and self.sap is not None:
             return write(io, lister(self.guest, words[1:], context, self.sap.processes()))

@@ -87,7 +87,10 @@ def _not_listed(case: Case, before: Sequence[Process], after: Sequence[Process])
     missing = []
     for rows, when in ((before, "before"), (after, "after")):
         shown = {row.instance for row in rows}
-        if "" in shown or not shown:
+        if "" in shown:
+            continue
+        if not shown:
+            missing.append(f"no process {when} the suspension")
             continue
         missing += [f"instance {number} {when} the suspension" for number in case.instances if number not in shown]
         nodes = {row.instance for row in rows if row.description == JAVA_NODE}
@@ -329,6 +332,8 @@ def queues(case: Case) -> Question:
     if replies.before is None or replies.last is None:
         return not_evaluated(case, key, title, "queues", replies)
     was = {row.type: row for row in replies.before.rows or ()}
+    if was and not replies.last.rows:
+        return Question(key, title, OPEN, "no queue was listed after the suspension", f"by {replies.last.way}")
     full = [
         f"{row.type} {row.now} waiting"
         for row in replies.last.rows or ()

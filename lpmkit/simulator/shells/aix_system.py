@@ -145,6 +145,18 @@ def ps(guest: Guest, arguments: Sequence[str], context: Context, others: Sequenc
     return lines("     UID     PID    PPID   C    STIME    TTY  TIME CMD", *rows)
 
 
+def ps_with_environment(
+    guest: Guest, pid: str, context: Context, user: str, environment: str, others: Sequence[Process] = ()
+) -> Reply:
+    """``ps eww PID``: the process, and its environment where the user may see that."""
+    process = next((each for each in [*processes(guest), *others] if str(each.pid) == pid), None)
+    if process is None:
+        return Reply("    PID    TTY STAT  TIME COMMAND\n", status=1)
+    shown = f" {environment}" if user in ("root", process.user) and process.user.startswith("ora") else ""
+    row = f"{process.pid:>7}      - A    {_minutes(process.cpu_s(guest, context)):>5} {process.arguments}{shown}"
+    return lines("    PID    TTY STAT  TIME COMMAND", row)
+
+
 def _since(process: Process, boot: str, context: Context) -> str:
     """The day, or the time of day of a process younger than that."""
     if process.started_s is None or context.wall_s - process.started_s > 86400:

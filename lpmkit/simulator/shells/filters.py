@@ -1,4 +1,4 @@
-"""The commands that only look at their words and their input: ``echo``, ``grep``, ``wc``, ``sort``, ``true``,
+"""The commands that only look at their words and their input: ``echo``, ``grep``, ``wc``, ``sort``, ``tr``, ``true``,
 ``false``.
 """
 
@@ -38,6 +38,14 @@ def sort(arguments: Sequence[str], stdin: Input) -> Reply:
     return Reply("".join(f"{line}\n" for line in ordered))
 
 
+def tr(arguments: Sequence[str], stdin: Input) -> Reply:
+    """``tr ONE OTHER``: one letter, or an escape for one, for another."""
+    if len(arguments) != 2:
+        return Reply(err="usage: tr [ -c | -cds | -cs | -ds | -s ] [-A] String1 String2\n", status=1)
+    one, other = (word.replace("\\n", "\n") for word in arguments)
+    return Reply(stdin().replace(one, other))
+
+
 def true(arguments: Sequence[str], stdin: Input) -> Reply:
     return Reply()
 
@@ -51,6 +59,7 @@ SIMPLE: dict[str, Callable[[Sequence[str], Input], Reply]] = {
     "print": echo,
     "grep": grep,
     "sort": sort,
+    "tr": tr,
     "true": true,
     ":": true,
     "false": false,
