@@ -276,6 +276,10 @@ def meaning_of(line: str, rules: LogRules = RULES) -> Class:
         ("SQL> alter diskgroup DATA dismount force /* ASM SERVER */", Class.FAIL),
         ("minact-scn: useg scan erroring out with error e:12751", Class.WARN),
         ("minact-scn: Inst 1 is now the master inc#:2 mmon proc-id:8 status:0x7", Class.ROUTINE),
+        # a line that quotes others
+        ("Patch Description: STARTUP FAILS ORA-600 [X] DURING ROLLING RU APPLY", Class.ROUTINE),
+        ("PDB1(3):Patch Description: TERMINATING THE INSTANCE DUE TO ORA-1578", Class.ROUTINE),
+        ("ORA-00600: internal error code, arguments: [Patch Description: x]", Class.FAIL),
         # what happens every day
         ("Error ORA-235 occurred during an un-locked control file transaction.", Class.ROUTINE),
         ("ORA-28 : opiodr aborting process unknown ospid (4522_1)", Class.EXPECTED),
@@ -317,6 +321,7 @@ def test_every_rule_has_a_reason_and_what_is_recalled_stands_alone() -> None:
     assert all(rule.reason and rule.source and rule.mark in ("V", "S", "U") for rule in RULES)
     assert {rule.key for rule in RULES if rule.mark == "U"} == {
         "block-read-again",
+        "block-recovered",
         "clusterware-clock",
         "clusterware-lost-something",
         "clusterware-status",
@@ -1045,6 +1050,7 @@ def test_the_clusterwares_log_is_found_in_its_places(olr: str, base: str, there:
          "dump-requested"),
         ("File #55 added to control file as 'UNNAMED00055' because", "standby-file-missing"),
         ("LOST A DISK WRITE OF BLOCK 26, FILE 7", "block-corrupt-without-a-code"),
+        ("Automatic block media recovery requested for (file# 4, block# 17)", "block-recovered"),
         ("Incomplete read from log member '/redo/redo05.log'. Trying next member.", "redo-member-read-in-part"),
         ("RFS[8]: No standby redo logfiles available for thread 1", "standby-trouble"),
         ("[cssd(3)]CRS-1714:Unable to discover any voting files", "clusterware-lost-something"),

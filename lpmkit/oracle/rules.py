@@ -85,6 +85,7 @@ class LogRule(BaseRule):
     calm: bool = False
     above_usual: bool = False
     unless_usual: bool = False
+    quotes: bool = False
     measures: Measure | None = None
 
     def fits(self, text: str, codes: Sequence[str]) -> bool:
@@ -218,6 +219,7 @@ class LogRules(RuleTable[LogRule]):
             "calm": flag,
             "above_usual": flag,
             "unless_usual": flag,
+            "quotes": flag,
             "measures": _measure,
         },
         choosing=("codes", "contains", "pattern"),
@@ -245,6 +247,8 @@ class LogRules(RuleTable[LogRule]):
             return self._classified_cut(event, text[: cut.start()])
         codes = codes_in(text)
         rule = self._rule_for(text, codes)
+        if rule is not None and rule.quotes:
+            return Classified(event, rule.meaning, rule, ())
         if rule is not None and not (rule in self.rules and rule.meaning is not Class.FAIL and self._grave(codes)):
             return Classified(event, rule.meaning, rule, codes, _measured(rule, event))
         # a code that no rule knows, and whose family is grave, is not covered by a milder rule for its neighbour
@@ -289,9 +293,10 @@ class LogRules(RuleTable[LogRule]):
         places += [place for part, place in self._texts_with_digits if part in text]
         for code in codes:
             places += self._by_code.get(code, ())
-        fitting = (self.rules[place] for place in sorted(places))
-        return next(
-            (rule for rule in fitting if not (rule.calm and speaks_of_trouble) and rule.fits(text, codes)), None
+        near_rules = [self.rules[place] for place in sorted(places)]
+        fitting = (rule for rule in near_rules if not (rule.calm and speaks_of_trouble) and rule.fits(text, codes))
+        return next((rule for rule in near_rules if rule.quotes and rule.fits(text, codes)), None) or next(
+            fitting, None
         )
 
 
