@@ -74,6 +74,7 @@ class Made:
     relogin_at: float | None = None
     slow_after_ms: float = 0.0  #: brown-out: extra round trip after the resume, dying away in seconds
     calm: tuple[float, float] | None = None  #: all probes keep a slow pace meanwhile
+    late_starts_s: tuple[float, ...] | None = None  #: of earlier moves, as the recorder knew them
     phases: tuple[tuple[float, str], ...] = ()
     whys: Mapping[str, str] = field(default_factory=dict)  #: the reason of a phase, by its name
     ended: bool = True  #: the recorder ended properly
@@ -445,7 +446,10 @@ def _tell(
 def _events(
     made: Made, since: float, until: float, *, resumed: bool
 ) -> Iterator[tuple[float, str, str, dict[str, Any]]]:
-    yield since, "recorder", "recorder-started", {"pid": 4711 + resumed, "mode": made.mode, "resumed": resumed}
+    started: dict[str, Any] = {"pid": 4711 + resumed, "mode": made.mode, "resumed": resumed}
+    if made.late_starts_s is not None:
+        started["late_starts_s"] = list(made.late_starts_s)
+    yield since, "recorder", "recorder-started", started
     for at in np.arange(since, until, 10.0):
         yield float(at), "recorder", "clock", {"uncertainty_ns": 200}
     for name in _wanted(made):

@@ -153,3 +153,35 @@ def test_that_a_clock_was_set_on_proves_nothing_within_the_hosts_own_noise(tmp_p
     assert kind_of(jump, 0) is OutageKind.SUSPENSION
     assert kind_of(jump, jump.length.hi_ns) is OutageKind.MICRO_STOP
     assert kind_of(replace(jump, set_on=None), jump.length.hi_ns) is OutageKind.SUSPENSION
+
+
+@pytest.mark.parametrize(
+    ("after_s", "too_little_s", "icmp"),
+    [(0.02, 0.0, True), (0.06, 0.0004, True), (0.13, 0.0, True), (0.13, 0.0, False), (0.17, 0.0004, False)],
+)
+def test_a_clock_set_on_before_the_second_batch_left_breaks_no_bound(
+    tmp_path: Path, after_s: float, too_little_s: float, icmp: bool
+) -> None:
+    """What was made after the resume is stamped as if before the stop; lost requests tell, where there are any."""
+    stop, resume = 12.003, 13.803
+    was_set = (resume + after_s, resume - stop - too_little_s)
+    made = Made(
+        mode="watch",
+        duration_s=24.0,
+        suspend=(stop, resume),
+        counted=0.0,
+        wall_counted=0.0,
+        step=was_set,
+        wall_step=was_set,
+        dropped=True,
+        icmp=icmp,
+        acks=True,
+        limp_s=0.03,
+    )
+    (host,) = analyse(make(tmp_path, made)).hosts
+    (still,) = host.suspensions
+    assert still.begin.lo_ns <= START + round(stop * S)
+    assert still.end.hi_ns >= START + round(resume * S)
+    assert still.length.contains(round((resume - stop) * S))
+    if icmp:
+        assert still.likely.contains(round((resume - stop) * S))

@@ -4,6 +4,7 @@ made up.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +191,42 @@ def test_a_question_lost_in_a_stop_too_short_to_tell_is_no_fault_of_its_service(
     assert analysis.suspension is None
     assert {one.kind for one in analysis.hosts[0].outages if one.probe == "ssh-echo"} == {OutageKind.UNDECIDED}
     assert analysis.verdict.question("outages").state is AnswerState.NOT_EVALUATED
+
+
+def test_a_host_that_loses_what_is_sent_while_it_waits_for_pages_is_not_suspended_again(tmp_path: Path) -> None:
+    """Requests to it are lost for 80 ms, and it had just answered 200 ms late: no stop of that size can be told."""
+    stuck = tuple((RESUME + at, RESUME + at + 0.2) for at in (0.05, 0.3, 0.55))
+    made = _watched(**ALL, stuck=stuck, again=((RESUME + 0.8, RESUME + 0.88),))
+    (host,) = analyse(make(tmp_path / "slow", made)).hosts
+    assert len(host.suspensions) == 1
+    quick = _watched(**ALL, again=((RESUME + 0.8, RESUME + 0.88),))
+    _found(analyse(make(tmp_path / "quick", quick)), quick)
+
+
+LATE = {"icmp": False, "acks": False, "dropped": True, "connect": False}
+
+
+def test_where_no_kernel_shows_the_resume_the_sites_earlier_moves_tell_how_late_processes_start(tmp_path: Path) -> None:
+    length = round((RESUME - STOP) * S)
+    late = _watched(**LATE, limp_s=0.06)
+    (prompt,) = analyse(make(tmp_path / "as before", late)).hosts[0].suspensions
+    assert prompt.length.lo_ns > length, "the inner edge allowed for no late start"
+    (first_day,) = _found(analyse(make(tmp_path / "first", replace(late, late_starts_s=()))), late)
+    assert first_day.length.lo_ns <= length
+    assert first_day.likely.contains(length)
+    known = replace(late, late_starts_s=(0.05, 0.06, 0.07) * 8)
+    (later,) = _found(analyse(make(tmp_path / "later", known)), late)
+    assert abs(later.best_ns - length) <= 20 * MS
+    assert later.likely.contains(length)
+    punctual = replace(late, limp_s=0.0, late_starts_s=(0.001,) * 20)
+    (narrow,) = _found(analyse(make(tmp_path / "punctual", punctual)), punctual)
+    assert narrow.likely.length_ns < first_day.likely.length_ns / 2
+
+
+def test_the_late_start_of_processes_is_measured_where_a_kernel_shows_the_resume(tmp_path: Path) -> None:
+    made = _watched(**ALL, limp_s=0.06)
+    (still,) = _found(analyse(make(tmp_path / "seen", made)), made)
+    assert still.late_start is not None
+    assert still.late_start.widened(2 * MS).contains(60 * MS)
+    (unseen,) = analyse(make(tmp_path / "unseen", _watched(**LATE, limp_s=0.06))).hosts[0].suspensions
+    assert unseen.late_start is None

@@ -213,6 +213,7 @@ def _row(truth: dict[str, Any], host: HostAnalysis) -> dict[str, Any]:
         "mechanisms": list(found.mechanisms),
         "by": found.likely_by,
         "ended_by": found.ended_by,
+        "late_start_ms": found.late_start.middle_ns / MS if found.late_start else None,
     }
 
 
@@ -251,6 +252,9 @@ def table(rows: Sequence[dict[str, Any]], strays: int, watched: Sequence[dict[st
         cells += [_spread([row["end_after_ms"] for row in seen])]
         lines.append(_line(cells))
     lines += ["", *_brown_outs([row for row in rows if row["mode"] == "post-copy" and "brown_out_ms" in row])]
+    late = [row["late_start_ms"] for row in rows if row.get("late_start_ms") is not None]
+    if late:
+        lines += ["", f"From the resume to the first process, ms: {_spread(late)} (median / p95 / worst)."]
     minutes: dict[str, float] = {}
     for one in watched:
         minutes[one["load"]] = minutes.get(one["load"], 0.0) + one["watched_min"]
@@ -321,6 +325,7 @@ def main() -> int:
     text = table(rows, len(strays), watched)
     print(text)
     if wanted.results:
+        wanted.results.mkdir(parents=True, exist_ok=True)
         figures = {"rows": rows, "made_up": strays, "watched": watched, "machine": platform.machine()}
         (wanted.results / "qemu-linux.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
         (wanted.results / "qemu-linux.md").write_text(text, encoding="utf-8")

@@ -135,12 +135,15 @@ def explained(
     """The same outages; what began in the brown-out after a suspension is part of it.
 
     That includes a silence of all probes while the host limps, unless a clock stood still in it: that shows a
-    suspension of its own. Where requests are lost in a row the way was closed or the machine stopped once more.
+    suspension of its own. Where requests are lost in a row the way was closed or the machine stopped once more, unless
+    the host was as late since its resume where it did answer: what is sent to one that waits for pages may be lost.
     """
     spans = [(still, _brown_out_of(still, slow)) for still in stills]
     waits = [witness for still in _waits_for_pages(spans, traces) for witness in still.witnesses]
     return tuple(
-        outage
+        replace(outage, kind=OutageKind.BROWN_OUT, why=_AS_LATE)
+        if _is_as_late(outage, spans, traces)
+        else outage
         if loses_in_a_row(outage.outer, traces)
         else replace(outage, kind=OutageKind.BROWN_OUT, why=_FOR_PAGES)
         if outage in waits
@@ -149,7 +152,31 @@ def explained(
     )
 
 
+_AS_LATE = "in the brown-out after the suspension: the host had been as late since, and answered"
 _FOR_PAGES = "soon after the suspension, and unlike in it the host's clock ran on: it waited, it did not stop"
+
+
+def _is_as_late(outage: Outage, spans: Sequence[tuple[Suspension, Interval]], traces: Sequence[Trace]) -> bool:
+    """True for what looks like a suspension in a brown-out, and is no longer than the host was late in it before."""
+    if outage.kind is not OutageKind.SUSPENSION or outage.is_proved_by_clock:
+        return False
+    return any(
+        span.contains(outage.begin.hi_ns)
+        and outage not in still.witnesses
+        and outage.length.hi_ns <= _worst_since(still, outage.begin.lo_ns, traces)
+        for still, span in spans
+    )
+
+
+def _worst_since(still: Suspension, until_ns: int, traces: Sequence[Trace]) -> int:
+    """How late the host was at worst between the end of a suspension and a later moment, where it answered."""
+    worst = 0
+    for trace in traces:
+        if trace.host == still.host and trace.kind not in SIGNS_ONLY:
+            moments, took, _ = _after(still, trace, ())
+            over = moments if trace.kind == "ticks" else moments + took
+            worst = max(worst, int(took[over <= until_ns].max(initial=0)))
+    return worst
 
 
 def _waits_for_pages(spans: Sequence[tuple[Suspension, Interval]], traces: Sequence[Trace]) -> Iterator[Suspension]:

@@ -217,7 +217,13 @@ def _agreed(
     """The suspensions, the brown-outs after them, and the outages without what these explain, until nothing more is."""
     while True:
         still = suspensions(
-            outages, found.traces, record.stalls, found.alignments, found.breaks, announced=bool(record.phases)
+            outages,
+            found.traces,
+            record.stalls,
+            found.alignments,
+            found.breaks,
+            record.late_starts,
+            announced=bool(record.phases),
         )
         slow = tuple(one for each in still for one in brown_outs(each, found.traces, record.stalls))
         cleared = explained(outages, still, slow, found.traces)

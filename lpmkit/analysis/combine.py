@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from lpmkit.analysis.breaks import CLOCK_MISSED_NS, Break, clock_readings
 from lpmkit.analysis.classify import answered_by_kernel, deep, machine_core
 from lpmkit.analysis.clocks import Alignment
@@ -25,6 +27,7 @@ from lpmkit.analysis.estimate import (
     spoke_last,
     stood_still,
 )
+from lpmkit.analysis.late_start import LateStarts, kernel_heard, seen_late_start
 from lpmkit.analysis.layers import LostRequests, loses_throughout, lost_requests, widest_gap
 from lpmkit.analysis.model import (
     MILLISECOND,
@@ -51,6 +54,7 @@ def suspensions(
     stalls: Sequence[Interval],
     alignments: dict[str, Alignment],
     breaks: Sequence[Break],
+    usual: LateStarts | None,
     *,
     announced: bool,
 ) -> tuple[Suspension, ...]:
@@ -75,6 +79,7 @@ def suspensions(
             stalls,
             alignments,
             breaks,
+            usual,
         )
         for reference in sorted(references, key=lambda reference: reference.begin)
     )
@@ -119,6 +124,7 @@ def agree(
     stalls: Sequence[Interval],
     alignments: dict[str, Alignment],
     breaks: Sequence[Break],
+    usual: LateStarts | None,
 ) -> Suspension:
     """One suspension from its finest witness, the facts of every probe, and what the others show.
 
@@ -135,8 +141,12 @@ def agree(
     if lost.begin is not None and lost.begin.lo_ns > reference.begin.hi_ns:
         # A queue on the way held what came first, until it was full: that shows no stop.
         lost = replace(lost, begin=None)
+    stamped_early = _stamped_early(reference, heard, inside_ns)
     limp_ns = limp(signs.not_after, heard)
-    begin, end = _edges(reference, signs, lost, limp_ns)
+    unseen = None if lost.end is not None or kernel_heard(heard, inside_ns, signs.not_after + SECOND) else usual
+    begin, end = _edges(reference, signs, lost, max(limp_ns, unseen.most_ns if unseen else 0))
+    if stamped_early is not None:
+        begin = Interval(min(begin.lo_ns, stamped_early.lo_ns), begin.hi_ns)
     disagreement = [
         (
             f"{one.probe} was answered during it: the kernel at that address ran on while the host's "
@@ -146,7 +156,9 @@ def agree(
     ]
     disagreement += _disagreements(reference, witnesses, begin)
     begin, end = _near_stalls(begin, end, stalls)
-    most = min(reference.length.hi_ns, end.hi_ns - begin.lo_ns)
+    most = end.hi_ns - begin.lo_ns
+    if stamped_early is None:
+        most = min(reference.length.hi_ns, most)
     least = max(0, end.lo_ns - begin.hi_ns)
     if reference.method is Method.CLOCK_JUMP and reference.length.lo_ns <= most:
         # The jump is a hard bound of its own and needs no edges; one that exceeds this silence is of several.
@@ -163,11 +175,16 @@ def agree(
         end, length = _ended_by(begin.lo_ns + set_on.lo_ns, end), _as_short_as(set_on.lo_ns, length)
     slot = spoke_last(trace, reference, inside_ns).lo_ns + trace.interval_at(reference.begin.lo_ns)
     missed_ns = missed_from(signs.last.lo_ns, slot, core.middle_ns, heard if lost.begin is None else ())
-    drawn = likely_length(begin, end, length, trace, signs, missed_ns, lost, limp_ns)
+    drawn = likely_length(begin, end, length, trace, signs, missed_ns, lost, limp_ns, unseen)
+    if stamped_early is not None:
+        earliest_ns = drawn.span.hi_ns + max(0, signs.last.lo_ns - stamped_early.middle_ns)
+        drawn = replace(drawn, span=Interval(drawn.span.lo_ns, min(length.hi_ns, earliest_ns)))
     likely = by_a_clock_that_stood_still(clocks, length, drawn)
     if set_on is not None and (missed := set_on.intersect(length)) is not None:
         # What lies between the two stamps beside that is a tick, as long as the host kept its pace.
         best_ns = max(missed.lo_ns, missed.hi_ns - trace.interval_at(reference.begin.lo_ns))
+        if reference.missed_ns is not None:
+            best_ns = min(max(reference.missed_ns, missed.lo_ns), missed.hi_ns)
         likely = Likely(missed, best_ns, LikelyBy.CLOCK)
     return Suspension(
         host=reference.host,
@@ -186,8 +203,32 @@ def agree(
         contradicted=tuple(one.probe for one in contradicted),
         resumed_ns=end.hi_ns if lost.end is None else min(end.hi_ns, lost.end.middle_ns),
         limp_ns=limp_ns,
+        late_start=seen_late_start(heard, inside_ns, end),
         ended_by=signs.ended_by,
     )
+
+
+def _stamped_early(reference: Outage, traces: Sequence[Trace], inside_ns: int) -> Interval | None:
+    """When the host stopped by the requests that were lost, where the batch that was pending then has ticks stamped
+    after that; ``None`` where it has not.
+
+    Either the way was closed before the host stopped, or its clock stood still, and was set on before the batch left:
+    such ticks were made after the resume.
+    """
+    if not any(((one.perhaps > reference.begin.lo_ns - SECOND) & (one.perhaps <= inside_ns)).any() for one in traces):
+        return None
+    sure = [
+        replace(one, alive_lo=one.alive_lo[known], alive_hi=one.alive_hi[known])
+        for one, known in ((one, ~np.isin(one.alive_lo, one.perhaps)) for one in traces)
+    ]
+    mine = next(one for one in sure if one.probe == reference.probe)
+    before = mine.alive_lo[mine.alive_hi <= inside_ns]
+    last_sure_ns = min(reference.begin.lo_ns, int(before.max(initial=-(2**62))))
+    earlier = replace(reference, begin=Interval(last_sure_ns, reference.begin.hi_ns))
+    signs = signs_of(earlier, sure, inside_ns)
+    lost = lost_requests(Interval(signs.not_before, signs.not_after), sure).begin
+    latest = max(int(one.perhaps[one.perhaps <= inside_ns].max(initial=-(2**62))) for one in traces)
+    return lost if lost is not None and latest > lost.hi_ns + MIN_LATENESS_NS else None
 
 
 def _ended_by(moment_ns: int, end: Interval) -> Interval:
@@ -212,7 +253,7 @@ def _set_on(reference: Outage, begin: Interval, signs: Signs, traces: Sequence[T
     return reference.set_on if any(loses_throughout(meanwhile, trace) for trace in traces) else None
 
 
-def _edges(reference: Outage, signs: Signs, lost: LostRequests, limp_ns: int) -> tuple[Interval, Interval]:
+def _edges(reference: Outage, signs: Signs, lost: LostRequests, late_ns: int) -> tuple[Interval, Interval]:
     """The two ends: outside by facts alone, inside by what was missed and by how late things ran after the resume."""
     begin_lo, end_hi = signs.not_before, signs.not_after
     missed = reference.begin.hi_ns
@@ -224,7 +265,7 @@ def _edges(reference: Outage, signs: Signs, lost: LostRequests, limp_ns: int) ->
     if lost.end is not None and lost.end.lo_ns <= end_hi:  # later, the way was closed while the host ran
         end_lo = lost.end.lo_ns - MIN_LATENESS_NS
     else:
-        end_lo = min(end_lo, end_hi - limp_ns)
+        end_lo = min(end_lo, end_hi - late_ns)
     return Interval(begin_lo, max(missed, begin_lo, moved)), Interval(max(begin_lo, min(end_lo, end_hi)), end_hi)
 
 

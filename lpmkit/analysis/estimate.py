@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpmkit.analysis.breaks import CLOCK_MISSED_NS
+from lpmkit.analysis.late_start import LateStarts
 from lpmkit.analysis.layers import LostRequests, loses_anyway
 from lpmkit.analysis.model import (
     MILLISECOND,
@@ -154,14 +155,16 @@ def likely_length(
     missed_ns: int,
     lost: LostRequests,
     limp_ns: int,
+    unseen: LateStarts | None = None,
 ) -> Likely:
     """The length by the signs of life and by the requests that were lost.
 
     The last and the first sign of life are drawn evenly from where they most likely lie. The begin is drawn evenly from
     the last one on until ``missed_ns``, when the next tick was missed, and a lateness as in the baseline; the end
     before the first one by such a lateness and a delay that dies away within its allowance, or as slowly as the host
-    was late after the resume. Requests that were lost enclose both: a resume that would lie after the first request
-    that reached the host is drawn evenly from between the last one lost and that one. Same input, same answer.
+    was late after the resume; where no kernel shows the resume (``unseen``), by a late start of its processes, too.
+    Requests that were lost enclose both: a resume that would lie after the first request that reached the host is drawn
+    evenly from between the last one lost and that one. Same input, same answer.
     """
     if trace.kind != "ticks" or length.length_ns == 0:
         return Likely(length, length.middle_ns, LikelyBy.COARSE)
@@ -177,6 +180,8 @@ def likely_length(
     began = since + generator.random(_DRAWS) * np.maximum(0, open_ns)
     usual_wake = max(_WAKE_SHARE * end.length_ns, limp_ns) * np.exp(_WAKE_SPREAD * generator.standard_normal(_DRAWS))
     woke = generator.choice(late, _DRAWS) + generator.exponential(usual_wake)
+    if unseen is not None:
+        woke += generator.choice(unseen.seen_ns, _DRAWS)
     ended = first.hi_ns - generator.random(_DRAWS) * first.length_ns - woke
     if lost.end is not None and lost.end.lo_ns < first.hi_ns:
         reached = lost.end.lo_ns + generator.random(_DRAWS) * lost.end.length_ns

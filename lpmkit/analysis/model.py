@@ -174,6 +174,10 @@ class Signals:
         )
 
 
+def _none() -> Int64Array:
+    return np.zeros(0, dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """The view of one probe in one recorder's life: signs of life as facts, and the silences between them.
@@ -200,6 +204,7 @@ class Trace:
     signs: int  #: signs of life in all
     paces: tuple[tuple[int, int], ...] = ()
     thinned_ns: int = 0  #: where nothing happened, one row of so much time was kept; 0: all were
+    perhaps: Int64Array = field(default_factory=_none)  #: when, by their stamps, those of a pending batch were made
 
     def interval_at(self, moment_ns: int) -> int:
         """The interval that was kept at a moment: the probes are slower where nothing can happen."""
@@ -258,6 +263,7 @@ class Outage:
     method: Method
     why: str = ""
     set_on: Interval | None = None  #: by so much a clock was set on soon after, if it had stood still meanwhile
+    missed_ns: int | None = None  #: the most likely of that, where ticks in between tell it
 
     @property
     def is_proved_by_clock(self) -> bool:
@@ -345,6 +351,7 @@ class Suspension:
     resumed_ns: int | None = None  #: the most likely moment of the resume: the brown-out begins there
     ended_by: str = ""  #: the probe that gave the first sign of life after it
     limp_ns: int = 0  #: how much later than usual the host answered in the first second after it
+    late_start: Interval | None = None  #: from the resume to its first process; ``None`` without a kernel's answer
 
     @property
     def outer(self) -> Interval:

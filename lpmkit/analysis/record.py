@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lpmkit.analysis.breaks import TOLD_BATCH_NS
+from lpmkit.analysis.late_start import LateStarts, of_record
 from lpmkit.analysis.model import SECOND, Interval, Noise, PhaseSpan, Signals, WallClock
 from lpmkit.analysis.observer_stalls import MIN_STALL_NS, holes, stalls
 from lpmkit.errors import RecordError
@@ -87,6 +88,7 @@ class Record:
     observer: tuple[SampleSource, ...] = ()
     #: What was added to each segment's monotonic readings.
     shifts: Mapping[int, int] = field(default_factory=dict)
+    late_starts: LateStarts | None = None
 
 
 def read(run: Run) -> Record:
@@ -121,6 +123,7 @@ def read(run: Run) -> Record:
         wall=_wall(events),
         observer=tuple(own),
         shifts=shifts,
+        late_starts=of_record(events),
     )
 
 

@@ -7,7 +7,7 @@ recorder's life.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,7 @@ from lpmkit.analysis.silences import (
     clock_set_between,
     frozen_silences,
     late_questions,
+    pending_ticks,
     silences_set_on,
     tick_silences,
     unsure_ticks,
@@ -159,13 +160,15 @@ def _of_ticks(
     stamp = stamp_of(ticks, clock)
     facts = tick_facts(ticks, stamp, alignment, breaks)
     frozen: list[Outage] = []
-    doubtful, unsure = (np.zeros(len(ticks.answered), dtype=np.bool_) for _ in range(2))
+    doubtful, unsure, pending = (np.zeros(len(ticks.answered), dtype=np.bool_) for _ in range(3))
     if stamp is not None and alignment is not None:
         frozen, doubtful = frozen_silences(ticks, facts, stamp, alignment, breaks)
         set_on, unplaced = silences_set_on(ticks, facts, stamp, breaks, level)
         frozen += [one for one in set_on if not any(one.outer.overlaps(other.outer) for other in frozen)]
         doubtful |= unplaced
         unsure = unsure_ticks(ticks, stamp, alignment, breaks)
+        pending = pending_ticks(ticks, stamp, breaks) & ~unsure & ~doubtful
+    perhaps = facts[0][pending]
     unsure = unsure[~doubtful]
     sure = ticks.picked(~doubtful)
     sure_facts = (facts[0][~doubtful], facts[1][~doubtful])
@@ -176,7 +179,7 @@ def _of_ticks(
     found = [one for one in found if not any(one.outer.overlaps(other.outer) for other in frozen)] + frozen
     never = np.zeros(int((~unsure).sum()), dtype=np.bool_)
     certain = (sure_facts[0][~unsure], latest[~unsure])
-    trace = _trace(sure.picked(~unsure), certain, never, late[~unsure], level)
+    trace = replace(_trace(sure.picked(~unsure), certain, never, late[~unsure], level), perhaps=perhaps)
     return found + arrival_silences(ticks, facts, breaks, found), trace
 
 

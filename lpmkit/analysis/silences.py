@@ -13,7 +13,6 @@ from lpmkit.analysis.breaks import (
     CLOCK_MISSED_NS,
     TOLD_BATCH_NS,
     Break,
-    came_as_made,
     mixed_from,
     settled,
     unsettled,
@@ -42,6 +41,10 @@ MIN_WAKE_NS = 6 * MILLISECOND
 
 #: How alike the fastest deliveries before and after a silence are assumed to be, where nothing bounds them.
 DELIVERY_CHANGE_NS = 5 * MILLISECOND
+
+
+#: The last ticks of so many batches tell what a clock missed: each is sent as soon as it is made.
+_BATCHES_TELL = 3
 
 
 #: Ticks on either side of a jump of their stamps, of which the fastest was hardly under way.
@@ -175,20 +178,39 @@ def silences_set_on(
         if jump < MIN_SILENCE_NS or not len(prompt) or prompt[-1] + 1 >= next_one:
             continue
         first = int(prompt[-1]) + 1
-        later = first + int(np.searchsorted(ticks.answered[first:next_one], ticks.answered[first], side="right"))
         late = int(ticks.batch[next_one]) + BATCH_LATE_NS
         was_as_now = abs(under_way[max(0, first - _NEAR) : first].min()) < CLOCK_MISSED_NS
         is_set_on = was_as_now and under_way[next_one] <= late
-        if not is_set_on or not came_as_made(ticks.answered, stamp, later, next_one):
+        ends = _batch_ends(ticks.answered, first, next_one)
+        if not is_set_on or not _came_in_step(ticks.answered, stamp, ends):
             continue
         last, resumed = int(lo[first - 1]), int(ticks.answered[first])
-        least = max(0, jump - int(ticks.step[next_one]) - level.quantile_ns - MIN_WAKE_NS)
-        length = Interval(least, jump)
-        begin = Interval(last, max(last, resumed - least))
-        end = Interval(min(resumed, last + least), resumed)
-        silences.append(Outage(ticks.probe, ticks.host, None, begin, end, length, Method.CLOCK_JUMP, set_on=length))
+        # What it missed is what its stamps lag behind; by how much it was set on is somebody's choice.
+        missed = int(lag[first:next_one].min() - lag[max(0, first - _NEAR) : first].min())
+        least = max(0, min(missed, jump - int(ticks.step[next_one]) - level.quantile_ns - MIN_WAKE_NS))
+        length = Interval(max(0, least - DELIVERY_CHANGE_NS), missed + DELIVERY_CHANGE_NS)
+        best = missed if len(ends) >= _BATCHES_TELL else max(least, min(missed, jump) - int(ticks.step[next_one]))
+        begin = Interval(last, max(last, resumed - length.lo_ns))
+        end = Interval(min(resumed, last + length.lo_ns), resumed)
+        silences.append(
+            Outage(ticks.probe, ticks.host, None, begin, end, length, Method.CLOCK_JUMP, set_on=length, missed_ns=best)
+        )
         doubtful[first:next_one] = True
     return silences, doubtful
+
+
+def _batch_ends(arrival: Int64Array, first: int, until: int) -> Int64Array:
+    """The last tick of each batch among those from ``first`` to before ``until``."""
+    ends = np.flatnonzero(np.diff(arrival[first:until]) > 0) + first
+    return np.append(ends, until - 1)
+
+
+def _came_in_step(arrival: Int64Array, stamp: Int64Array, ends: Int64Array) -> bool:
+    """True where batches came one after the other as they were stamped: what was pending comes at once, however many
+    batches it is.
+    """
+    made, came = (int(of[ends[-1]] - of[ends[0]]) for of in (stamp, arrival))
+    return made > BATCH_LATE_NS and 3 * came > made
 
 
 def clock_set_between(
@@ -243,6 +265,20 @@ def unsure_ticks(ticks: Signals, stamp: Int64Array, alignment: Alignment, breaks
         burst = int(np.searchsorted(ticks.answered[: one.first], one.window.hi_ns))
         unsure[burst : one.first] = True
     return unsure
+
+
+def pending_ticks(ticks: Signals, stamp: Int64Array, breaks: Sequence[Break]) -> BoolArray:
+    """Ticks of the batch that was pending where the stamps jump: made before the stop, most likely.
+
+    A clock that stood still, and was set on before the batch left, stamps ticks made after the resume just so.
+    """
+    pending = np.zeros(len(stamp), dtype=np.bool_)
+    for one in breaks:
+        if one.stamped and stamp[one.first] - stamp[one.first - 1] >= MIN_SILENCE_NS:
+            burst = int(np.searchsorted(ticks.answered[: one.first], one.window.hi_ns))
+            held = int(ticks.batch[one.first]) + BATCH_LATE_NS
+            pending[burst : one.first] = stamp[burst : one.first] >= stamp[one.first - 1] - held
+    return pending
 
 
 def begun_earlier(silences: Sequence[Outage], lo: Int64Array, unsure: BoolArray) -> list[Outage]:

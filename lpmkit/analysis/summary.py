@@ -36,6 +36,7 @@ METHODS = {
     "own TCP": "from that end to the session's first answer",
     "brown-out": "seconds after the resume in which clearly more than one in a hundred values exceeded "
     "the lead-in's 99 % point, until three in a row do not; known to a second",
+    "late start": "from the resume, as a kernel that was asked shows it, to the first sign of a process",
     "false alarms": "upper 95 % Poisson limit for what the probe alone showed in the lead-in, where "
     "nothing happened; a suspension needs a second witness besides",
     "session": "by one open SSH session, asked on schedule; includes the waiting of TCP",
@@ -151,6 +152,7 @@ def _suspension(analysis: Analysis, still: Suspension) -> JsonObject:
             for clock in still.clocks
         ],
         "own_stalls_within_s": still.stalled_ns / SECOND,
+        "late_start": _figure(still.late_start, METHODS["late start"]) if still.late_start else None,
     }
 
 

@@ -28,6 +28,8 @@ from lpmkit.runs.folder import Run
 from lpmkit.timeline import Anchor, Event
 
 FORMAT = 1
+#: Past moves whose late starts a run keeps.
+LATE_STARTS = 50
 #: Minimum interval between two forecasts, in seconds.
 FORECAST_EVERY_S = 2.0
 
@@ -241,7 +243,20 @@ def outcome(run: Run) -> ObservedMove | None:
     estimate = ((summary or {}).get("suspension") or {}).get("likely") or {}
     effects = {name: measured_effect(summary, name) for name in EFFECTS}
     actual = replace(stored.actual, suspended_s=estimate.get("best"), **effects)
-    return ObservedMove(stored.inputs, actual, stored.fitted, stored.before, held(stored), stored.copy_began_ns)
+    late_start = ((summary or {}).get("suspension") or {}).get("late_start") or {}
+    middle_s = (late_start["low"] + late_start["high"]) / 2 if late_start else None
+    return ObservedMove(
+        stored.inputs, actual, stored.fitted, stored.before, held(stored), stored.copy_began_ns, middle_s
+    )
+
+
+def late_starts(runs_folder: Path) -> list[float]:
+    """How late processes ran after the resumes of a site's moves, in seconds, the newest last; at most `LATE_STARTS`.
+
+    Only where a kernel that was asked showed the resume.
+    """
+    seen = [move.late_start_s for move in history(runs_folder) if move.late_start_s is not None]
+    return [round(seconds, 4) for seconds in seen[-LATE_STARTS:]]
 
 
 def measured_effect(summary: JsonMapping | None, name: str) -> float | None:

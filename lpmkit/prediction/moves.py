@@ -146,6 +146,7 @@ class Prediction:
 class ObservedMove:
     """A past move: inputs, actual figures, fitted parameters, prediction, and the forecasts during its copy
     (``held``). ``began_ns`` is when its copy began, in nanoseconds since 1970; ``None`` where that was not kept.
+    ``late_start_s`` is from the resume to the first process; ``None`` where no kernel showed the resume.
     """
 
     inputs: Inputs
@@ -154,3 +155,4 @@ class ObservedMove:
     predicted: Prediction | None = None
     held: tuple[PastForecast, ...] = ()
     began_ns: int | None = None
+    late_start_s: float | None = None

@@ -24,7 +24,7 @@ from lpmkit.runs.history import elsewhere
 
 NAME = ".prediction.sqlite"
 #: Version of the index; one of another version is made again.
-FORMAT = 2
+FORMAT = 3
 
 
 def indexed(runs: Path, read: Callable[[Path], ObservedMove | None]) -> dict[str, ObservedMove]:
@@ -115,4 +115,5 @@ def as_move(data: JsonMapping) -> ObservedMove:
         predicted=None if data["predicted"] is None else Prediction.from_data(data["predicted"]),
         held=tuple(PastForecast(one["elapsed"], Quantiles(**one["claimed"]), one["left_s"]) for one in data["held"]),
         began_ns=data.get("began_ns"),
+        late_start_s=data.get("late_start_s"),
     )

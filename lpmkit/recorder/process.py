@@ -31,7 +31,7 @@ from lpmkit.limits import PREDICTED_FIGURES
 from lpmkit.mapping.changes import changes
 from lpmkit.migration.phases import MoveState, Phase
 from lpmkit.prediction.exchange import exchange
-from lpmkit.prediction.history import Foresight
+from lpmkit.prediction.history import Foresight, late_starts
 from lpmkit.probes.orders import OBSERVER, QUICK
 from lpmkit.recorder.credentials import CredentialsDoor, Passwords
 from lpmkit.recorder.guard import Brake, Guard, Standing
@@ -120,6 +120,7 @@ class Recorder:
                 resumed=resumed,
                 by=self.person.login,
                 boot=boot_id(),
+                **({} if resumed else {"late_starts_s": self._late_starts()}),
             )
             with open_plain(WORKER.log(self.run_folder.path), "ab") as log:
                 refused = refused_accounts(self.run_folder)
@@ -286,6 +287,14 @@ class Recorder:
             raise
         finally:
             self._done.set()
+
+    def _late_starts(self) -> list[float]:
+        """What earlier moves showed, kept in this run: it is judged by what was known when it began."""
+        try:
+            return late_starts(self.run_folder.path.parent)
+        except Exception as error:  # noqa: BLE001 - the past must never stop a run; the note in the record says so
+            self._tell("note", text=f"no late starts of earlier moves: {type(error).__name__}: {error}")
+            return []
 
     def _watch(self) -> str:
         if not self._end_asked.wait(self.recording.duration_s):

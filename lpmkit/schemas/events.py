@@ -24,6 +24,7 @@ class RecorderStarted(TypedDict):
     resumed: bool
     by: NotRequired[str]
     boot: NotRequired[str]
+    late_starts_s: NotRequired[list[float]]
 
 
 class RecorderEnded(TypedDict):

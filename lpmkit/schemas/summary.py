@@ -107,6 +107,8 @@ class SummarySuspension(TypedDict):
     contradicted_by: list[str]
     clocks: list[SummaryClock]
     own_stalls_within_s: float
+    #: Not in summaries of earlier versions.
+    late_start: NotRequired[FigureRow | None]
 
 
 class Waited(FigureRow):
