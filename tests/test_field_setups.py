@@ -107,6 +107,18 @@ def partitions(which: str, chosen: Callable[[Survey, Partition], bool], **facts:
     return alter
 
 
+def profile(old: str, new: str) -> Altered:
+    """The partition's profiles with other words."""
+
+    def alter(survey: Survey) -> Survey:
+        profiles = survey.source.profiles or ()
+        assert any(old in one.record for one in profiles)
+        changed = tuple(replace(one, record=one.record.replace(old, new)) for one in profiles)
+        return side("source", profiles=changed)(survey)
+
+    return alter
+
+
 def moving(**facts: Any) -> Altered:
     return partitions("source", lambda survey, one: one.name == survey.partition, **facts)
 
@@ -253,6 +265,12 @@ SETUPS: list[tuple[str, str, Altered, Mapping[str, Verdict | tuple[Verdict, ...]
     ),
     ("mode, not listed", "p10aix01", moving(proc_compat_mode=None), {"compat-mode": UNKNOWN}),
     (
+        "mode, preferred one nowhere",
+        AIX,
+        both(moving(desired_proc_compat_mode=None), profile(",lpar_proc_compat_mode=default", "")),
+        {"compat-mode": UNKNOWN},
+    ),
+    (
         "remote restart, POWER7 target",
         AIX,
         both(moving(simplified_remote_restart_capable=True), target_modes("POWER6", "POWER7")),
@@ -283,6 +301,12 @@ SETUPS: list[tuple[str, str, Altered, Mapping[str, Verdict | tuple[Verdict, ...]
         partitions("target", lambda _, one: one.is_vios, rmc_state="inactive"),
         {"rmc-vios": FAIL},
     ),
+    (
+        "VIOS, two required, RMC not listed",
+        AIX,
+        both(ordered(redundantvios="1"), partitions("target", lambda _, one: one.is_vios, rmc_state=None)),
+        {"multipath": UNKNOWN, "rmc-vios": UNKNOWN},
+    ),
     ("VIOS, one not asked", AIX, first_server_only, {"io-servers": WARN, "luns-free": UNKNOWN}),
     ("processors, too few", AIX, both(DEDICATED, frame("target", proc_units_available=3.5)), {"processor-room": FAIL}),
     ("processors, just enough", AIX, both(DEDICATED, frame("target", proc_units_available=4.0)), {"processor-room": PASS}),
@@ -296,6 +320,7 @@ SETUPS: list[tuple[str, str, Altered, Mapping[str, Verdict | tuple[Verdict, ...]
     ("workload group, not listed", AIX, moving(work_group=None), {"workload-group": UNKNOWN}),
     ("error path reporting", AIX, moving(redundant_error_path_reporting=True), {"error-path-reporting": FAIL}),
     ("affinity group", "p10aix01", moving(affinity_group="255"), {"affinity-group": WARN}),
+    ("SCSI adapters listed empty", "bxaix86", side("source", scsi_adapters=()), {"whole-luns": UNKNOWN}),
     ("reserve single_path", AIX, disks("target", reserve_policy="single_path"), {"reserve-policy": FAIL}),
     ("reserve PR_exclusive", AIX, disks("target", reserve_policy="PR_exclusive"), {"reserve-policy": FAIL}),
     ("LUN in a repository", AIX, disks("target", volume_group="caavg_private"), {"luns-free": FAIL}),

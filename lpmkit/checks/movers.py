@@ -161,11 +161,11 @@ def redundant_movers(survey: Survey) -> RuleResult:
 def multipath(survey: Survey) -> RuleResult:
     """Warn where the target has fewer VIOS than the source: a path is lost, which an order can forbid."""
     now = {adapter.remote_lpar_id for adapter in client_adapters(survey)}
-    able = [
-        server.name
-        for server in io_servers_of(survey, survey.target)
-        if server.state == "Running" and server.rmc_state in ("active", None)
-    ]
+    running = [server for server in io_servers_of(survey, survey.target) if server.state == "Running"]
+    able = [server.name for server in running if server.rmc_state == "active"]
+    silent = [server.name for server in running if server.rmc_state is None]
+    if len(able) < len(now) <= len(able) + len(silent):
+        raise NotKnown(survey.target.name, f"the manager does not list the RMC state of {joined(silent)}")
     return passed(
         len(able) >= len(now),
         survey.target.name,

@@ -192,8 +192,13 @@ def compat_mode(survey: Survey) -> RuleResult:
     listed = {"default", *(mode.casefold() for mode in frame.proc_compat_modes)}
     if all(mode.casefold() in listed for mode in wanted.values()):
         preferred = moving.desired_proc_compat_mode or current_profile(survey).get("lpar_proc_compat_mode")
-        if preferred or not wanted:
-            wanted["preferred mode"] = field_of(survey, preferred or moving.proc_compat_mode, "processor mode")
+        if wanted and not preferred:
+            raise OnlyFirmware(
+                survey.partition,
+                f"neither {survey.source.name} nor the profile lists the preferred processor compatibility mode",
+                f"On the manager: the preferred mode has to be one of {joined(frame.proc_compat_modes)}.",
+            )
+        wanted["preferred mode"] = field_of(survey, preferred or moving.proc_compat_mode, "processor mode")
     able = frame.highest_mode or frame.proc_compat_modes[-1]
     return passed(
         all(mode.casefold() in listed for mode in wanted.values()),

@@ -76,6 +76,9 @@ def _targets(survey: Survey) -> tuple[VirtualTarget, ...]:
     servers = need(servers_of(survey), survey, "scsi map", survey.source.name)
     if not servers:
         listed = need(survey.source.scsi_adapters, survey, "scsi adapters", survey.source.name)
+        if not listed and survey.source.vios and survey.source.vios.scsi_servers:
+            name = survey.source.name
+            raise NotKnown(name, f"{name} lists no virtual SCSI adapter of any partition, and lsmap shows some")
         if survey.moving and not any(adapter.lpar_id == survey.moving.lpar_id for adapter in listed):
             raise NotApplicable(survey.partition, "the partition has no virtual SCSI adapter")
         raise NotKnown(survey.partition, f"lsmap on {survey.source.name} shows no adapter of {survey.partition}")
