@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.nights import BASELINE_S, Copy, Instant, Moved, Site, night, pairs_of, site
 from lpmkit.plan import MOVER_TAKES, Limits, MovePlan, PlannedMove
-from lpmkit.plan.outlook import beside_now, preparing_of, with_duration
+from lpmkit.plan.outlook import beside_now, beside_then, preparing_of, with_duration
 from lpmkit.plan.schedule import Stage
 from lpmkit.plan.timetable import Expected, Surroundings, Timetable, timetable
 from lpmkit.prediction.calibration import Calibration
@@ -112,7 +112,7 @@ def _one_night(
 
     def look(instant: Instant) -> None:
         now = [_as_it_is(one, instant, known[one.partition], past) for one in expected]
-        standing.append((instant, timetable(plan, beside_now(now), around)))
+        standing.append((instant, timetable(plan, beside_now(beside_then(now, _spans(instant))), around)))
 
     moved = night(truth, order, (seed, 3, number), look, (len(order) // 2,))
     told = _held(seed, len(past), "before", before, moved, 0.0)
@@ -138,6 +138,12 @@ def _as_it_is(one: Expected, instant: Instant, known: Inputs, past: Sequence[Obs
     if instant.at_s < copy.asked_s:
         return replace(one, stage=Stage.MOVING, movers=movers, baseline_left_s=copy.asked_s - instant.at_s)
     return _copying(replace(one, stage=Stage.MOVING, movers=movers), copy, instant, known, past)
+
+
+def _spans(instant: Instant) -> dict[str, tuple[float, float]]:
+    over = {moved.partition: (moved.asked_s, moved.ended_s) for moved in instant.moved}
+    under_way = {copy.partition.name: (copy.asked_s, instant.at_s) for copy in instant.under_way}
+    return {name: span for name, span in {**over, **under_way}.items() if span[0] < instant.at_s}
 
 
 def _copying(one: Expected, copy: Copy, instant: Instant, known: Inputs, past: Sequence[ObservedMove]) -> Expected:

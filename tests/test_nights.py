@@ -59,8 +59,12 @@ def test_how_far_copies_slow_one_another_down_is_learned_from_those_over_the_sam
 def test_without_past_copies_beside_others_anything_between_nothing_and_half_is_believed() -> None:
     assert slowing([]) == FIRST_DAY
     assert slowing([moved("a", None), moved("b", None)]).error == pytest.approx(FIRST_DAY.error)
-    powers = FIRST_DAY.draw(np.random.default_rng(1), 2000)
+    common, own = np.random.default_rng(1).standard_normal((2, 2000))
+    powers = FIRST_DAY.at(common, own)
     assert 0 <= powers.min() < 0.1 < 0.9 < powers.max() <= 1
+    assert np.corrcoef(common, powers)[0, 1] > 0.7, "what is slow for one copy has no room for two"
+    known = replace(FIRST_DAY, power=0.5, error=0.05).at(common, own)
+    assert abs(np.corrcoef(common, known)[0, 1]) < 0.1, "past copies tell it, whatever the night"
 
 
 def test_what_past_copies_had_beside_them_is_known_best() -> None:
@@ -93,7 +97,7 @@ def test_the_share_that_a_night_has_in_common_is_learned_from_past_nights() -> N
 
     together, apart = common_share(past(0.3, 0.02)), common_share(past(0.0, 0.3))
     assert together > 0.6 > 0.2 > apart
-    assert common_share([]) == COMMON
+    assert common_share([]) == pytest.approx(COMMON)
     assert COMMON_LATER < common_share(past(0.3, 0.02)[:6]) < COMMON
 
 

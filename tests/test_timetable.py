@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from lpmkit.plan.gantt import save_chart
 from lpmkit.plan.outlook import (
     Outlook,
     WindowState,
+    beside_then,
     from_listing,
     outlook,
     preparations,
@@ -28,7 +30,7 @@ from lpmkit.plan.outlook import (
 from lpmkit.plan.page import write_page
 from lpmkit.plan.schedule import Stage, UnderWay, hold
 from lpmkit.plan.status import plan_status
-from lpmkit.plan.timetable import PREPARING, Expected, Surroundings, timetable
+from lpmkit.plan.timetable import PREPARING, Expected, Surroundings, timetable, tonight
 from lpmkit.prediction.distributions import LogNormal, Quantiles
 from lpmkit.prediction.nights import Slowing
 from lpmkit.runs.folder import create, write_document
@@ -307,6 +309,30 @@ def test_a_running_plan_has_a_forecast_on_its_page_that_goes_on_with_it(tmp_path
     page = write_page(folder).read_text(encoding="utf-8")
     assert "Expected end" not in page
     assert "refresh" not in page, "nothing of it changes any more"
+
+
+def test_a_move_that_others_slowed_down_says_little_of_the_network() -> None:
+    wide = Quantiles(50.0, 100.0, 200.0)
+    over = move("a", whole_s=wide, copy_share=1.0, stage=Stage.ARRIVED, took_s=300.0)
+    around = replace(AROUND, slowing=Slowing(1.0, 0.01))
+
+    def common(one: Expected) -> float:
+        return float(tonight([one] * 3, around, np.random.default_rng(1), 500)[0].mean())
+
+    assert common(over) > 1.0
+    assert abs(common(replace(over, had_beside=2.0))) < 0.2, "three copies of one link take three times as long"
+
+
+def test_what_ran_beside_a_move_that_is_over_counts_for_the_time_that_it_did() -> None:
+    a, b, c = (
+        move("a", copy_share=0.5, stage=Stage.ARRIVED, took_s=100.0),
+        move("b", copy_share=0.8, stage=Stage.MOVING),
+        replace(move("c", copy_share=0.8, target="p8d", stage=Stage.MOVING), source="p8c"),
+    )
+    spans = {"a": (0.0, 100.0), "b": (50.0, 400.0), "c": (0.0, 400.0)}
+    then = beside_then([a, b, c], spans)
+    assert then[0].had_beside == pytest.approx(0.5 * 0.8)
+    assert [one.had_beside for one in then[1:]] == [None, None], "only those that are over tell something"
 
 
 def test_the_preparation_is_learned_from_past_plans(tmp_path: Path) -> None:

@@ -276,7 +276,22 @@ def running_outlook(folder: Run, status: PlanStatus, now_ns: int) -> Outlook | N
     moves = [_as_it_is(known[move.partition], move, now_ns) for move in status.moves if move.partition in known]
     if len(moves) < len(status.moves):
         return None
-    return Outlook(now_ns, timetable(status.plan, beside_now(moves), around), _windows(moves), begun=True)
+    moves = beside_now(beside_then(moves, _spans(moves, status, around.baseline_s, now_ns)))
+    return Outlook(now_ns, timetable(status.plan, moves, around), _windows(moves), begun=True)
+
+
+def _spans(
+    moves: Sequence[Expected], status: PlanStatus, baseline_s: float, now_ns: int
+) -> dict[str, tuple[float, float]]:
+    """Since when and until when each move ran, as far as it was asked for; seconds since 1970."""
+    now_s, spans = now_ns / 1e9, dict[str, tuple[float, float]]()
+    for move in moves:
+        began_ns = status.move(move.partition).began_ns
+        if move.took_s:
+            spans[move.partition] = now_s - move.since_s - move.took_s, now_s - move.since_s
+        elif move.stage is Stage.MOVING and not move.baseline_left_s and began_ns is not None:
+            spans[move.partition] = min(now_s, began_ns / 1e9 + baseline_s), now_s
+    return spans
 
 
 def _as_it_is(expected: Expected, move: MoveStatus, now_ns: int) -> Expected:
@@ -307,6 +322,24 @@ def _as_it_is(expected: Expected, move: MoveStatus, now_ns: int) -> Expected:
     copy_share = 0.0 if rest_s is None or not whole_s.p50 else min(1.0, rest_s.p50 / whole_s.p50)
     since_s = max(0.0, (now_ns - told.wall_ns) / 1e9)
     return replace(changed, movers=movers, whole_s=whole_s, since_s=since_s, copy_share=copy_share, is_seen=True)
+
+
+def beside_then(moves: Sequence[Expected], spans: Mapping[str, tuple[float, float]]) -> list[Expected]:
+    """The moves with what ran beside those that are over, as a mean over their time; ``spans`` are in seconds."""
+    return [
+        replace(move, had_beside=_company(move, moves, spans)) if move.took_s and move.partition in spans else move
+        for move in moves
+    ]
+
+
+def _company(move: Expected, moves: Sequence[Expected], spans: Mapping[str, tuple[float, float]]) -> float:
+    since_s, until_s = spans[move.partition]
+    total_s = 0.0
+    for other in moves:
+        if other is not move and other.partition in spans and {move.source, move.target} & {other.source, other.target}:
+            began_s, ended_s = spans[other.partition]
+            total_s += other.copy_share * max(0.0, min(until_s, ended_s) - max(since_s, began_s))
+    return total_s / max(until_s - since_s, 1e-9)
 
 
 def beside_now(moves: Sequence[Expected]) -> list[Expected]:

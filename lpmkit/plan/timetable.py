@@ -32,8 +32,10 @@ PREPARING = LogNormal(60.0, 0.5)
 PREPARING_SCATTER = 0.3
 #: A preparation that takes longer than it was drawn is about to end.
 MIN_PREPARING_S = 5.0
-#: Limit of the score that a move which is over may tell of those to come: one that stalled says little of them.
-MAX_TOLD = 2.5
+#: Standard scores at which what tonight's moves have in common is weighed, and those of the power of slowing down.
+_COMMON, _POWER = np.linspace(-4.0, 4.0, 81), np.linspace(-3.0, 3.0, 31)
+#: Least share of a duration's variance that is the move's own.
+_MIN_OWN = 0.05
 _NORMAL = NormalDist()
 _P90 = _NORMAL.inv_cdf(0.9)
 
@@ -43,8 +45,9 @@ class Expected:
     """One move as it is now. ``whole_s`` lasts from the order to its end; ``None`` is not known.
 
     It is that of a copy with ``beside`` others over one of its frames; ``copy_share`` is the part of it that they slow
-    down. ``since_s`` is how long it has been in its stage: prepared, since it was asked for, or since it settled.
-    ``baseline_left_s`` is the rest of a baseline that has begun, and ``took_s`` how long one that is over took.
+    down. ``had_beside`` are the others that one which is over did have; ``None`` if not known. ``since_s`` is how long
+    it has been in its stage: prepared, since it was asked for, or since it settled. ``baseline_left_s`` is the rest of
+    a baseline that has begun, and ``took_s`` how long one that is over took.
     """
 
     partition: str
@@ -55,6 +58,7 @@ class Expected:
     pairs: tuple[MoverPair, ...] = ()
     copy_share: float = 0.0
     beside: float = 0.0
+    had_beside: float | None = None
     stage: Stage = Stage.WAITING
     since_s: float = 0.0
     baseline_left_s: float = 0.0
@@ -123,8 +127,8 @@ def timetable(
     course = _Course(plan, moves, around)
     begins, ends = np.empty((count, len(moves))), np.empty((count, len(moves)))
     rng = np.random.default_rng(seed)
-    powers = around.slowing.draw(rng, count)
-    durations, preparations = _drawn(moves, around, rng, count)
+    common, powers = tonight(moves, around, rng, count)
+    durations, preparations = _drawn(moves, around, common, rng)
     for draw in range(count):
         begins[draw], ends[draw] = course.carried_out(durations[draw], preparations[draw], float(powers[draw]))
     shown = [index for index, move in enumerate(moves) if move.stage in _OPEN and move.stage is not Stage.WATCHING]
@@ -142,11 +146,13 @@ _OPEN = (Stage.WAITING, Stage.PREPARING, Stage.MOVING, Stage.WATCHING)
 
 
 def _drawn(
-    moves: Sequence[Expected], around: Surroundings, rng: np.random.Generator, count: int
+    moves: Sequence[Expected], around: Surroundings, common: Floats, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Durations of the moves (of one under way: its rest), and of their preparations, a row for each draw."""
-    middle, spread = told_tonight(moves, around.common)
-    common, own = middle + spread * rng.standard_normal(count), rng.standard_normal((count, len(moves)))
+    """Durations of the moves (of one under way: its rest), and of their preparations, a row for each draw of what they
+    have in common.
+    """
+    count = len(common)
+    own = rng.standard_normal((count, len(moves)))
     scatter = min(PREPARING_SCATTER, around.preparing_s.spread)
     unknown = sqrt(around.preparing_s.spread**2 - scatter**2) * rng.standard_normal((count, 1))
     preparations = around.preparing_s.median * np.exp(unknown + scatter * rng.standard_normal((count, len(moves))))
@@ -163,21 +169,44 @@ def _drawn(
     return durations, preparations
 
 
-def told_tonight(moves: Sequence[Expected], common: float) -> tuple[float, float]:
-    """Mean and standard deviation of what the moves of tonight have in common, given those that are over.
+def tonight(
+    moves: Sequence[Expected], around: Surroundings, rng: np.random.Generator, count: int
+) -> tuple[Floats, Floats]:
+    """Draws of what the moves of tonight have in common (a standard score) and of the power by which their copies slow
+    one another down, given those that are over.
 
-    The error of each is sqrt(common) times one standard normal for all, and the rest its own.
+    The error of each is sqrt(common) times the score, and the rest its own (Student's distribution, four degrees of
+    freedom: one that stalled says little of the others). Both unknowns are weighed on a grid.
 
     >>> over = Expected("a", "p8a", "p8b", Quantiles(50.0, 100.0, 200.0), stage=Stage.ARRIVED, took_s=200.0)
-    >>> told_tonight([over], 0.0)
-    (0.0, 1.0)
-    >>> told_tonight([over] * 4, 0.5)[0] > told_tonight([over], 0.5)[0] > 0
+    >>> means = [tonight([over] * n, Surroundings({}), np.random.default_rng(1), 500)[0].mean() for n in (0, 1, 4)]
+    >>> bool(means[0] < means[1] < means[2])
     True
     """
-    scores = [_score(move.whole_s, move.took_s) for move in moves if move.whole_s is not None and move.took_s]
-    total = sum(min(max(score, -MAX_TOLD), MAX_TOLD) for score in scores)
-    weight = 1 - common + len(scores) * common
-    return sqrt(common) * total / weight, sqrt((1 - common) / weight)
+    over = [move for move in moves if move.whole_s is not None and move.took_s]
+    if not over:
+        common, own = rng.standard_normal((2, count))
+        return common, around.slowing.at(common, own)
+    common, own = (grid.ravel() for grid in np.meshgrid(_COMMON, _POWER))
+    powers = around.slowing.at(common, own)
+    weight = -0.5 * (common**2 + own**2)
+    for move in over:
+        off = _scores_of(move, powers) - sqrt(around.common) * common
+        weight -= 2.5 * np.log1p(off**2 / max(1 - around.common, _MIN_OWN) / 4)
+    shares = np.cumsum(np.exp(weight - weight.max()))
+    chosen = np.searchsorted(shares / shares[-1], (np.arange(count) + rng.random(count)) / count).clip(0, len(own) - 1)
+    rng.shuffle(chosen)
+    common = common[chosen] + (rng.random(count) - 0.5) * (_COMMON[1] - _COMMON[0])
+    return common, powers[chosen]
+
+
+def _scores_of(move: Expected, powers: Floats) -> Floats:
+    """The standard score of a move that is over, at each power: with the others beside it that it did have."""
+    assert move.whole_s is not None
+    assert move.took_s is not None
+    others = move.beside if move.had_beside is None else move.had_beside
+    slower = 1 + move.copy_share * (((1 + others) / (1 + move.beside)) ** powers - 1)
+    return np.array([_score(move.whole_s, move.took_s / float(factor)) for factor in slower])
 
 
 def rest(whole_s: Quantiles, score: float, passed_s: float) -> float:

@@ -62,8 +62,9 @@ class SynRequests:
         Returns the seconds until the next call at the latest.
         """
         now = self._clock.mono_ns()
-        self._listen(sink)
-        self._give_up(now, sink)
+        if self._open:
+            self._listen(sink)
+            self._give_up(now, sink)
         begins = None if oldest_ns is None else max(oldest_ns + self._patience_ns(), self._not_before)
         if oldest_ns is None or begins is None or now < begins or self._is_another:
             self._due = None
