@@ -6,7 +6,9 @@ import hashlib
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import paramiko
@@ -15,11 +17,16 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, CTR
+from paramiko.common import MSG_KEXINIT
 from paramiko.message import Message
 from paramiko.packet import NeedRekeyException, Packetizer
 
+from lpmkit.probes.ssh import EchoProbe
 from lpmkit.ssh.rx_timestamps import StampedSocket
 from lpmkit.ssh.turns import Packets
+from lpmkit.timeline import Outcome
+from tests.real_host import RealHost
+from tests.test_probes import Running, _order, _session, _soon
 
 KEY, IV = bytes(range(16)), bytes(range(16, 32))
 TEXTS = ("a", "some longer line of a host", "", "x" * 5000, "b")
@@ -186,3 +193,30 @@ def test_a_line_is_sent_once_the_kernel_has_room_again() -> None:
     connection.packets.close()
     connection.thread.join(10)
     connection.host.close()
+
+
+class Demanding(RealHost):
+    """A host that wants new keys after some kilobytes."""
+
+    def server_lines(self) -> list[str]:
+        return [*super().server_lines(), "RekeyLimit 16K"]
+
+
+def test_new_keys_cost_no_line_and_no_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: Counter[int] = Counter()
+    give_back = Packets.give_back
+
+    def given_back(packets: Packets, what: Any) -> None:
+        counts[what[0] if isinstance(what, tuple) else 0] += 1
+        give_back(packets, what)
+
+    monkeypatch.setattr(Packets, "give_back", given_back)
+    with Demanding(tmp_path / "host") as host, Running(EchoProbe(_order("echo", 5), _session(host))) as seen:
+        _soon(lambda: counts[MSG_KEXINIT] >= 3)
+        before = len(seen.samples)
+        _soon(lambda: len(seen.samples) > before + 50)
+    assert len(seen.of("session")) == 1
+    assert not seen.of("probe-trouble")
+    answered = [sample.seq for sample in seen.samples if sample.outcome is Outcome.ANSWERED]
+    assert answered == list(range(1, len(answered) + 1))
+    assert len(answered) > before
