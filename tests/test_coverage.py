@@ -86,7 +86,7 @@ def test_probes_that_were_killed_are_not_evaluated_in_words_with_the_time(tmp_pa
         "ora": "",
         "sap": "",
     }
-    assert "ssh-echo did not look from" in answer(found, "session")
+    assert "ssh-echo, ssh-ticks did not look from" in answer(found, "session")
 
 
 def test_a_recorder_that_died_has_observed_nothing_completely(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_death_of_the_probes_process_is_a_gap_however_soon_the_next_one_looks(
     (run.path / "events.jsonl").write_text("\n".join([*lines[:-1], json.dumps(row), lines[-1]]) + "\n")
     found = analyse(Run(run.path))
     assert states(found)["complete"] == "not evaluated"
-    assert "ssh-echo did not look" in answer(found, "complete")
+    assert "ssh-echo, ssh-ticks did not look" in answer(found, "complete")
 
 
 def test_probes_look_until_they_are_asked_to_end_however_much_later_the_last_of_them_has_ended(tmp_path: Path) -> None:

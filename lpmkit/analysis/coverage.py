@@ -297,7 +297,7 @@ def _doubt(coverages: Sequence[Coverage], record: Record, hosts: Sequence[HostAn
     gaps = [gap for one in coverages if one.kind == OBSERVER for gap in one.gaps]
     silences = [outage.outer for host in hosts for outage in host.outages if outage.kind is not OutageKind.SUSPENSION]
     within = [[gap for gap in gaps if gap.span.lo_ns < span.hi_ns and span.lo_ns < gap.span.hi_ns] for span in silences]
-    return in_words(within[0][0], record.wall) if within and all(within) else ""
+    return in_words(within[0][:1], record.wall)[0] if within and all(within) else ""
 
 
 #: Questions that depend on what looked: the kinds of probes, and whether only within the window of the move.
@@ -344,6 +344,7 @@ def _reasons(
             one.answered for one in watched if one.host == host
         ):
             yield f"{host} never answered"
+    gaps: list[UnobservedStretch] = []
     for one in coverages:
         if one.missing is not None and (one.kind in kinds or key == "complete"):
             yield str(one.missing)
@@ -352,14 +353,21 @@ def _reasons(
                 continue
             if _is_the_host(gap, one.host, hosts):
                 continue
-            yield in_words(gap, record.wall)
+            gaps.append(gap)
+    yield from in_words(gaps, record.wall)
 
 
-def in_words(gap: UnobservedStretch, wall: WallClock) -> str:
-    """A gap as a text for people; times in UTC."""
-    times = " to ".join(time_of_day(wall.at(edge)) for edge in (gap.span.lo_ns, gap.span.hi_ns))
-    name = "the observer's own ticker" if gap.kind == OBSERVER else gap.probe
-    return f"{name} did not look from {times} UTC" + (f" ({gap.why})" if gap.why else "")
+def in_words(gaps: Iterable[UnobservedStretch], wall: WallClock) -> list[str]:
+    """Gaps as texts for people, one for all probes that did not look at the same time; times in UTC."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for gap in gaps:
+        times = " to ".join(time_of_day(wall.at(edge)) for edge in (gap.span.lo_ns, gap.span.hi_ns))
+        name = "the observer's own ticker" if gap.kind == OBSERVER else gap.probe
+        names.setdefault((times, gap.why), []).append(name)
+    return [
+        f"{', '.join(dict.fromkeys(some))} did not look from {times} UTC" + (f" ({why})" if why else "")
+        for (times, why), some in names.items()
+    ]
 
 
 def rows(coverages: Sequence[Coverage], wall: WallClock) -> list[JsonObject]:

@@ -87,8 +87,10 @@ class MoveOutcome:
 
     @property
     def details(self) -> str:
-        """Place and cause as one text."""
-        return "; ".join(self.sentences)
+        """What is known of it as one text; where it may be anywhere, it begins with the head."""
+        head = HEADS[self.kind]
+        begin = (head[:1].lower() + head[1:],) if self.kind in _WITHOUT_PLACE else ()
+        return "; ".join((*begin, *self.sentences))
 
     @property
     def sentences(self) -> tuple[str, ...]:

@@ -90,7 +90,8 @@ def _longest(hosts: Sequence[HostAnalysis]) -> Any:
 
 def _moved(evidence: Evidence) -> Question:
     outcome = _outcome(evidence)
-    reply = {PASSED: ReplyWord.YES, FAILED: ReplyWord.NO}.get(outcome.state)
+    # where it may be anywhere, nobody can say no
+    reply = {PASSED: ReplyWord.YES, FAILED: ReplyWord.NO if outcome.is_at_home else None}.get(outcome.state)
     why = f"Next step: {outcome.next_command}" if outcome.next_command else ""
     return Question("moved", "Moved?", outcome.state, outcome.details, why, reply=reply)
 

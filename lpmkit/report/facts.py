@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,17 +99,6 @@ def document_of(run: Run, name: str) -> Any:
 def clock_ms(time_ns: int) -> str:
     """A duration in milliseconds as text."""
     return f"{time_ns / 1e6:,.1f} ms"
-
-
-def span_text(analysis: Analysis, span: Interval) -> str:
-    """An interval in UTC and in local time."""
-    begin, end = analysis.wall.at(span.lo_ns), analysis.wall.at(span.hi_ns)
-    local = [datetime.fromtimestamp(moment / 1e9, tz=UTC).astimezone() for moment in (begin, end)]
-    text = f"{clock_text(begin)} … {clock_text(end)[11:]} UTC"
-    if not any(moment.utcoffset() for moment in local):
-        return text
-    zone = local[0].tzname() or "local time"
-    return f"{text} ({local[0]:%H:%M:%S} … {local[1]:%H:%M:%S} {zone} where this report was made)"
 
 
 def clock_text(wall_ns: int, digits: int = 0) -> str:

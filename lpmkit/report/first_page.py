@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lpmkit.analysis import Analysis
-from lpmkit.report.facts import span_text
 from lpmkit.report.writeup.document import Facts, Figure, Section, Table, Text
 from lpmkit.report.writeup.front import back_out, deviations, figures_of, follow_up, header
-from lpmkit.report.writeup.inputs import WriteUpInputs
+from lpmkit.report.writeup.inputs import WriteUpInputs, recorded_text
 from lpmkit.runs.deliveries import undelivered
 from lpmkit.runs.folder import Run
 from lpmkit.wording.words import ENGLISH, Words
@@ -40,7 +39,7 @@ def first_page(run: Run, analysis: Analysis, words: Words = ENGLISH) -> FirstPag
     """The first page of a run's report."""
     source = WriteUpInputs(run, analysis, words)
     facts = [row for block in header(source).blocks if isinstance(block, Facts) for row in block.rows]
-    facts.append((words("header.recorded"), words.said(span_text(analysis, analysis.record))))
+    facts.append((words("header.recorded"), recorded_text(source)))
     facts += [(words("report.not_delivered"), words.said(sink.sentence(run.name))) for sink in undelivered(run)]
     sections = [deviations(source), back_out(source), follow_up(source)]
     return FirstPage(tuple(figures_of(source)), tuple(facts), tuple(_part(one) for one in sections if one.blocks))

@@ -46,8 +46,8 @@ from lpmkit.report.writeup.inputs import (
     both_times,
     facts_text,
     instants,
-    is_utc_here,
     questions_table,
+    recorded_text,
     seconds_text,
     state_word,
 )
@@ -104,10 +104,7 @@ def _scope(source: WriteUpInputs) -> Section:
     else:
         blocks.append(Text(words("scope.watch", hosts=source.partition)))
     blocks.append(Text(words("scope.watched", probes=watched or words("none"))))
-    span = source.analysis.record
-    edges = source.analysis.wall.at(span.lo_ns), source.analysis.wall.at(span.hi_ns)
-    local = "" if is_utc_here(edges[0]) else f" ({instants(words, *edges, is_local=True)})"
-    blocks.append(Text(f"{words('header.recorded')}: {instants(words, *edges)} UTC{local}"))
+    blocks.append(Text(f"{words('header.recorded')}: {recorded_text(source)}"))
     blocks.append(Text(f"{words('header.versions')}: {', '.join(_versions(source))}"))
     if movers := _movers(source):
         blocks.append(Text(movers))

@@ -114,6 +114,14 @@ def instants(words: Words, lo_ns: int, hi_ns: int, *, is_local: bool = False) ->
     return f"{first[0]} … {last[0][11:] if same_day else last[0]}"
 
 
+def recorded_text(source: WriteUpInputs) -> str:
+    """From when to when there are samples."""
+    span, wall = source.analysis.record, source.analysis.wall
+    edges = wall.at(span.lo_ns), wall.at(span.hi_ns)
+    local = "" if is_utc_here(edges[0]) else f" ({instants(source.words, *edges, is_local=True)})"
+    return f"{instants(source.words, *edges)} UTC{local}"
+
+
 def state_word(words: Words, word: str) -> str:
     return words(f"state.{word}") if word in STATES else word
 
