@@ -7,14 +7,14 @@ fact is missing or nobody can tell, nothing passes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
 import pytest
 
-from lpmkit.checks import Verdict, examine
+from lpmkit.checks import CHECKS, Verdict, examine
 from lpmkit.inventory import Partition, SharedEthernet, Vios
 from lpmkit.survey.model import Survey
 from tests.in_process import place
@@ -359,3 +359,34 @@ def test_a_set_up_of_the_field_is_judged_as_the_documents_have_it(
         about = [one for one in findings if one.key == key]
         worst = min((one.verdict for one in about), key=WORST.index)
         assert worst in (expected if isinstance(expected, tuple) else (expected,)), (key, [one.facts for one in about])
+
+
+#: What a manager lists in any case: without it there is no row.
+ALWAYS_LISTED = {"name", "lpar_id", "state", "type_model", "serial"}
+
+
+def with_a_fact_less(survey: Survey) -> Iterator[tuple[str, Survey]]:
+    """The survey without one of the facts that a manager lists of partitions and systems, each in turn."""
+    for which in ("source", "target"):
+        listed, system = getattr(survey, which).partitions or (), getattr(survey, which).frame
+        for name in sorted({field.name for field in fields(Partition)} - ALWAYS_LISTED):
+            silent = {name: None}
+            yield f"{which} {name}", side(which, partitions=tuple(replace(one, **silent) for one in listed))(survey)
+        for field in fields(system):
+            if field.name not in ALWAYS_LISTED:
+                nothing = () if isinstance(getattr(system, field.name), tuple) else None
+                yield f"{which} {field.name}", frame(which, **{field.name: nothing})(survey)
+
+
+@pytest.mark.parametrize(
+    ("partition", "change", "verdicts"),
+    [row[1:] for row in SETUPS if FAIL in row[3].values()],
+    ids=[row[0] for row in SETUPS if FAIL in row[3].values()],
+)
+def test_no_fact_that_a_manager_keeps_to_itself_makes_a_failure_better(
+    partition: str, change: Altered, verdicts: Mapping[str, Verdict | tuple[Verdict, ...]]
+) -> None:
+    survey = change(survey_of(partition))
+    (check,) = [one for one in CHECKS if one.key in verdicts and verdicts[one.key] is FAIL]
+    for missing, poorer in with_a_fact_less(survey):
+        assert {FAIL, UNKNOWN} & {one.verdict for one in check(poorer)}, missing
