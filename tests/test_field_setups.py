@@ -390,3 +390,12 @@ def test_no_fact_that_a_manager_keeps_to_itself_makes_a_failure_better(
     (check,) = [one for one in CHECKS if one.key in verdicts and verdicts[one.key] is FAIL]
     for missing, poorer in with_a_fact_less(survey):
         assert {FAIL, UNKNOWN} & {one.verdict for one in check(poorer)}, missing
+
+
+@pytest.mark.parametrize(
+    ("partition", "owner"),
+    [(AIX, "AIX administrator"), (LINUX, "Linux administrator"), (IBM_I, "IBM i administrator")],
+)
+def test_what_is_done_in_a_partition_is_its_systems_administrators(partition: str, owner: str) -> None:
+    owners = {one.key: one.who for one in examine(survey_of(partition))}
+    assert {owners[key] for key in ("partition-running", "rmc-manager", "huge-pages")} == {owner}

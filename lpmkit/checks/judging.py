@@ -29,6 +29,8 @@ Fact = str | int | float | bool | None
 
 
 AIX_ADMIN = "AIX administrator"
+#: Who that is where the partition runs another system.
+SYSTEM_ADMINS = {OperatingSystem.LINUX: "Linux administrator", OperatingSystem.IBM_I: "IBM i administrator"}
 VIOS_ADMIN = "VIOS administrator"
 HMC_ADMIN = "HMC administrator"
 SAN_ADMIN = "SAN administrator"
@@ -214,7 +216,11 @@ class Check:
         return tuple(self._judged(survey, judge) for judge in self.judges(survey))
 
     def _owner(self, survey: Survey, about: str) -> str:
-        """Who must act: under an IVM the manager is the VIOS, and nobody administers an HMC."""
+        """Who must act: under an IVM the manager is the VIOS, and nobody administers an HMC; a partition is its own
+        system's.
+        """
+        if self.who == AIX_ADMIN and survey.operating_system in SYSTEM_ADMINS:
+            return SYSTEM_ADMINS[survey.operating_system]
         side = survey.target if about == survey.target.name else survey.source
         return VIOS_ADMIN if self.who == HMC_ADMIN and side.manager == "ivm" else self.who
 

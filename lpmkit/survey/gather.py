@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from lpmkit.control.aix import AixShell
-from lpmkit.control.aix_memory import MemoryWatch
+from lpmkit.control.aix_memory import MemoryUse, MemoryWatch
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.control.clusters import members
 from lpmkit.control.linux import LINUX, LinuxShell
@@ -67,6 +67,10 @@ CLUSTERS, MEMORY_POOLS = "storage clusters", "memory pools"
 Shells = ViosShell | Mapping[str, ViosShell]
 
 
+#: Why the memory use of a partition with Linux is not known.
+MEMORY_OF_LINUX = "memory is read of AIX only, and the partition runs Linux"
+
+
 @dataclass(frozen=True, slots=True)
 class GatheredSystem:
     """One managed system, for every move from it and to it, and its gaps."""
@@ -92,12 +96,13 @@ class GuestFacts:
     """The facts of a partition's own system, with its gaps, while its paging is still watched."""
 
     guest: Guest
-    watch: MemoryWatch
+    watch: MemoryWatch | None
     gaps: tuple[Gap, ...]
 
     def end(self, session: Session) -> Guest:
         """Read the memory counters a second time; ``session`` must not be a caching one."""
-        return replace(self.guest, memory=self.watch.end(session))
+        memory = MemoryUse(missing=(MEMORY_OF_LINUX,)) if self.watch is None else self.watch.end(session)
+        return replace(self.guest, memory=memory)
 
 
 def gather(
@@ -410,7 +415,7 @@ def _paths(
 def _inside(session: Session, partition: str) -> GuestFacts:
     asking, watch, aix = Gathering(), MemoryWatch(session), AixShell(session)
     if runs_linux(session):
-        return _inside_linux(session, partition, watch)
+        return _inside_linux(session, partition)
     identity = aix.identity()
     asking.gaps.extend(Gap("identity", partition, reason) for reason in identity.missing)
     guest = Guest(
@@ -432,10 +437,10 @@ def runs_linux(session: Session) -> bool:
         return False
 
 
-def _inside_linux(session: Session, partition: str, watch: MemoryWatch) -> GuestFacts:
+def _inside_linux(session: Session, partition: str) -> GuestFacts:
     """What Linux tells. Its adapters and RMC are judged as the manager lists them."""
     asking = Gathering()
     identity = LinuxShell(session).identity()
     asking.gaps.extend(Gap("identity", partition, reason) for reason in identity.missing)
     clusters = asking.ask("clusters", partition, lambda: members(session))
-    return GuestFacts(Guest(identity=identity, clusters=clusters), watch, tuple(asking.gaps))
+    return GuestFacts(Guest(identity=identity, clusters=clusters), None, tuple(asking.gaps))
