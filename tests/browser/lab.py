@@ -101,17 +101,37 @@ def browser(width: int = 1366, height: int = 768) -> Iterator[Page]:
         try:
             yield page
         except BaseException:
-            shot(page, "failed")
+            _keep(page, "failed", Path(SCREENSHOTS or "test-screenshots"))
             raise
         finally:
             chromium.close()
 
 
 def open_notebook(page: Page, address: str, name: str) -> None:
-    """Open a notebook and wait for its kernel."""
+    """Load JupyterLab with a notebook, and wait for its kernel."""
     page.goto(f"{address}/lab/tree/{name}.ipynb?reset")
+    _with_kernel(page)
+
+
+def _with_kernel(page: Page) -> None:
     page.wait_for_selector(".jp-Notebook .jp-Cell")
     page.get_by_text(re.compile(r"Python 3 \(ipykernel\) \| Idle")).wait_for()
+
+
+def open_from_launcher(page: Page, card: str) -> None:
+    """Close the notebook that is open, open the one of a card of the launcher, and wait for its kernel.
+
+    As an operator does; to load JupyterLab once more takes seconds of processor time.
+    """
+    page.get_by_role("menuitem", name="File", exact=True).click()
+    page.get_by_role("menuitem", name="Close All Tabs", exact=True).click()
+    shown = page.locator(".jp-LauncherCard", has_text=card)
+    unsaved = page.locator(".jp-Dialog").get_by_role("button", name="Discard")  # a board is drawn after it was saved
+    shown.or_(unsaved).first.wait_for()
+    if unsaved.count():
+        unsaved.click()
+    shown.click()
+    _with_kernel(page)
 
 
 def run_all(page: Page) -> None:
@@ -120,19 +140,29 @@ def run_all(page: Page) -> None:
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
 
-def shot(page: Page, name: str) -> Path:
-    """A screenshot, kept where ``LPMKIT_SCREENSHOTS`` says, for eyes."""
-    folder = Path(os.environ.get("LPMKIT_SCREENSHOTS", "test-screenshots"))
+#: Where screenshots are kept, for eyes. Without it none is taken but that of a failure: each costs half a second of
+#: processor time, and a notebook in two sizes a whole one.
+SCREENSHOTS = os.environ.get("LPMKIT_SCREENSHOTS", "")
+
+
+def shot(page: Page, name: str) -> None:
+    """A screenshot, if they are wanted."""
+    if SCREENSHOTS:
+        _keep(page, name, Path(SCREENSHOTS))
+
+
+def _keep(page: Page, name: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.png"
-    page.screenshot(path=str(path))
-    return path
+    page.screenshot(path=str(folder / f"{name}.png"))
 
 
 def shots(page: Page, name: str, at: Locator) -> None:
     """A screenshot in each of `SIZES`, with ``at`` at the top of what scrolls, and the smallest size again
-    afterwards.
+    afterwards; if none is wanted, only ``at`` is waited for.
     """
+    if not SCREENSHOTS:
+        find(page, at)
+        return
     for width, height in (*SIZES[1:], SIZES[0]):
         page.set_viewport_size({"width": width, "height": height})
         find(page, at).evaluate("element => element.scrollIntoView({block: 'start'})")

@@ -1,5 +1,4 @@
-"""The numbered notebooks clicked through in JupyterLab, in one night in which much goes wrong; screenshots are kept for
-eyes.
+"""The numbered notebooks clicked through in JupyterLab, in one night in which much goes wrong.
 
 One server and one set of machines for all of it: the launcher; a validation that fails and is mended; a move that is
 stopped in mid-copy; another with a reload, a second tab and a restarted kernel in mid-copy; verdict and write-up. The
@@ -20,7 +19,7 @@ from ruamel.yaml import YAML
 from lpmkit.notebook.models import models
 from lpmkit.rehearsal import SAP_PASSWORD, Rehearsal
 from lpmkit.runs.folder import Run
-from tests.browser.lab import PATIENCE_MS, browser, find, lab, open_notebook, run_all, shots, tab_to
+from tests.browser.lab import PATIENCE_MS, browser, find, lab, open_from_launcher, run_all, shots, tab_to
 from tests.end_to_end.cases import (
     Hold,
     assert_contains_the_truth,
@@ -151,7 +150,7 @@ def _choose_by_keyboard(page: Page) -> None:
 
 
 def _a_refused_validation_is_mended(page: Page, address: str, rehearsal: Rehearsal) -> None:
-    open_notebook(page, address, "20_move_and_watch")
+    open_from_launcher(page, "20 Move and watch")
     run_all(page)
     _type_the_password(page)
     find(page, page.locator("[data-state=refused]"))
@@ -191,7 +190,7 @@ def _stopped_in_mid_copy_by_keyboard(page: Page, rehearsal: Rehearsal) -> Run:
 
 
 def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, rehearsal: Rehearsal, hold: Hold) -> Run:
-    open_notebook(page, address, "10_survey_and_check")
+    open_from_launcher(page, CARD)
     shown = (
         find(page, _cell(page, "run folder")).locator(".jp-OutputArea-output").first
     )  # what was chosen is still there
@@ -202,7 +201,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
     soon(lambda: len(_runs(rehearsal)) == 2)
     run = _runs(rehearsal)[-1]
     _save(page)
-    open_notebook(page, address, "20_move_and_watch")
+    open_from_launcher(page, "20 Move and watch")
     run_all(page)
     _type_the_password(page)
     find(page, page.locator("[data-state=ready]"))
@@ -243,7 +242,7 @@ def _reloaded_twice_opened_and_restarted_in_mid_copy(page: Page, address: str, r
 
 
 def _verified_and_written_up(page: Page, address: str, run: Run) -> None:
-    open_notebook(page, address, "30_verify_and_write_up")
+    open_from_launcher(page, "30 Verify, write up")
     run_all(page)
     find(page, page.get_by_label("change no.")).fill("CHG0815")
     _button(page, "Save change data").click()
