@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.real_host import RealHost
 
@@ -57,15 +58,14 @@ KINDS = {
 
 
 @cache
-def _key_folder() -> Path:
-    import tempfile  # noqa: PLC0415 - once for all tests of a process
-
-    return Path(tempfile.mkdtemp(prefix="lpmkit-test-keys-"))
+def _key_folder() -> TemporaryDirectory[str]:
+    """Once for all tests of a process, and removed with it."""
+    return TemporaryDirectory(prefix="lpmkit-test-keys-")
 
 
 def key_file(name: str) -> Path:
     """A key, generated once for all tests of a process, by its type and more words; ``rsa-locked`` has a passphrase."""
-    path = _key_folder() / name
+    path = Path(_key_folder().name) / name
     if not path.exists():
         kind = next(word for word in name.split("-") if word in ("ed25519", "rsa", "ecdsa"))
         size = ["-b", "2048"] if kind == "rsa" else []
