@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from lpmkit.control.aix_identity import Identity
-from lpmkit.control.linux import LinuxShell, read_boot_time
+from lpmkit.control.aix_memory import RealMemory
+from lpmkit.control.linux import LinuxShell, read_boot_time, read_memory
 from lpmkit.errors import UnexpectedReply
 from lpmkit.ssh.batching import BatchingSession
 from lpmkit.ssh.session import RecordedSession, Reply
@@ -22,6 +23,7 @@ TOLD = {
     "cat /proc/device-tree/ibm,partition-name": "p8lin01\0",
     "cat /proc/device-tree/openprom/ibm,fw-vernum_encoded": "FW860.10 (SV860_082)\0",
     "cat /etc/os-release": 'NAME="Red Hat Enterprise Linux"\nPRETTY_NAME="Red Hat Enterprise Linux 9.4 (Plow)"\n',
+    "cat /proc/meminfo": "MemTotal:       16640384 kB\nMemFree:         1024000 kB\nHugePages_Total:       0\n",
     "cat /proc/stat": "cpu  1 2 3 4\nbtime 1772359205\nprocesses 7\n",
     "lsblk -dn -o NAME,WWN": "sda 0x600507680c80818e\nsdb \n",
     "ps -e -o pid,args": "    PID COMMAND\n      1 /sbin/init\n    900 /usr/sbin/corosync -f\n",
@@ -75,6 +77,8 @@ def test_a_survey_asks_a_linux_as_linux_and_finds_its_cluster() -> None:
     facts = survey_guest(BatchingSession(linux()), "p8lin01")
     assert facts.guest.identity.system == "Linux"
     assert [(member.kind, member.tolerates_s) for member in facts.guest.clusters or ()] == [("Pacemaker", 5.0)]
+    assert facts.guest.memory is not None
+    assert facts.guest.memory.memory == RealMemory(16640384 << 10, 15616384 << 10)
     assert not facts.gaps
 
 
@@ -90,6 +94,14 @@ def test_a_move_changes_the_system_and_nothing_that_linux_does_not_have() -> Non
     assert (rows["machine serial"].change, rows["machine serial"].as_it_should) == (Change.CHANGED, True)
     assert rows["disks (WWN)"].as_it_should
     assert rows["Linux level"].as_it_should
+
+
+@pytest.mark.parametrize(
+    "text", ["", "MemTotal: 5 kB\n", "MemTotal: 5\nMemFree: 1\n", "MemTotal: x kB\nMemFree: 1 kB\n"]
+)
+def test_a_memory_that_is_not_told_is_refused(text: str) -> None:
+    with pytest.raises(UnexpectedReply):
+        read_memory(text)
 
 
 @pytest.mark.parametrize("text", ["", "cpu 1 2\n", "btime \n", "btime x\n"])

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from lpmkit.control.aix_identity import Identity
+from lpmkit.control.aix_memory import RealMemory
 from lpmkit.control.firmware import FirmwareLevel
-from lpmkit.control.listings import lines, understood
+from lpmkit.control.listings import lines, understood, whole
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply
 from lpmkit.ssh.session import Session
 
@@ -36,6 +37,22 @@ def read_lparcfg(text: str) -> Mapping[str, str]:
     if "serial_number" not in pairs:
         raise UnexpectedReply("lparcfg without a serial number", line=text[:80])
     return pairs
+
+
+def read_memory(text: str) -> RealMemory:
+    r"""All memory and what of it holds something, from ``/proc/meminfo``, whose kB are 1024 bytes (`PROC-MEMINFO`).
+
+    Raises `UnexpectedReply`.
+
+    >>> read_memory("MemTotal:  16777216 kB\nMemFree:  4194304 kB\nHugePages_Total:  0\n").in_use >> 20
+    12288
+    """
+    figures = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines(text))}
+    total, free = (figures.get(name, []) for name in ("MemTotal", "MemFree"))
+    if len(total) != 2 or len(free) != 2 or (total[1], free[1]) != ("kB", "kB"):
+        raise UnexpectedReply("/proc/meminfo without MemTotal and MemFree in kB", line=text[:80])
+    size = whole(total[0]) * 1024
+    return RealMemory(size, size - whole(free[0]) * 1024)
 
 
 def read_boot_time(text: str) -> datetime:
@@ -104,6 +121,10 @@ class LinuxShell:
     def system_id(self) -> str:
         """The system's id with its serial number at the end. Raises `RemoteError`."""
         return self._lparcfg()["serial_number"]
+
+    def memory(self) -> RealMemory:
+        """All memory and what of it holds something. Raises `RemoteError`."""
+        return self._ask(["cat", "/proc/meminfo"], read_memory)
 
     def level(self) -> str:
         """The distribution and its release. Raises `RemoteError`."""

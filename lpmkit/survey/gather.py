@@ -67,10 +67,6 @@ CLUSTERS, MEMORY_POOLS = "storage clusters", "memory pools"
 Shells = ViosShell | Mapping[str, ViosShell]
 
 
-#: Why the memory use of a partition with Linux is not known.
-MEMORY_OF_LINUX = "memory is read of AIX only, and the partition runs Linux"
-
-
 @dataclass(frozen=True, slots=True)
 class GatheredSystem:
     """One managed system, for every move from it and to it, and its gaps."""
@@ -93,7 +89,7 @@ class MoveFacts:
 
 @dataclass(frozen=True, slots=True)
 class GuestFacts:
-    """The facts of a partition's own system, with its gaps, while its paging is still watched."""
+    """The facts of a partition's own system, with its gaps, while its paging is still watched (AIX only)."""
 
     guest: Guest
     watch: MemoryWatch | None
@@ -101,8 +97,7 @@ class GuestFacts:
 
     def end(self, session: Session) -> Guest:
         """Read the memory counters a second time; ``session`` must not be a caching one."""
-        memory = MemoryUse(missing=(MEMORY_OF_LINUX,)) if self.watch is None else self.watch.end(session)
-        return replace(self.guest, memory=memory)
+        return self.guest if self.watch is None else replace(self.guest, memory=self.watch.end(session))
 
 
 def gather(
@@ -440,7 +435,12 @@ def runs_linux(session: Session) -> bool:
 def _inside_linux(session: Session, partition: str) -> GuestFacts:
     """What Linux tells. Its adapters and RMC are judged as the manager lists them."""
     asking = Gathering()
-    identity = LinuxShell(session).identity()
+    shell = LinuxShell(session)
+    identity = shell.identity()
     asking.gaps.extend(Gap("identity", partition, reason) for reason in identity.missing)
     clusters = asking.ask("clusters", partition, lambda: members(session))
-    return GuestFacts(Guest(identity=identity, clusters=clusters), None, tuple(asking.gaps))
+    try:
+        memory = MemoryUse(shell.memory())
+    except RemoteError as trouble:
+        memory = MemoryUse(missing=(str(trouble),))
+    return GuestFacts(Guest(identity=identity, memory=memory, clusters=clusters), None, tuple(asking.gaps))

@@ -55,6 +55,10 @@ def kernel_file(guest: Guest, path: str) -> str | None:
         ),
         "/proc/device-tree/ibm,partition-name": f"{guest.name}\0",
         "/proc/device-tree/openprom/ibm,fw-vernum_encoded": f"{here.firmware}\0",
+        "/proc/meminfo": (
+            f"MemTotal:       {guest.memory_mb << 10:>8} kB\n"
+            f"MemFree:        {max(0, guest.memory_mb - round(guest.touched_mb)) << 10:>8} kB\n"
+        ),
         "/proc/stat": f"cpu  712 0 431 908112 17 0 9 0 0 0\nbtime {int(guest.boot_wall_s)}\nprocesses 4711\n",
         "/etc/os-release": _os_release(guest),
     }
