@@ -185,8 +185,10 @@ def test_a_poorer_run_has_a_report_too(tmp_path: Path, made: Made) -> None:
 
 def test_an_empty_run_has_a_report_that_says_so(tmp_path: Path) -> None:
     html = write_report(create(tmp_path, mode="move", title="empty", facts={}).path).read_text()
-    assert "not evaluated" in html
+    assert "No move was asked for. Nothing was recorded: the move is prepared only." in html
+    assert "<b>not looked at</b>" in html
     assert "nothing was watching" in html
+    assert "1970" not in html
 
 
 def test_a_document_that_cannot_be_read_is_named(tmp_path: Path) -> None:

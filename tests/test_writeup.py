@@ -13,13 +13,16 @@ from pathlib import Path
 import docx
 import pypdf
 import pytest
+import weasyprint
 from click.testing import CliRunner
+from PIL import Image
 
 from lpmkit.analysis import analyse
 from lpmkit.cli import all_commands, main
 from lpmkit.errors import LpmError, NotFound, RecordError, UsageError
 from lpmkit.report.writeup import FORMS, LANGUAGES, Words, add_remark, remarks, write_up, written
-from lpmkit.report.writeup.document import Facts, Table, Text
+from lpmkit.report.writeup.document import Document, Facts, Picture, Section, Table, Text
+from lpmkit.report.writeup.forms import html
 from lpmkit.report.writeup.front import deviations, follow_up, header
 from lpmkit.report.writeup.inputs import WriteUpInputs
 from lpmkit.runs.folder import Run
@@ -316,3 +319,16 @@ def test_the_scope_names_the_movers_with_their_addresses_and_the_system_as_it_is
     (scope,) = [section for section in sections if section.key == "scope"]
     text = "\n".join(block.text for block in scope.blocks if isinstance(block, Text))
     assert told in text if told else "Mover" not in text
+
+
+def test_a_tall_picture_stays_within_its_page(tmp_path: Path) -> None:
+    Image.new("RGB", (400, 900), "white").save(tmp_path / "wall.png")
+    section = Section("measurements", "Measurements", (Picture("wall", "a chart", "caption"),))
+    document = Document("title", "en", "run", "passed", "passed", "Moved.", (), (section,), "footer")
+    made = weasyprint.HTML(string=html(document, tmp_path, None, None)).render()
+    boxes = [(page._page_box, box) for page in made.pages for box in page._page_box.descendants()]
+    pictures = [(page, box) for page, box in boxes if box.element_tag == "img"]
+    assert pictures
+    for page, box in pictures:
+        assert box.position_y + box.height <= page.position_y + page.margin_top + page.height
+        assert box.height / box.width == pytest.approx(900 / 400, rel=0.01)

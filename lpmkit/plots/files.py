@@ -26,7 +26,7 @@ def charts(analysis: Analysis) -> dict[str, Callable[[], Figure | None]]:
     """Drawing functions of every chart of a run, by file name; a chart with nothing to show draws ``None``."""
     suspension = analysis.suspension
     return {
-        "wall": partial(wall_chart, analysis),
+        "wall": lambda: wall_chart(analysis) if analysis.hosts else None,
         "ladder": lambda: ladder_chart(suspension) if suspension else None,
         "latency": partial(latency_chart, analysis),
         **{f"sap-{outcome.sid}": partial(sap_chart, analysis, outcome) for outcome in analysis.sap},

@@ -326,7 +326,8 @@ def _measurements(source: WriteUpInputs) -> Section:
     for host in analysis.hosts:
         for still in host.suspensions:
             blocks += [Text(words("measure.disagreement", text=words.said(text))) for text in still.disagreement]
-    for name in ("wall", "ladder", "latency"):
+    # the tall one last: it takes a page of its own, and the others fill the one before
+    for name in ("ladder", "latency", "wall"):
         blocks += _picture(source, name, f"picture.{name}")
     return Section("measurements", words("section.measurements"), tuple(blocks))
 

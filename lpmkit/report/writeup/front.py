@@ -52,9 +52,8 @@ def figures_of(source: WriteUpInputs) -> Iterator[Figure]:
         if still
         else ""
     )
-    yield Figure(
-        words("figure.suspended.name"), seconds_text(words, still.length) if still else words("none_found"), note
-    )
+    nothing = "none_found" if any(host.traces for host in analysis.hosts) else "not_looked_at"
+    yield Figure(words("figure.suspended.name"), seconds_text(words, still.length) if still else words(nothing), note)
     longest, slowest = analysis.longest_wait, longest_session(analysis)
     watched = any(trace.kind == "echo" for host in analysis.hosts for trace in host.traces)
     felt = words("none_seen") if watched else words("not_looked_at")
@@ -205,8 +204,11 @@ def back_out(source: WriteUpInputs) -> Section:
 def deviations(source: WriteUpInputs) -> Section:
     words = source.words
     rows: list[tuple[str, str, str]] = []
+    # a move that nobody asked for deviates in nothing but what failed before
+    is_open = not source.is_move or source.outcome.kind is not OutcomeKind.NOT_ASKED
+    deviant = (AnswerState.FAILED, AnswerState.NOT_EVALUATED) if is_open else (AnswerState.FAILED,)
     for question in source.analysis.verdict.questions:
-        if question.warns or (question.counts and question.state is not AnswerState.PASSED):
+        if question.warns or (question.counts and question.state in deviant):
             state = "warn" if question.warns else question.state.value
             text = f"{question_title(words, question.key, question.title)} {words.said(question.answer)}"
             rows.append((state_word(words, state), text, words("owner.operator")))

@@ -116,6 +116,8 @@ def instants(words: Words, lo_ns: int, hi_ns: int, *, is_local: bool = False) ->
 
 def recorded_text(source: WriteUpInputs) -> str:
     """From when to when there are samples."""
+    if not any(host.traces for host in source.analysis.hosts):
+        return source.words("none")
     span, wall = source.analysis.record, source.analysis.wall
     edges = wall.at(span.lo_ns), wall.at(span.hi_ns)
     local = "" if is_utc_here(edges[0]) else f" ({instants(source.words, *edges, is_local=True)})"
