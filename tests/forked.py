@@ -73,6 +73,7 @@ PRELOADED = (
     "rich.live",
     "rich.progress",
     "stringprep",
+    "tests.hosts",
 )
 #: The modules that start processes, and what is forked where they run it by ``python -m``.
 STARTERS = ("lpmkit.background.worker", "lpmkit.recorder.probe_process", "lpmkit.rehearsal", "lpmkit.simulator.host")
@@ -83,6 +84,7 @@ STARTED = (
     "lpmkit.simulator",
     "lpmkit.simulator.partition",
     "lpmkit.sinks.courier",
+    "tests.hosts",
 )
 #: Longer than any request: arguments and environment.
 LONGEST = 1 << 20

@@ -45,6 +45,7 @@ from lpmkit.ssh.session import Reply
 from lpmkit.store import database, places
 from lpmkit.survey.connect import Logs
 from lpmkit.timeline import Clock, wait_until
+from tests.forked import popen
 from tests.scripted_moves import NoProbes
 
 #: Moves that a frame takes at once.
@@ -285,9 +286,9 @@ class Host:
              "runs": {"folder": str(self.runs)}, "store": url}
         )  # fmt: skip
         self._log = (folder / f"{name}.log").open("ab")
-        self._nursery = subprocess.Popen(
+        self._nursery = popen(
             [sys.executable, "-m", "tests.hosts", json.dumps(self.site.as_data()), str(world.path), name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, start_new_session=True,
             cwd=Path(__file__).parent.parent,
         )  # fmt: skip
 
@@ -295,7 +296,7 @@ class Host:
         """Start the worker of this host, whose place has its name; returns its process id."""
         assert self._nursery.stdin is not None
         assert self._nursery.stdout is not None
-        self._nursery.stdin.write("\n")
+        self._nursery.stdin.write(b"\n")
         self._nursery.stdin.flush()
         return int(self._nursery.stdout.readline())
 
