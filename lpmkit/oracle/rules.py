@@ -235,6 +235,7 @@ class LogRules(RuleTable[LogRule]):
         #: Of a text without its digits: the rules that may fit, and whether it speaks of trouble.
         self._known_texts: dict[str, tuple[tuple[int, ...], bool]] = {}
         self._open = tuple(place for place, rule in enumerate(self.rules) if not rule.contains and not rule.codes)
+        self._quoting = frozenset(place for place, rule in enumerate(self.rules) if rule.quotes)
         self._by_code: dict[str, list[int]] = {}
         for place, rule in enumerate(self.rules):
             for code in rule.codes:
@@ -288,6 +289,9 @@ class LogRules(RuleTable[LogRule]):
         for rule in self.own:
             if not (rule.calm and speaks_of_trouble) and rule.fits(text, codes):
                 return rule
+        for place in near:
+            if place in self._quoting and self.rules[place].fits(text, codes):
+                return self.rules[place]
         # Only rules of which a text or a code is there are asked in full: most lines of a log meet none.
         places = [*near, *self._open]
         places += [place for part, place in self._texts_with_digits if part in text]
