@@ -905,6 +905,15 @@ def test_each_code_of_a_warning_has_a_rate_of_its_own() -> None:
     assert judged(text + "ORA-04031: in the same stack\n", local(2008, 8, 8, 13)).verdict == "warn"
 
 
+def test_a_resource_that_fails_all_day_hides_no_other() -> None:
+    failed = "[CRSD(1)]CRS-2765:Resource 'ora.{}' has failed on server 'bxaix85'.\n"
+    log = "".join(f"2008-08-08 12:{n:02}:00.000 {failed.format('ons')}" for n in range(10, 60, 5))
+    log += f"2008-08-08 13:05:00.000 {failed.format('ons')}"
+    assert judged(log, local(2008, 8, 8, 13)).verdict == "pass"
+    log += f"2008-08-08 13:06:00.000 {failed.format('bx5.db')}"
+    assert judged(log, local(2008, 8, 8, 13)).verdict == "fail"
+
+
 def test_a_site_s_own_warning_is_one_however_often_it_comes(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("- {key: ours, class: warn, codes: [ORA-28500], reason: we want to know, source: us}\n")

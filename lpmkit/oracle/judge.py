@@ -28,6 +28,10 @@ from lpmkit.rules.usual import chance_of, held_against_usual
 MAX_KEPT = 20
 #: How many kinds of lines without a code are held against the time before, each by itself.
 MAX_SHAPES = 500
+#: How many rules, codes and texts are counted each by itself.
+MAX_TALLIES = 4 * MAX_SHAPES
+#: A resource of the clusterware: named so in every language.
+_RESOURCE = re.compile(r"\bora\.[\w.$-]*\w")
 #: A local clock goes back by an hour once a year: a start is looked for this much before.
 CLOCK_SET_BACK = timedelta(hours=1, minutes=5)
 #: A line of a listener's log: its time, then parts with stars between them.
@@ -245,6 +249,8 @@ class Judge:
             key = entry.codes[0] if entry.codes else self._shape(entry)
         elif entry.rule is not None and entry.rule.unless_usual:
             subject = self._subject(entry)
+            if (key, subject) not in self._tallies and len(self._tallies) >= MAX_TALLIES:
+                subject = ""
         tally = self._tallies.setdefault((key, subject), _Tally(entry))
         if place is LogPosition.USUAL:
             tally.usual += 1
@@ -258,12 +264,13 @@ class Judge:
             self._witnesses.append((when, entry.witness))
 
     def _subject(self, entry: Classified) -> str:
-        """What has a rate of its own below a rule: the codes of a stack, the first of a network block, which may be
-        torn, or the text without what differs from time to time.
+        """What has a rate of its own below a rule: the codes of a stack and the clusterware's resources that it names,
+        the first code of a network block, which may be torn, or the text without what differs from time to time.
         """
         if entry.event.kind is EventKind.NETWORK:
             return entry.codes[0] if entry.codes else ""
-        return " ".join(entry.codes) or self._shape(entry)
+        names = _RESOURCE.findall(entry.event.text) if entry.codes else []
+        return " ".join(dict.fromkeys((*entry.codes, *names))) or self._shape(entry)
 
     def _shape(self, entry: Classified) -> str:
         """What an event without a code speaks of; past `MAX_SHAPES` of them they are one, which is never usual."""
