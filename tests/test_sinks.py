@@ -229,6 +229,24 @@ def test_syslog_over_tls_trusts_what_it_is_told_to_and_nothing_else(run_folder: 
     assert refusal(no_file, run_folder).is_final
 
 
+@pytest.mark.parametrize("kind", ["webhook", "ticket", "syslog"])
+def test_a_certificate_of_another_name_gets_nothing(kind: str, own_run: Run, certificate: Path) -> None:
+    """The certificate is trusted, and is of 127.0.0.1: the address in the site file says ``localhost``."""
+    add_remark(own_run.path, "change", fields={"number": "7"}, by="anna")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with loopback.receiver(loopback.OK, context) as server:
+        url = {"url": f"https://localhost:{server.port}"}
+        settings: dict[str, Any] = {
+            "webhook": url,
+            "ticket": {**url, "token": "env:T", "attach": "none"},
+            "syslog": {"host": "localhost", "port": server.port, "tls": True},
+        }[kind]
+        refused = refusal(sink(kind, ca_file=str(certificate), **settings), own_run, records_of(own_run)[-1:])
+        assert server.got == []
+    assert "not trusted" in str(refused)
+
+
 def test_a_webhook_gets_the_record_signed(run_folder: Run) -> None:
     with loopback.receiver(loopback.OK) as server:
         made(sink("webhook", url=server.url, secret="env:HOOK")).deliver([RECORD], run_folder)
@@ -240,18 +258,19 @@ def test_a_webhook_gets_the_record_signed(run_folder: Run) -> None:
     assert SECRET.encode() not in server.got[0]
 
 
-@pytest.mark.parametrize(
-    ("manner", "why", "is_final"),
-    [
-        (loopback.BROKEN, "answered 500: oops", False),
-        (loopback.FORBIDDEN, "answered 403", True),
-        (loopback.ELSEWHERE, "answered 302", True),
-        (loopback.GARBAGE, "not HTTP", False),
-        (loopback.HALF, "in the middle of its answer", False),
-        (loopback.NOTHING, "without an answer", False),
-        (loopback.drips, "took longer than 0.4 s", False),
-    ],
+#: Answers that are none, why, and whether the same again would not help.
+LIES = (
+    (loopback.BROKEN, "answered 500: oops", False),
+    (loopback.FORBIDDEN, "answered 403", True),
+    (loopback.ELSEWHERE, "answered 302", True),
+    (loopback.GARBAGE, "not HTTP", False),
+    (loopback.HALF, "in the middle of its answer", False),
+    (loopback.NOTHING, "without an answer", False),
+    (loopback.drips, "took longer than 0.4 s", False),
 )
+
+
+@pytest.mark.parametrize(("manner", "why", "is_final"), LIES)
 def test_a_webhook_that_lies_or_dawdles_took_nothing(
     manner: loopback.Manner, why: str, is_final: bool, run_folder: Run
 ) -> None:
@@ -348,6 +367,19 @@ def test_a_ticket_gets_a_note_and_an_attachment(own_run: Run) -> None:
         assert "500" in str(refusal(down, own_run, last))
 
 
+@pytest.mark.parametrize(("manner", "why", "is_final"), LIES)
+def test_a_ticket_that_lies_or_dawdles_has_no_note(
+    manner: loopback.Manner, why: str, is_final: bool, own_run: Run
+) -> None:
+    add_remark(own_run.path, "change", fields={"number": "7"}, by="anna")
+    with loopback.receiver(manner) as server:
+        settings = sink("ticket", url=f"http://127.0.0.1:{server.port}", token="env:T", attach="none", timeout_s=0.4)
+        refused = refusal(settings, own_run, records_of(own_run)[-1:])
+    assert why in str(refused)
+    assert refused.is_final is is_final
+    assert SECRET not in str(refused)
+
+
 def test_an_attachment_of_a_ticket_is_the_write_up(own_run: Run) -> None:
     run = own_run
     add_remark(run.path, "change", fields={"number": "7"}, by="anna")
@@ -383,7 +415,7 @@ def test_an_archive_goes_to_a_store_that_fsspec_knows(own_run: Run) -> None:
     assert "is another one" in str(refusal(sink("archive", to="memory://lpm-runs"), own_run))
 
 
-@pytest.mark.parametrize(("manner", "taken"), [(loopback.OK, True), (loopback.BROKEN, False)])
+@pytest.mark.parametrize(("manner", "taken"), [(loopback.OK, True), *((manner, False) for manner, _, _ in LIES)])
 def test_a_message_goes_where_apprise_sends_it_and_its_address_nowhere(
     manner: loopback.Manner, taken: bool, own_run: Run
 ) -> None:
