@@ -7,9 +7,11 @@ interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +19,8 @@ import click
 import lpmkit
 from lpmkit.account.log_file import keep_traceback, log_path, redirect_library_logs
 from lpmkit.commands.console import COULD_NOT_TELL, error_data, fit_streams, print_json, print_line, visible
+from lpmkit.ssh.logins import forget_refusals, keep_refusals, refusals_are_kept
+from lpmkit.ssh.refusal_book import BOOK, keep_refusals_in
 
 #: The modules of `lpmkit.commands` with the names of their commands. A module is loaded when one of its commands is
 #: asked for, and loads the libraries of a command when that runs.
@@ -45,6 +49,8 @@ NOT_ON_WINDOWS = (
     "lpmkit runs on Linux (and, for analysis and reports, on macOS). On Windows install it within WSL: "
     "`wsl --install`, then as on Linux."
 )
+#: Commands that go on while credentials are corrected, or start others that ask.
+LONG_RUNNING = ("app", "demo", "lab", "mcp", "simulate", "worker")
 #: Whether the command line asks for JSON, in the context's ``meta``.
 AS_JSON = "lpmkit.as_json"
 
@@ -131,6 +137,11 @@ def main(context: click.Context, site_file: str | None) -> None:
     open, 130 interrupted.
     """
     context.obj = site_file
+    if context.invoked_subcommand not in LONG_RUNNING and not refusals_are_kept():
+        context.call_on_close(forget_refusals)
+        keep_refusals()  # one wrong password in the site file is offered once, however many frames it is for
+        if book := os.environ.get(BOOK):
+            keep_refusals_in(Path(book))
 
 
 def all_commands() -> dict[str, click.Command]:

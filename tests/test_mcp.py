@@ -16,10 +16,10 @@ from click.core import ParameterSource
 from click.testing import CliRunner
 
 from lpmkit.cli import all_commands, main
-from lpmkit.commands.console import error_data
 from lpmkit.commands.mcp_tools import TOOLS, RunFolders, command_words
 from lpmkit.errors import LpmError, NotFound, UsageError
 from tests.answers import troubles
+from tests.odd_ssh_server import OddServer, Ways
 
 RUNS = Path(__file__).parent.parent / "fixtures" / "runs"
 #: Each tool with its command, and the only parameters that it may give it.
@@ -186,7 +186,7 @@ def test_the_servers_answers_are_those_of_the_command_line_and_the_run_stays_as_
     [("MAX_ANSWER", 100, "longer than 100 bytes"), ("TIME_LIMIT_S", 0.01, "no answer within 0.01 s")],
 )
 def test_an_answer_is_bounded_in_length_and_time(
-    bound: str, value: float, told: str, monkeypatch: pytest.MonkeyPatch
+    bound: str, value: float, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("mcp", reason="the extra mcp is not installed")
     import anyio  # noqa: PLC0415
@@ -195,7 +195,7 @@ def test_an_answer_is_bounded_in_length_and_time(
 
     monkeypatch.setattr(mcp_server, bound, value)
     with pytest.raises(LpmError, match=told):
-        anyio.run(mcp_server.run_command, ["explain", "--json", "--", "HSCLA319"])
+        anyio.run(mcp_server.run_command, ["explain", "--json", "--", "HSCLA319"], tmp_path / "refused.json")
 
 
 def test_a_site_file_of_the_current_folder_is_used_only_where_it_is_named(
@@ -208,30 +208,26 @@ def test_a_site_file_of_the_current_folder_is_used_only_where_it_is_named(
     assert "agents may write in that folder" in done.stderr
 
 
-def test_after_a_refused_login_no_tool_logs_in_and_files_are_read_on(
-    site: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_account_that_refused_is_not_tried_by_any_later_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The inventory answers, with a gap where the login was refused: no error of the call tells of it."""
     pytest.importorskip("mcp", reason="the extra mcp is not installed")
     import anyio  # noqa: PLC0415
 
     from lpmkit.commands import mcp_server  # noqa: PLC0415
 
-    asked: list[str] = []
-    kinds = iter(["no-key", "login-refused", "not-found"])
-
-    async def run_command(words: list[str]) -> tuple[bytes, int]:
-        asked.append(words[1])
-        error = {**error_data("no", kind=next(kinds)), "where": "bvio82"}
-        return json.dumps(error).encode(), 3
-
-    async def talk() -> list[Any]:
-        guard = mcp_server.LoginGuard()
-        calls = [("inventory", guard)] * 3 + [("explain", None)]
-        words = {"inventory": {}, "explain": {"codes": ["HSCLA319"]}}
-        return [(await mcp_server.call(name, words[name], site, given))[0] for name, given in calls]
-
-    monkeypatch.setattr(mcp_server, "run_command", run_command)
-    answers = anyio.run(talk)
-    assert asked == ["inventory", "inventory", "explain"]
-    assert [answer["kind"] for answer in answers] == ["no-key", "login-refused", "not-allowed", "not-found"]
-    assert answers[2]["where"] == "bvio82"
+    monkeypatch.setenv("ODD_PASSWORD", "wrong")
+    with OddServer(tmp_path, Ways(methods="password", password="right")) as odd:
+        site = tmp_path / "site.yaml"
+        frame = {"host": "odd", "mover_address": "192.0.2.7", "password": "env:ODD_PASSWORD"}
+        settings = {
+            "ssh_config": str(odd.config(key=None)),
+            "frames": {"a": frame, "b": frame},
+            "runs": {"folder": str(tmp_path / "runs")},
+        }
+        site.write_text(json.dumps(settings))
+        book = tmp_path / "refused.json"
+        answers = [anyio.run(mcp_server.call, "inventory", {}, site, book) for _ in range(2)]
+        assert odd.ways.tried == ["password wrong"], answers
+    assert all("not tried" in json.dumps(answer) for answer, _ in answers)

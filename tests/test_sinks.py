@@ -237,11 +237,12 @@ def test_a_certificate_of_another_name_gets_nothing(kind: str, own_run: Run, cer
     context.load_cert_chain(certificate)
     with loopback.receiver(loopback.OK, context) as server:
         url = {"url": f"https://localhost:{server.port}"}
-        settings: dict[str, Any] = {
+        of_kind: dict[str, dict[str, Any]] = {
             "webhook": url,
             "ticket": {**url, "token": "env:T", "attach": "none"},
             "syslog": {"host": "localhost", "port": server.port, "tls": True},
-        }[kind]
+        }
+        settings = of_kind[kind]
         refused = refusal(sink(kind, ca_file=str(certificate), **settings), own_run, records_of(own_run)[-1:])
         assert server.got == []
     assert "not trusted" in str(refused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import threading
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from click.testing import CliRunner
 
+from lpmkit.cli import main
 from lpmkit.errors import (
     AccountLocked,
     CommandRefused,
@@ -33,6 +36,7 @@ from lpmkit.ssh.client import SshSession, route
 from lpmkit.ssh.connection import Prepare, SshConnection
 from lpmkit.ssh.greeting import Greeting, greeting
 from lpmkit.ssh.login_texts import account_trouble
+from lpmkit.ssh.logins import refusals_are_kept
 from lpmkit.ssh.openssh_answers import refusal
 from lpmkit.ssh.paramiko_login import supported
 from lpmkit.ssh.session import Reply
@@ -431,3 +435,18 @@ def test_a_locked_key_is_left_out_where_there_is_a_password(tmp_path: Path, more
         odd.ways.tried.clear()
         assert type(trouble_of("odd", odd.config(*more, key="rsa-locked"), "wrong")) is LoginRefused
         assert [word for word in odd.ways.tried if word.startswith("password")] == ["password wrong"]
+
+
+def test_a_command_offers_a_wrong_password_once_however_many_frames_it_is_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ODD_PASSWORD", "wrong")
+    with OddServer(tmp_path, Ways(methods="password", password="right")) as odd:
+        frame = {"host": "odd", "mover_address": "192.0.2.7", "password": "env:ODD_PASSWORD"}
+        settings = {"ssh_config": str(odd.config(key=None)), "frames": {"a": frame, "b": frame}}
+        site = tmp_path / "site.yaml"
+        site.write_text(json.dumps({**settings, "runs": {"folder": str(tmp_path / "runs")}}))
+        done = CliRunner().invoke(main, [f"--site={site}", "inventory", "--json"])
+        assert done.exit_code == 3
+        assert odd.ways.tried == ["password wrong"]
+    assert not refusals_are_kept(), "the next command of a person tries again"

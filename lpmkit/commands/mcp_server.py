@@ -24,8 +24,8 @@ import lpmkit
 from lpmkit.commands.console import FINE, error_data, json_text
 from lpmkit.commands.mcp_tools import TOOLS, RunFolders, command_words
 from lpmkit.config import load_site
-from lpmkit.errors import LpmError, NotAllowed
-from lpmkit.json_values import JsonObject
+from lpmkit.errors import LpmError
+from lpmkit.ssh.refusal_book import BOOK
 
 #: Bytes of an answer. One that is longer is refused whole: half a JSON value is none.
 MAX_ANSWER = 500_000
@@ -50,8 +50,10 @@ def answer_of(output: bytes, status: int) -> tuple[Any, bool]:
     return value, status != FINE and isinstance(value, dict) and value.keys() == error_data("").keys()
 
 
-async def run_command(words: Sequence[str]) -> tuple[bytes, int]:
+async def run_command(words: Sequence[str], book: Path) -> tuple[bytes, int]:
     """Standard output and exit status of lpmkit with these words, in a process without a terminal to ask at.
+
+    ``book`` is where accounts that refuse a login are entered; none of these is tried again.
 
     Raises `LpmError` for an answer that is too long or too late; the process is ended then, as when the call is
     cancelled.
@@ -59,6 +61,7 @@ async def run_command(words: Sequence[str]) -> tuple[bytes, int]:
     # -P: the current folder may be one that agents write in, and no module is taken from there
     process = await anyio.open_process(
         [sys.executable, "-P", "-m", "lpmkit.cli", *words],
+        env={**os.environ, BOOK: str(book)},
         stdin=subprocess.DEVNULL,
         stderr=None,
         start_new_session=True,
@@ -92,58 +95,24 @@ async def _end(process: Process) -> None:
     await process.aclose()
 
 
-async def call(
-    name: str, arguments: Mapping[str, Any], site_file: Path, guard: LoginGuard | None = None
-) -> tuple[Any, bool]:
-    """The answer of a tool as a JSON value, and whether it is an error. ``guard`` is that of a tool that logs in."""
+async def call(name: str, arguments: Mapping[str, Any], site_file: Path, book: Path) -> tuple[Any, bool]:
+    """The answer of a tool as a JSON value, and whether it is an error. ``book`` as in `run_command`."""
     try:
-        if guard is not None:
-            guard.stop()
         with tempfile.TemporaryDirectory(prefix="lpmkit-mcp-") as scratch:
             places = RunFolders(load_site(site_file).runs.folder, Path(scratch))
             words = command_words(name, arguments, places)
-            value, is_error = answer_of(*await run_command([f"--site={site_file}", *words]))
-            if guard is not None and is_error:
-                guard.heard(value)
-            return value, is_error
+            return answer_of(*await run_command([f"--site={site_file}", *words], book))
     except LpmError as error:
         return error_data(error), True
     except OSError as error:
         return error_data(f"the command could not be started: {error.strerror}"), True
 
 
-#: The kinds of errors after which another login could lock an account.
-_REFUSED = frozenset({"login-refused", "password-expired", "account-locked"})
-
-
-class LoginGuard:
-    """Lets no tool log in any more once a machine has refused a login: an agent would try again, and lock the account.
-
-    It lasts as long as the server.
+def make_server(site_file: Path, book: Path) -> Server[Any]:
+    """The server with all tools. One command at a time asks machines, and one reads files. ``book`` as in
+    `run_command`.
     """
-
-    def __init__(self) -> None:
-        self._refused: JsonObject | None = None
-
-    def heard(self, value: JsonObject) -> None:
-        """Take note of the error of a command that asked machines."""
-        if value["kind"] in _REFUSED:
-            self._refused = value
-
-    def stop(self) -> None:
-        """Raise `NotAllowed` where a login was refused before."""
-        if self._refused is not None:
-            raise NotAllowed(
-                f"a machine refused a login before, and each try may lock an account: {self._refused['error']}",
-                where=self._refused["where"],
-                next_step="Tell the person, who checks the logins and starts `lpmkit mcp` again.",
-            )
-
-
-def make_server(site_file: Path) -> Server[Any]:
-    """The server with all tools. One command at a time asks machines, and one reads files."""
     turns = {logs_in: anyio.Lock() for logs_in in (True, False)}
-    guard = LoginGuard()
 
     async def list_tools(_: object, __: object) -> types.ListToolsResult:
         only_reads = types.ToolAnnotations(read_only_hint=True, destructive_hint=False)
@@ -163,7 +132,7 @@ def make_server(site_file: Path) -> Server[Any]:
         tool = TOOLS.get(asked.name)
         logs_in = tool is not None and tool.logs_in
         async with turns[logs_in]:
-            value, is_error = await call(asked.name, asked.arguments or {}, site_file, guard if logs_in else None)
+            value, is_error = await call(asked.name, asked.arguments or {}, site_file, book)
         text = json_text(value, indent=None)
         return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=is_error)
 
@@ -178,10 +147,11 @@ def make_server(site_file: Path) -> Server[Any]:
 
 def serve(site_file: Path) -> None:
     """Serve on standard input and output until standard input is closed."""
-    server = make_server(site_file)
 
     async def run() -> None:
-        async with stdio_server() as (requests, answers):
-            await server.run(requests, answers, server.create_initialization_options())
+        with tempfile.TemporaryDirectory(prefix="lpmkit-mcp-book-") as folder:
+            server = make_server(site_file, Path(folder) / "refused.json")
+            async with stdio_server() as (requests, answers):
+                await server.run(requests, answers, server.create_initialization_options())
 
     anyio.run(run)

@@ -1,12 +1,13 @@
 """SSH logins of one run: a refused login is final for its account, so that watching never locks an account.
 
-A process of one run (its recorder, its probes) calls `keep_refusals` once; from then on every login of the process is
-checked. A front end does not, because there a person corrects the credentials and tries again.
+A process of one run (its recorder, its probes), of one command or of an agent's call calls `keep_refusals` once; from
+then on every login of the process is checked. A notebook does not, because there a person corrects the credentials and
+tries again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from lpmkit.ssh.refusals import Accounts, LogonNotTried, is_refusal
@@ -24,10 +25,20 @@ class _Book:
 _book = _Book()
 
 
-def keep_refusals(refused: Mapping[str, str] | None = None) -> Accounts:
-    """Make refused logins final in this process; ``refused`` are accounts that were refused earlier in this run."""
-    _book.accounts = Accounts(refused)
+def keep_refusals(
+    refused: Mapping[str, str] | None = None, on_refusal: Callable[[Mapping[str, str]], None] | None = None
+) -> Accounts:
+    """Make refused logins final in this process; ``refused`` are accounts that were refused earlier.
+
+    ``on_refusal`` as in `Accounts`.
+    """
+    _book.accounts = Accounts(refused, on_refusal)
     return _book.accounts
+
+
+def refusals_are_kept() -> bool:
+    """True if a refused login is final in this process."""
+    return _book.accounts is not None
 
 
 def forget_refusals() -> None:
@@ -70,6 +81,7 @@ __all__ = [
     "keep_refusals",
     "login",
     "newest_password",
+    "refusals_are_kept",
     "refused_logins",
     "renew",
 ]

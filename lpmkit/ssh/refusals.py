@@ -23,7 +23,8 @@ class LogonNotTried(LoginRefused):
             "so that the account is not locked",
             where=where,
             answered=answered,
-            next_step="Correct the credentials in the site file, try `lpmkit doctor` once, then start a new run.",
+            next_step="Correct the credentials in the site file, try `lpmkit doctor` once, then start a new run, or "
+            "`lpmkit mcp` again.",
         )
 
 
@@ -33,9 +34,17 @@ def is_refusal(error: BaseException) -> bool:
 
 
 class Accounts:
-    """The accounts of one process. Safe to call from any thread."""
+    """The accounts of one process. Safe to call from any thread.
 
-    def __init__(self, refused: Mapping[str, str] | None = None) -> None:
+    ``on_refusal`` gets all refused accounts at each new refusal, one call at a time.
+    """
+
+    def __init__(
+        self,
+        refused: Mapping[str, str] | None = None,
+        on_refusal: Callable[[Mapping[str, str]], None] | None = None,
+    ) -> None:
+        self._on_refusal = on_refusal
         self._lock = threading.Lock()
         self._gates: dict[str, threading.Lock] = {}
         self._good: set[str] = set()
@@ -56,6 +65,8 @@ class Accounts:
         with self._lock:
             self._refused.setdefault(account, answered)
             self._good.discard(account)
+            if self._on_refusal is not None:
+                self._on_refusal(dict(self._refused))
 
     def allow(self, account: str) -> None:
         """Allow logons of an account again: a person has shown that its credentials are right now."""
