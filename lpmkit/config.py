@@ -37,7 +37,7 @@ from lpmkit.errors import NotFound
 from lpmkit.json_values import JsonObject
 from lpmkit.limits import MoveLimits
 from lpmkit.settings.oracle import DatabaseSettings
-from lpmkit.settings.part import Part
+from lpmkit.settings.part import SettingsPart
 from lpmkit.settings.references import checked_reference
 from lpmkit.settings.sap import SapSystemSettings
 from lpmkit.settings.sinks import SinkSettings, absolute_sink
@@ -45,7 +45,7 @@ from lpmkit.settings.site_file import find_site_file  # noqa: F401 - older copie
 from lpmkit.settings.yaml_file import read_settings
 
 
-class HostSettings(Part):
+class HostSettings(SettingsPart):
     """A host with SSH login. ``host`` is the name after ``ssh``; ``password`` a reference for `Secrets`."""
 
     host: str = Field(min_length=1)
@@ -109,7 +109,7 @@ class FrameSettings(HostSettings):
         return value or MANAGER_USERS.get(info.data.get("manager", ""), "")
 
 
-class PaceSettings(Part):
+class PaceSettings(SettingsPart):
     """Sampling rates of one partition's probes. Frequencies in ticks per second, everything else in milliseconds.
 
     ``tick_batch_ms`` is the interval at which the partition sends its collected ticks; each tick has its own stamp.
@@ -139,7 +139,7 @@ class CalmPace(PaceSettings):
     icmp_interval_ms: int = Field(default=500, ge=1, le=10_000)
 
 
-class PluginProbeSettings(Part):
+class PluginProbeSettings(SettingsPart):
     """A probe of a package of the site (docs/plug-ins.md): its interval, and its own settings."""
 
     interval_s: float = Field(default=5.0, ge=0.5, le=3600)
@@ -163,7 +163,7 @@ class PartitionSettings(HostSettings):
     probes: dict[str, PluginProbeSettings] = Field(default_factory=dict)
 
 
-class RunSettings(Part):
+class RunSettings(SettingsPart):
     """Settings of a run. Times in seconds. A run folder is accessible to its owner, and to ``group`` (a group of this
     host).
 
@@ -191,7 +191,7 @@ class RunSettings(Part):
         return self.change == "required"
 
 
-class ConnectionSettings(Part):
+class ConnectionSettings(SettingsPart):
     """Concurrent SSH connections of ``check --all``: ``total``, and ``per_machine`` to one host, jump hosts included.
 
     Four to a host stay below the ten pending logins at which OpenSSH begins to refuse (``MaxStartups 10:30:100``),
@@ -202,7 +202,7 @@ class ConnectionSettings(Part):
     per_machine: int = Field(default=4, ge=1, le=64)
 
 
-class StoreSettings(Part):
+class StoreSettings(SettingsPart):
     """The PostgreSQL database that several jump hosts share.
 
     ``url`` is a libpq URL without a password (``postgresql://lpmkit@db1/lpmkit?sslmode=verify-full``), ``password`` a
@@ -245,7 +245,7 @@ class StoreSettings(Part):
         return f"database {parts.path.strip('/')} on {host}"
 
 
-class WriteUpSettings(Part):
+class WriteUpSettings(SettingsPart):
     """Settings of the write-up for the change record: ``language`` (``en``, ``de``), which is the board's too, a Jinja
     ``template`` and a ``logo``.
     """
@@ -255,7 +255,7 @@ class WriteUpSettings(Part):
     logo: Path | None = None
 
 
-class Site(Part):
+class Site(SettingsPart):
     """The content of the site file. Paths are absolute once it is loaded."""
 
     ssh_config: Path | None = None

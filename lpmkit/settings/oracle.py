@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from lpmkit.settings.part import Part
+from lpmkit.settings.part import SettingsPart
 from lpmkit.settings.references import checked_reference
 
 
-class DatabaseSettings(Part):
+class DatabaseSettings(SettingsPart):
     """An Oracle database, by its SID. ``partition`` is its partition or host, whose login reads the alert log and runs
     ``sqlplus``.
 

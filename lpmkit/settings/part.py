@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 
-class Part(BaseModel):
+class SettingsPart(BaseModel):
     """Settings that refuse keys which do not exist, and do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -8,11 +8,11 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator
 
-from lpmkit.settings.part import Part
+from lpmkit.settings.part import SettingsPart
 from lpmkit.settings.references import checked_reference
 
 
-class SapWebService(Part):
+class SapWebService(SettingsPart):
     """SAPControl (``sapctrl<nn>``, port 5<nn>13, with TLS 5<nn>14).
 
     ``through_ssh`` uses the host's local socket instead, with the login of ``commands``. ``host`` is an address, by
@@ -31,7 +31,7 @@ class SapWebService(Part):
     _password = field_validator("password")(checked_reference)
 
 
-class SapCommands(Part):
+class SapCommands(SettingsPart):
     """``sapcontrol``, ``dpmon``, ``saplikey`` and ``ps`` over SSH as ``<sid>adm``; ``host`` is the name after ``ssh``
     for that user.
 
@@ -45,7 +45,7 @@ class SapCommands(Part):
     _password = field_validator("password")(checked_reference)
 
 
-class SapRfc(Part):
+class SapRfc(SettingsPart):
     """RFC by pyrfc, if it is installed. ``host`` and ``number`` as in SAP Logon."""
 
     host: str = ""
@@ -59,7 +59,7 @@ class SapRfc(Part):
     _password = field_validator("password")(checked_reference)
 
 
-class SapSoapRfc(Part):
+class SapSoapRfc(SettingsPart):
     """Function modules over HTTP (``/sap/bc/soap/rfc``). ``url`` ends with the port: ``https://bxaix85:8001``."""
 
     url: str = Field(pattern=r"^https?://[^/]+/?$")
@@ -72,7 +72,7 @@ class SapSoapRfc(Part):
     _password = field_validator("password")(checked_reference)
 
 
-class SapSlo(Part):
+class SapSlo(SettingsPart):
     """Limits of a move's impact on a SAP system.
 
     A job's delay is compared with maximum and median of its own history.
@@ -106,7 +106,7 @@ SAP_INTERVALS: Mapping[str, float] = {
 }
 
 
-class SapSystemSettings(Part):
+class SapSystemSettings(SettingsPart):
     """A SAP system in a partition, and its interfaces (any of the four; the best one that answers is used).
 
     ``partition`` is the partition whose moves concern the system, ``host`` its name after ``ssh`` (default: the

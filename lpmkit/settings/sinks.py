@@ -22,14 +22,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lpmkit.settings.part import Part
+from lpmkit.settings.part import SettingsPart
 from lpmkit.settings.references import Reference, WebAddress
 
 #: The kinds that take the end of a run only.
 AT_THE_END = frozenset({"ticket", "archive", "message"})
 
 
-class _Sink(Part):
+class _Sink(SettingsPart):
     """``timeout_s`` limits one delivery as a whole, ``give_up_s`` all tries after the end of the run."""
 
     timeout_s: float = Field(default=10.0, gt=0, le=300)
