@@ -92,6 +92,17 @@ def _forecast(writer: RunWriter) -> None:
     writer.event("recorder", "forecast", remaining_s={"p10": 12.0, "p50": 16.0, "p90": 40.0})
 
 
+def _elsewhere(writer: RunWriter) -> None:
+    why = "not asked for: bxaix85 is not on blade13 any more; nothing was moved by this run"
+    writer.event("recorder", "phase", phase="failed", was="prepared", why=why, seen=None)
+
+
+def _down(writer: RunWriter) -> None:
+    _reading(writer, "blade13", "Error", "Not Migrating")
+    _reading(writer, "blade14", None, None)
+    writer.event("recorder", "phase", phase="failed", was="copying", why="", seen="at-home")
+
+
 CASES: Mapping[str, Case] = {
     "lead-in": Case(5.0, PHASES[:1]),
     "asked": Case(10.6, PHASES[:2]),
@@ -117,6 +128,11 @@ CASES_ALIKE: Mapping[str, Case] = {
     "break-reported": Case(43.0, PHASES, more=_copying),
     "rest-reported": Case(43.0, PHASES, more=_nearly_copied),
 }
+#: Ends of a move that are no "not moved": the partition was gone before the command, and it does not run any more.
+CASES_ENDED: Mapping[str, Case] = {
+    "elsewhere": Case(12.0, PHASES[:1], recorded=False, ended=True, suspend=None, more=_elsewhere),
+    "down": Case(29.0, PHASES, recorded=False, ended=True, suspend=None, more=_down),
+}
 #: All states of the banner, with that of a run that has not begun.
 STATES = ("ready", *CASES)
 
@@ -125,7 +141,7 @@ STATES = ("ready", *CASES)
 def board_in(folder: Path, state: str, language: str = "en") -> Iterator[tuple[Run, Board]]:
     """A run folder in a state, and its board in a language."""
     with ExitStack() as held:
-        case = {**CASES, **CASES_ALIKE}.get(state)
+        case = {**CASES, **CASES_ALIKE, **CASES_ENDED}.get(state)
         yield _begun(folder, case, held, language) if case is not None else _ready(folder, language)
 
 

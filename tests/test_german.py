@@ -20,7 +20,7 @@ from lpmkit.board.text import board_lines, live_line
 from lpmkit.report.page import render
 from lpmkit.runs.folder import Run
 from lpmkit.wording.words import words_of
-from tests.board_states import CASES_ALIKE, FIXTURE, REFUSED, STATES, board_in
+from tests.board_states import CASES_ALIKE, CASES_ENDED, FIXTURE, REFUSED, STATES, board_in
 from tests.plan_states import PLAN_STATES, plan_in
 
 #: What machines printed, and names.
@@ -115,7 +115,7 @@ def english_left(board: Board, own: tuple[str, ...] = ()) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("state", [*STATES, *CASES_ALIKE])
+@pytest.mark.parametrize("state", [*STATES, *CASES_ALIKE, *CASES_ENDED])
 def test_the_board_of_a_move_is_german_throughout(state: str, tmp_path: Path) -> None:
     with board_in(tmp_path, state, "de") as (_, board):
         assert english_left(board) == []

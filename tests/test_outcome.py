@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lpmkit.analysis import AnswerState, headline
@@ -10,9 +12,13 @@ from lpmkit.analysis.not_moved import Interruption, interruptions
 from lpmkit.analysis.outcome import HEADS, MoveOutcome, OutcomeKind, outcome_of
 from lpmkit.migration.phases import Observation
 from lpmkit.rules.question import Question
+from lpmkit.runs.folder import Run, create
+from lpmkit.runs.licences import Onward, sightings_of
 from lpmkit.runs.whereabouts import AT_HOME
+from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Event
 from lpmkit.wording.words import words_of
+from tests.board_states import board_in
 
 ORDER = {"partition": "bxaix85", "source": "bvio82", "target": "bvio83"}
 HOME = "runs on the source; no migration under way"
@@ -203,3 +209,41 @@ def test_a_code_tells_that_the_partition_is_on_its_source_and_no_sentence(seen: 
     assert Observation.AT_HOME.code == AT_HOME
     reworded = phase("failed", "it is where it was", seen="at-home")
     assert outcome(reworded).place == AS_BEFORE
+
+
+@pytest.mark.parametrize(
+    ("state", "word", "says"),
+    [
+        (
+            "elsewhere",
+            "NOT MOVED BY THIS RUN",
+            "The move was not asked for: bxaix85 is not on blade13 any more. Look where",
+        ),
+        ("down", "NOT RUNNING", "bxaix85 is on blade13 and does not run."),
+    ],
+)
+def test_the_board_says_the_same(state: str, word: str, says: str, tmp_path: Path) -> None:
+    with board_in(tmp_path, state) as (_, board):
+        assert board.banner.word == word
+        assert board.banner.sentence.startswith(says)
+        assert "as before" not in board.banner.sentence
+        assert not any("as before" in one.text for one in board.happened if state == "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("why", "seen", "onward"),
+    [
+        ("refused", "at-home", Onward.NOTHING),
+        ("the migration in progress was asked for by somebody else", None, Onward.OPEN),
+    ],
+)
+def test_the_licence_ledger_knows_only_of_a_partition_that_was_seen_at_home(
+    why: str, seen: str | None, onward: Onward, tmp_path: Path
+) -> None:
+    run = create(tmp_path, mode="move", title="t", facts={"order": ORDER})
+    with RunWriter(run.path) as writer:
+        writer.event("recorder", "intent", what="migrate", order=ORDER)
+        writer.event("recorder", "phase", phase="failed", was="asked", why=why, seen=seen)
+    sightings = sightings_of(Run(run.path))
+    assert sightings[-1].onward is onward
+    assert len(sightings) == (2 if onward is Onward.NOTHING else 1)
