@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 
+from lpmkit.probes import process
 from lpmkit.probes.network import POLITE_INTERVAL_NS, ConnectProbe
 from lpmkit.probes.observer import ObserverProbe
 from lpmkit.probes.orders import OBSERVER, ProbeOrder, Rate
@@ -473,6 +474,26 @@ def test_the_probes_process_ends_when_the_one_who_started_it_is_gone() -> None:
     child.stdin.close()
     child.stdout.read()
     assert child.wait(timeout=30) == 0
+
+
+def test_a_process_runs_before_others_where_it_may_and_the_record_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int, int]] = []
+
+    def scheduler(pid: int, policy: int, parameters: os.sched_param) -> None:
+        asked.append((pid, policy, parameters.sched_priority))
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", scheduler)
+    process.run_before_others()
+    assert asked == [(0, os.SCHED_RR, 1)], "an account that may not goes on as it is"
+    out = io.BytesIO()
+    process._tell_start(OBSERVER, FrameSink(out))
+    monkeypatch.setattr(os, "sched_getscheduler", lambda _: os.SCHED_RR)
+    monkeypatch.setattr(os, "sched_getparam", lambda _: os.sched_param(1))
+    process._tell_start(OBSERVER, FrameSink(out))
+    usual, before = (json.loads(line[2:])["data"] for line in out.getvalue().splitlines())
+    assert "scheduling" not in usual
+    assert before["scheduling"] == "SCHED_RR 1"
 
 
 def test_frames_carry_rows_as_a_samples_file_has_them() -> None:

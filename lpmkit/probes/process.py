@@ -5,6 +5,10 @@ Standard input has one line of JSON (``{"probes": [...], "secrets": {...}}``), t
 leaves none behind. Standard output carries frames: ``S PROBE LENGTH`` and that many bytes of rows as in a samples file,
 ``O PROBE LENGTH`` and lines of an observations file, or ``E`` and an event as JSON.
 
+Where this user may (root, or a limit ``rtprio`` above 0), the process runs before all ordinary ones of this machine, so
+that requests leave in time beside other work; the record says so. The observer's own ticker does alike, or it would
+show stalls that the probes do not have.
+
 No garbage collection, no files, no plots here, and modules are imported only for the kinds of probes that run: the
 observer, with its own process, needs almost nothing. Probes with a heavy library have a ``group`` and so a process of
 their own, with garbage collection.
@@ -14,10 +18,11 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -187,7 +192,24 @@ def _tell_start(order: ProbeOrder, sink: FrameSink) -> None:
         host=order.host,
         interval_ns=order.interval_ns,
         about=order.about,
+        **_scheduling(),
     )
+
+
+def run_before_others() -> None:
+    """Have this process, and what it starts, run before all ordinary ones of this machine, where it may.
+
+    Linux leaves a twentieth of each second to the others whatever such processes do (sched(7)).
+    """
+    with suppress(AttributeError, OSError):  # not Linux, or not allowed: it runs as any other
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+
+
+def _scheduling() -> dict[str, str]:
+    """How the calling thread is scheduled, where that is not as usual."""
+    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) == os.SCHED_RR:
+        return {"scheduling": f"SCHED_RR {os.sched_getparam(0).sched_priority}"}
+    return {}
 
 
 def _in_a_thread(
@@ -272,8 +294,10 @@ def main() -> None:
             setting.wanted = json.loads(line)["pace"]
         stop.set()
 
-    threading.Thread(target=listen, daemon=True).start()
     orders = [ProbeOrder.from_data(data) for data in task["probes"]]
+    if not any(order.group for order in orders):
+        run_before_others()  # before any thread: they inherit it
+    threading.Thread(target=listen, daemon=True).start()
     try:
         run(orders, task.get("secrets", {}), sys.stdout.buffer, stop, setting)
     except BrokenPipeError:

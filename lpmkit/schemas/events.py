@@ -62,6 +62,7 @@ class ProbeStarted(TypedDict):
     host: str
     interval_ns: int
     about: str
+    scheduling: NotRequired[str]
 
 
 class ProbeEnded(TypedDict):
