@@ -19,8 +19,6 @@ import click
 import lpmkit
 from lpmkit.account.log_file import keep_traceback, log_path, redirect_library_logs
 from lpmkit.commands.console import COULD_NOT_TELL, error_data, fit_streams, print_json, print_line, visible
-from lpmkit.ssh.logins import forget_refusals, keep_refusals, refusals_are_kept
-from lpmkit.ssh.refusal_book import BOOK, keep_refusals_in
 
 #: The modules of `lpmkit.commands` with the names of their commands. A module is loaded when one of its commands is
 #: asked for, and loads the libraries of a command when that runs.
@@ -137,11 +135,21 @@ def main(context: click.Context, site_file: str | None) -> None:
     open, 130 interrupted.
     """
     context.obj = site_file
-    if context.invoked_subcommand not in LONG_RUNNING and not refusals_are_kept():
-        context.call_on_close(forget_refusals)
-        keep_refusals()  # one wrong password in the site file is offered once, however many frames it is for
-        if book := os.environ.get(BOOK):
-            keep_refusals_in(Path(book))
+    if context.invoked_subcommand not in LONG_RUNNING:
+        _make_refusals_final(context)
+
+
+def _make_refusals_final(context: click.Context) -> None:
+    """A wrong password in the site file is offered once, however many frames it is for."""
+    from lpmkit.ssh.logins import forget_refusals, keep_refusals, refusals_are_kept  # noqa: PLC0415 - completion is quick
+    from lpmkit.ssh.refusal_book import BOOK, keep_refusals_in  # noqa: PLC0415
+
+    if refusals_are_kept():
+        return
+    context.call_on_close(forget_refusals)
+    keep_refusals()
+    if book := os.environ.get(BOOK):
+        keep_refusals_in(Path(book))
 
 
 def all_commands() -> dict[str, click.Command]:
