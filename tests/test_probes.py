@@ -496,6 +496,16 @@ def test_a_process_runs_before_others_where_it_may_and_the_record_says_so(monkey
     assert before["scheduling"] == "SCHED_RR 1"
 
 
+def test_a_pipe_that_takes_a_part_only_gets_the_rest_too() -> None:
+    class Short(io.BytesIO):
+        def write(self, data: Any) -> int:
+            return super().write(bytes(data)[:7])
+
+    out = Short()
+    FrameSink(out).event("ssh-echo", "probe-ended")
+    assert json.loads(out.getvalue()[2:])["kind"] == "probe-ended"
+
+
 def test_frames_carry_rows_as_a_samples_file_has_them() -> None:
     out = io.BytesIO()
     sink = FrameSink(out)

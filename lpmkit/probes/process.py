@@ -168,7 +168,9 @@ class FrameSink:
 
     def _write(self, frames: bytes) -> None:
         with self._writing:
-            self._out.write(frames)
+            rest = memoryview(frames)
+            while rest:  # with PYTHONUNBUFFERED nothing is behind the pipe, which may take a part only
+                rest = rest[self._out.write(rest) or 0 :]
             self._out.flush()
 
 
