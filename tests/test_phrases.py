@@ -108,6 +108,16 @@ def test_a_capital_is_kept_and_the_state_that_a_machine_named_stays() -> None:
     assert book("running, Not Migrating") == "läuft, Not Migrating"
 
 
+def test_a_default_among_other_time_outs_and_a_missing_sap_interface_are_german() -> None:
+    german = phrase_book("de")
+    assert german("Oracle Net of BX5 (A_B) waits 60 s (the default, not read), SAP BX5 (c/d) waits 60 s") == (
+        "Oracle Net von BX5 (A_B) wartet 60 s (Voreinstellung, nicht gelesen), SAP BX5 (c/d) wartet 60 s"
+    )
+    assert german("no SAP interface in the site file provides them (webservice would); commands: not told by it") == (
+        "keine SAP-Schnittstelle der Site-Datei liefert diese Daten (möglich mit: webservice); commands: liefert sie nicht"
+    )
+
+
 def test_numbers_of_versions_addresses_and_names_stay() -> None:
     assert localised("1,234.5 s at 10.0.0.1 with 2.2.6.10") == "1.234,5 s at 10.0.0.1 with 2.2.6.10"
     assert localised("-0.13 ms") == "-0,13 ms"

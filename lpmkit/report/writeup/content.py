@@ -433,7 +433,7 @@ def _licence(source: WriteUpInputs) -> Section:
     rows = [
         (
             f"{stay.frame} {stay.machine}".strip() or words("not_known"),
-            "–" if stay.cores is None else f"{stay.cores:g}",
+            "–" if stay.cores is None else _figure(words, stay.cores),
             _edge(words, stay.since),
             _edge(words, stay.until),
             ", ".join(stay.runs),
