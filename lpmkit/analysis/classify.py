@@ -190,7 +190,7 @@ def _ours(outage: Outage, stalls: Sequence[Interval], least_ns: int) -> Outage |
     wide = [stall.widened(5 * MILLISECOND) for stall in stalls if stall.overlaps(outage.outer)]
     left = uncovered_ns(core, wide) if core.length_ns else 0
     if wide and left < max(least_ns, core.length_ns // 10):
-        return _as(outage, OutageKind.OBSERVER, "our own monitor stood still at the same time")
+        return _as(outage, OutageKind.OBSERVER, "the observer stalled at the same time")
     return None
 
 
@@ -222,13 +222,13 @@ def _by_ticks_alone(outage: Outage, processes: Company, kernel: Company) -> Outa
     if processes.spoke:
         return _as(outage, OutageKind.MICRO_STOP, f"{processes.names('spoke')} answered meanwhile, so the host ran")
     if outage.is_proved_by_clock and not kernel.spoke:
-        why = "a clock of the host stood still while no tick came, our own monitor quiet"
+        why = "a clock of the host stood still while no tick came, no observer stall"
         return _as(outage, OutageKind.SUSPENSION, why)
     blind = ", ".join(one.probe for one in (*processes.blind, *kernel.blind))
     if kernel.spoke or blind:
         ran = f"{kernel.names('spoke')} answered meanwhile, so its kernel ran; " if kernel.spoke else ""
         return _as(outage, OutageKind.MICRO_STOP, f"{ran}too short for {blind or 'any other process'} to tell")
-    return _as(outage, OutageKind.UNDECIDED, "ticks silent, our own monitor quiet; nothing else was watching")
+    return _as(outage, OutageKind.UNDECIDED, "ticks silent, no observer stall; nothing else was watching")
 
 
 def _silent_together(outage: Outage, core: Interval, silent: Sequence[Trace], own_noise_ns: int) -> Outage:
@@ -244,7 +244,7 @@ def _silent_together(outage: Outage, core: Interval, silent: Sequence[Trace], ow
         size = f"{length_ns / MILLISECOND:.0f} ms is within its own noise of {own_noise_ns / MILLISECOND:.0f} ms"
         return _as(outage, OutageKind.MICRO_STOP, f"the host was silent for {size}")
     names = ", ".join(one.probe for one in silent)
-    return _as(outage, OutageKind.SUSPENSION, f"{outage.probe} and {names} silent together, our own monitor quiet")
+    return _as(outage, OutageKind.SUSPENSION, f"{outage.probe} and {names} silent together, no observer stall")
 
 
 def _disputed(outage: Outage, processes: Company, kernel: Company, its_own: Container[str]) -> Outage:
@@ -256,7 +256,7 @@ def _disputed(outage: Outage, processes: Company, kernel: Company, its_own: Cont
     if any(one.probe in its_own for one in kernel.spoke):
         why = f"{names} answered meanwhile, which the host's own kernel does: its processes waited for a processor"
         return _as(outage, OutageKind.MICRO_STOP, why)
-    together = f"{outage.probe} and {processes.names('silent')} silent together, our own monitor quiet"
+    together = f"{outage.probe} and {processes.names('silent')} silent together, no observer stall"
     return _as(outage, OutageKind.SUSPENSION, f"{together}; but {names} was answered meanwhile")
 
 

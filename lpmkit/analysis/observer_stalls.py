@@ -27,7 +27,7 @@ def stalls(
     known = (due != MISSING) & (answered != MISSING)
     late = (answered - due)[known]
     every = late if usual is None else usual
-    level = noise(every[:0], every, f"{len(every)} ticks of our own", (0.0, 0, MIN_STALL_NS))
+    level = noise(every[:0], every, f"{len(every)} ticks of the observer", (0.0, 0, MIN_STALL_NS))
     most = int(np.quantile(every, 0.99)) if len(every) else 0
     threshold = max(MIN_STALL_NS, min(4 * most, 5 * MIN_STALL_NS))
     worst = max(level.worst_ns, int(late.max(initial=0)))

@@ -304,7 +304,7 @@ def need(value: Value | None, survey: Survey, what: str, where: str) -> Value:
 
 def look_again(about: str) -> str:
     """The remedy of an unknown."""
-    return f"Clear up on {about} what is named above, then check again."
+    return f"Correct on {about} what the facts name, then check again."
 
 
 def frame_of(survey: Survey, side: SystemFacts) -> Frame:

@@ -137,7 +137,7 @@ def sap_next_jobs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
     now = _sap_now(snapshot)
     if now is None:
         raise NotKnown(
-            snapshot.system, f"its time zone is not known: set sap_systems.{snapshot.system}.zone in the site file"
+            snapshot.system, f"its time zone is missing: set sap_systems.{snapshot.system}.zone in the site file"
         )
     if interface_of(snapshot.ways.get("jobs", "")) in WITHOUT_SCHEDULE:
         raise NotKnown(

@@ -297,7 +297,9 @@ def print_proposal(proposal: Proposal, out: Console, said: Callable[[str], str])
     for reading in proposal.readings:
         out.print(f"  {said(reading)}", soft_wrap=True)
     out.print(said(f"Recommended action: {proposal.action.words}. {proposal.why}"), soft_wrap=True)
-    for command in proposal.commands:
+    for position, command in enumerate(proposal.commands):
+        if position:  # two commands one below the other read as two steps
+            out.print(said("Or the same without lpmkit, typed at the manager of the source:"), soft_wrap=True)
         out.print(f"  {command}", soft_wrap=True)
 
 

@@ -190,7 +190,7 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
         )
     else:
         print_table(read.title, rows)
-        print_table("Predicted (P90; in brackets the limits)", predicted)
+        print_table("Predicted (P90; any limit in brackets)", predicted)
         print_table("Forecast, UTC (P50 … P90)", times)
         for line in text_chart(ahead):
             print_line(line)

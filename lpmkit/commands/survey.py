@@ -207,7 +207,7 @@ def after_check(answer: Answer, validate: str) -> str:
     step = {
         "ready": validate,
         "not ready": f"correct the checks marked FAIL, then {validate}",
-        "could not tell": f"clear up what is unknown, or let the manager decide: {validate}",
+        "could not tell": f"clear up what is unknown, or decide with its owner to go on: {validate}",
     }[answer.value]
     return f"Next: {step}"
 
@@ -239,6 +239,8 @@ def print_findings(findings: Sequence[Finding], console: Console | None = None, 
     out.print(f"Checks: {counts.words()}.")
     if counts.warned and not counts.failed:
         out.print("A warning does not stop the move: read it and decide, with its owner.")
+    if titles_of["unknown"]:
+        out.print("Unknown means: the data could not be read. It does not mean that all is well.")
     for finding in shown:
         if finding.verdict.value in ("pass", "not applicable"):
             continue

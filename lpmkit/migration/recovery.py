@@ -195,7 +195,7 @@ RULES: tuple[RecoveryRule, ...] = (
         RecoveryAction.RECOVER,
         "The operation has ended in an intermediate state. Recovery rolls back before the point of no return and "
         "completes after "
-        "it. Delete nothing by hand before.",
+        "it. Until then, delete nothing by hand.",
         lambda ends: ends.source.broken,
     ),
     RecoveryRule(
@@ -233,8 +233,8 @@ RULES: tuple[RecoveryRule, ...] = (
         "at-home",
         "on the source as before, no migration",
         RecoveryAction.HANDS_OFF,
-        "{partition} is on {source}; nothing is in progress. The move did not begin, or it was rolled back. Correct "
-        "what the manager's message named, if there was one, and validate again.",
+        "{partition} is on {source}; no migration is in progress. The move has not begun, or it was rolled back. "
+        "If its recorder has ended: correct what the manager's message named, if there was one, and validate again.",
         lambda ends: _home_again(ends) and not ends.target.migrates,
     ),
     RecoveryRule(

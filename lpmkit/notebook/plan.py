@@ -209,7 +209,7 @@ def checked_table(checked: CheckedPlan, words: Words = ENGLISH) -> HTML:
         f"<p><b>{escaped(words.said(_CHECKED[checked.answer.value]))}</b>. "
         f"{escaped(words.said(checked.outlook.sentence()))}</p>"
         + table(rows, "check of the plan", words).data
-        + table([one.predicted_row() for one in checked.moves], "predicted (P90; in brackets the limits)", words).data
+        + table([one.predicted_row() for one in checked.moves], "predicted (P90; any limit in brackets)", words).data
     )
 
 

@@ -60,9 +60,10 @@ def _stall(outcomes: CopyOutcomes) -> float:
 
 
 def _basis(inputs: Inputs, past: Sequence[ObservedMove], usable: int) -> str:
+    if not usable:
+        return "0 past moves, so a wide guess"
     own = sum(level(inputs, move.inputs) == 2 for move in past)
-    same = f", {own} of this partition over these movers" if usable else ""
-    return f"{usable} past move{'s' * (usable != 1)}{same}"
+    return f"{usable} past move{'s' * (usable != 1)}, {own} of this partition over these movers"
 
 
 @dataclass(frozen=True, slots=True)

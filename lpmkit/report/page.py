@@ -281,12 +281,9 @@ def _sap_load(told: Sequence[Event]) -> Iterator[tuple[str, str, str]]:
     last = told[-1]
     started = next((event.data.get("since_ns") for event in told if event.data.get("since_ns")), None)
     minutes = max(1 / 60, (last.mono_ns - int(started or began)) / 6e10)
+    limit = last.data.get("limit_per_minute")
     for way, count in sorted(last.data.get("requests", {}).items()):
-        yield (
-            way,
-            str(count),
-            f"{count / minutes:.0f} a minute, the bound for all ways is {last.data.get('limit_per_minute')}",
-        )
+        yield way, str(count), f"{count / minutes:.0f} a minute; limit for all SAP interfaces together: {limit}"
 
 
 def _foreseen(run: Run, analysis: Analysis) -> Iterator[tuple[str, str, str, str]]:

@@ -195,7 +195,9 @@ def _vanished(case: Case, course: JobCourse, was: JobStatus | None) -> JobLine:
     seen = course.sights[-1]
     log, _, read = fresh(case.observations, "system_log", Pause(seen.asked_ns, seen.answered_ns))
     if read is None:
-        return JobLine(course, "unknown" if was is JobStatus.RUNNING else "", "ended; this way does not tell how")
+        return JobLine(
+            course, "unknown" if was is JobStatus.RUNNING else "", "ended; this SAP interface does not show how"
+        )
     bad = [row for row in log if row.number in ENDED_BY_ERROR and row.user == course.job.user]
     if bad:
         return JobLine(course, "fail", f"ended by an error: {describe(bad[0])}")
