@@ -79,7 +79,7 @@ class Secrets:
             raise UsageError(
                 f"there is no secret behind {reference!r}",
                 where=host,
-                next_step=f"{_how_to_set(kind, name)}, or use an SSH key and leave `password` out.",
+                next_step=f"{_how_to_set(kind, name)}; for an SSH login a key without `password` also works.",
             )
         return value
 
@@ -103,8 +103,9 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _how_to_set(kind: str, name: str) -> str:
-    """The command that provides the secret behind a reference."""
-    return {"env": f"export {name}=…", "keyring": f"`lpmkit secret set {name}`"}.get(kind, "Type it when asked")
+    """The instruction that provides the secret behind a reference, with the command where there is one."""
+    commands = {"env": f"export {name}=…", "keyring": f"lpmkit secret set {name}"}
+    return f"Set it with `{commands[kind]}`" if kind in commands else "Type it when asked"
 
 
 def environment_without(data: object) -> dict[str, str]:
