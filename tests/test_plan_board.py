@@ -138,7 +138,7 @@ def test_the_summary_has_the_moves_in_order_the_warnings_the_forecast_and_the_ba
     assert rows["accepted, not met"] == f"The SAP hardware key stays ({', '.join(NAMES)})"
     assert "(P10 … P90), most likely" in rows["forecast"]
     assert rows["change window"].endswith(": holds")
-    assert rows["last safe start"] == "2023-11-14 22:50 UTC"
+    assert rows["last safe start"] == "2023-11-14 22:52 UTC"
     assert rows["if one fails"] == "start no further move"
     assert "lpmkit stop RUN" in rows["back-out"]
     assert "approved by" not in rows
