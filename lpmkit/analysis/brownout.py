@@ -163,19 +163,21 @@ def _is_as_late(outage: Outage, spans: Sequence[tuple[Suspension, Interval]], tr
     return any(
         span.contains(outage.begin.hi_ns)
         and outage not in still.witnesses
-        and outage.length.hi_ns <= _worst_since(still, outage.begin.lo_ns, traces)
+        and outage.length.hi_ns <= _worst_since(still, outage.begin.lo_ns, [one for one, _ in spans], traces)
         for still, span in spans
     )
 
 
-def _worst_since(still: Suspension, until_ns: int, traces: Sequence[Trace]) -> int:
-    """How late the host was at worst between the end of a suspension and a later moment, where it answered."""
-    worst = 0
+def _worst_since(still: Suspension, until_ns: int, stills: Sequence[Suspension], traces: Sequence[Trace]) -> int:
+    """How late the host was at worst between the end of a suspension and a later moment, by its kernel's answers and by
+    ticks that no other suspension made late; an answer over TCP may have waited for TCP.
+    """
+    worst, others = 0, [one.outer.widened(_TICK_WINDOW_NS) for one in stills if one is not still]
     for trace in traces:
-        if trace.host == still.host and trace.kind not in SIGNS_ONLY:
+        if trace.host == still.host and trace.kind in ("icmp", "ticks"):
             moments, took, _ = _after(still, trace, ())
             over = moments if trace.kind == "ticks" else moments + took
-            worst = max(worst, int(took[over <= until_ns].max(initial=0)))
+            worst = max(worst, int(took[(over <= until_ns) & ~within(over, others)].max(initial=0)))
     return worst
 
 
