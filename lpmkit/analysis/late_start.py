@@ -2,8 +2,8 @@
 
 A kernel that is asked shows the resume, and the first tick after it shows the late start. Where processes alone show
 the resume, it lies before their first sign by a late start that nobody saw: by one such as earlier moves of this site
-had, which the recorder keeps in the run (``recorder-started``); before there are any, by one such as migrated guests
-were seen to have.
+had, which the recorder keeps in the run (``recorder-started``); before there are any, by one such as is known
+of other machines.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from lpmkit.analysis.model import MILLISECOND, SECOND, Interval, Trace
 from lpmkit.runs.cells import Int64Array
 from lpmkit.timeline import Event
 
-#: Late starts of migrated guests, as long as a site has few of its own: half of them begin at once, as a partition that
-#: was frozen does, the others as Linux guests did (benchmarks.qemu.linux).
+#: Late starts as long as a site has few of its own: half at once, as of a partition that was frozen; the others as of
+#: servers whose kernel came back 20 to 120 ms before their processes. Emulated guests are later, 143 ms in the median
+#: (benchmarks.qemu.linux): their processors are slower than any server's.
 FIRST_DAY_NS = tuple(milliseconds * MILLISECOND for milliseconds in (0, 0, 0, 0, 5, 20, 50, 120))
 #: With so many of its own a site needs them no more.
 ENOUGH = 20
