@@ -41,6 +41,12 @@ def test_the_copies_beside_one_are_counted_for_the_time_that_they_ran_beside_it(
     assert beside(moves) == pytest.approx([0.5 + 0.1, 0.5 + 0.6 + 0.5, 0.1 + 0.6, 0.0, 0.5, 0.0])
 
 
+def test_a_copy_that_was_over_within_one_reading_is_beside_the_others() -> None:
+    """Its begin and its end are one moment in seconds since 1970, as a float has them."""
+    moves = [moved("a", 1_796_102_540.0), moved("b", 1_796_102_545.0, copy_s=1e-8), moved("c", 1_796_102_546.0)]
+    assert beside(moves) == pytest.approx([0.94, 1.0, 0.94], abs=1e-6)
+
+
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 def test_how_far_copies_slow_one_another_down_is_learned_from_those_over_the_same_movers(power: float) -> None:
     rng, past = np.random.default_rng(1), []

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 from lpmkit.analysis import Analysis, analyse
+from lpmkit.analysis.late_start import of_record
 from lpmkit.analysis.model import LikelyBy, OutageKind, Suspension
 from lpmkit.rules.question import AnswerState
+from lpmkit.runs.folder import Run
+from lpmkit.timeline import Event
 from tests.made_runs import MS, START, Made, S, Spans, make
 
 STOP, RESUME = 16.203, 17.74
@@ -203,6 +206,18 @@ def test_a_host_that_loses_what_is_sent_while_it_waits_for_pages_is_not_suspende
     _found(analyse(make(tmp_path / "quick", quick)), quick)
 
 
+def _notes(folder: Path) -> tuple[str, ...]:
+    (run,) = (path for path in folder.rglob("run.json"))
+    return analyse(Run(run.parent)).hosts[0].notes
+
+
+@pytest.mark.parametrize("written", ["0.1", None, {"a": 1}, [None, "x", -1.0, 1e300, True, [0.1]]])
+def test_what_somebody_wrote_into_a_record_is_no_late_start(written: Any) -> None:
+    started = Event(0, START, START, "recorder", "recorder-started", {"late_starts_s": written})
+    usual = of_record([started])
+    assert usual is None or usual.most_ns <= 10 * S
+
+
 LATE = {"icmp": False, "acks": False, "dropped": True, "connect": False}
 
 
@@ -214,6 +229,8 @@ def test_where_no_kernel_shows_the_resume_the_sites_earlier_moves_tell_how_late_
     (first_day,) = _found(analyse(make(tmp_path / "first", replace(late, late_starts_s=()))), late)
     assert first_day.length.lo_ns <= length
     assert first_day.likely.contains(length)
+    assert any("up to 120 ms late (0 earlier moves" in note for note in _notes(tmp_path / "first"))
+    assert not any("earlier move" in note for note in _notes(tmp_path / "as before"))
     known = replace(late, late_starts_s=(0.05, 0.06, 0.07) * 8)
     (later,) = _found(analyse(make(tmp_path / "later", known)), late)
     assert abs(later.best_ns - length) <= 20 * MS

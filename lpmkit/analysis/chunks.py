@@ -17,6 +17,7 @@ from lpmkit.analysis.brownout import brown_outs, closed_after, explained
 from lpmkit.analysis.classify import classed
 from lpmkit.analysis.clock_rates import slews
 from lpmkit.analysis.combine import answered_by_itself, session_outages, shown_by_a_clock, suspensions
+from lpmkit.analysis.late_start import about_late_starts
 from lpmkit.analysis.layers import SIGNS_ONLY, own_noise
 from lpmkit.analysis.model import (
     MILLISECOND,
@@ -73,6 +74,9 @@ def host_analysis(host: str, record: Record) -> HostAnalysis:
         # whose kernel answers is known from one suspension of the record, and decides what other silences were
         parts = _lives(host, record, known, its_own)
     rates = tuple(_joined([rate for part in parts for rate in part.found.rates]))
+    notes = [note for part in parts for note in part.found.notes]
+    if any(part.suspensions for part in parts):
+        notes.append(about_late_starts(record.late_starts, {one.kind for part in parts for one in part.found.traces}))
     own = max((part.own_noise_ns for part in parts if part.own_noise_ns is not None), default=None)
     return HostAnalysis(
         host=host,
@@ -85,7 +89,7 @@ def host_analysis(host: str, record: Record) -> HostAnalysis:
         steps=(*(step for part in parts for step in part.found.steps), *slews(list(rates))),
         offset_ns=next((part.found.offset for part in parts if part.found.offset), None),
         rates=rates,
-        notes=tuple(dict.fromkeys(note for part in parts for note in part.found.notes)),
+        notes=tuple(filter(None, dict.fromkeys(notes))),
         own_noise_ns=own,
         shortest_ns=_shortest(known, [trace for part in parts for trace in part.found.traces], own),
     )

@@ -54,9 +54,23 @@ def late_starts(seen_ns: Sequence[int] = ()) -> LateStarts:
 def of_record(events: Iterable[Event]) -> LateStarts | None:
     """What the first recorder knew of; ``None`` in a run of an earlier version, which keeps its figures."""
     for event in events:
-        if event.kind == "recorder-started" and "late_starts_s" in event.data:
-            return late_starts([round(seen_s * SECOND) for seen_s in event.data["late_starts_s"]])
+        if event.kind == "recorder-started" and isinstance(event.data.get("late_starts_s"), list):
+            return late_starts([round(seen_s * SECOND) for seen_s in event.data["late_starts_s"] if _is_one(seen_s)])
     return None
+
+
+def _is_one(seen_s: object) -> bool:
+    """A folder holds what somebody wrote there."""
+    return isinstance(seen_s, int | float) and 0 <= seen_s * SECOND <= MOST_NS
+
+
+def about_late_starts(usual: LateStarts | None, kinds: Iterable[str]) -> str:
+    """Why the lower bound of a suspension is lower where no kernel was asked; empty where one was."""
+    if usual is None or not set(kinds) or not set(KERNEL).isdisjoint(kinds):
+        return ""
+    late_ms = usual.most_ns // MILLISECOND
+    known = f"{usual.moves} earlier move{'s' * (usual.moves != 1)} of this site show how late"
+    return f"no kernel was asked: the lower bound allows for processes that start up to {late_ms} ms late ({known})"
 
 
 def kernel_heard(traces: Sequence[Trace], inside_ns: int, until_ns: int) -> bool:

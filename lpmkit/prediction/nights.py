@@ -69,16 +69,17 @@ def beside(moves: Sequence[ObservedMove]) -> list[float]:
             if other_span[0] >= span[1]:
                 break
             if frames[index] & frames[other]:
-                together_s = min(span[1], other_span[1]) - other_span[0]
-                counts[index] += together_s / (span[1] - span[0])
-                counts[other] += together_s / (other_span[1] - other_span[0])
+                together_ns = min(span[1], other_span[1]) - other_span[0]
+                counts[index] += together_ns / (span[1] - span[0])
+                counts[other] += together_ns / (other_span[1] - other_span[0])
     return counts
 
 
-def _span(move: ObservedMove) -> tuple[float, float] | None:
+def _span(move: ObservedMove) -> tuple[int, int] | None:
+    """When a copy ran, in nanoseconds since 1970: as seconds, a copy within one reading of its counters took none."""
     if move.began_ns is None or not move.actual.copy_s:
         return None
-    return move.began_ns / 1e9, move.began_ns / 1e9 + move.actual.copy_s
+    return move.began_ns, move.began_ns + max(1, round(move.actual.copy_s * 1e9))
 
 
 def with_beside(moves: Sequence[ObservedMove]) -> list[ObservedMove]:
