@@ -6,19 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from lpmkit.analysis import AnswerState, headline
+from lpmkit.analysis import AnswerState, analyse, headline
 from lpmkit.analysis.model import RunVerdict
 from lpmkit.analysis.not_moved import Interruption, interruptions
 from lpmkit.analysis.outcome import HEADS, MoveOutcome, OutcomeKind, outcome_of
 from lpmkit.migration.phases import Observation
 from lpmkit.rules.question import Question
-from lpmkit.runs.folder import Run, create
+from lpmkit.runs.folder import Run, create, write_document
 from lpmkit.runs.licences import Onward, sightings_of
 from lpmkit.runs.whereabouts import AT_HOME
 from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Event
 from lpmkit.wording.words import words_of
 from tests.board_states import board_in
+from tests.made_runs import Made, make
 
 ORDER = {"partition": "bxaix85", "source": "bvio82", "target": "bvio83"}
 HOME = "runs on the source; no migration under way"
@@ -247,3 +248,33 @@ def test_the_licence_ledger_knows_only_of_a_partition_that_was_seen_at_home(
     sightings = sightings_of(Run(run.path))
     assert sightings[-1].onward is onward
     assert len(sightings) == (2 if onward is Onward.NOTHING else 1)
+
+
+WELL = {"what": "machine serial", "before": "1", "after": "2", "change": "changed", "as_it_should": True}
+UNREAD = {"what": "disks (PVID)", "before": "a", "after": None, "change": "unknown", "as_it_should": None}
+NEVER_READ = {"what": "AIX level", "before": None, "after": None, "change": "unknown", "as_it_should": None}
+
+
+def _row(what: str, before: str, after: str) -> dict[str, object]:
+    return {"what": what, "before": before, "after": after, "change": "changed", "as_it_should": False}
+
+
+@pytest.mark.parametrize(
+    ("rows", "state", "says"),
+    [
+        ([WELL, NEVER_READ], AnswerState.PASSED, "1 value"),
+        ([WELL, UNREAD, NEVER_READ], AnswerState.NOT_EVALUATED, "not compared: disks (PVID)"),
+        ([WELL, UNREAD, _row("MAC addresses", "a", "b")], AnswerState.FAILED, "MAC addresses: a → b"),
+        ([WELL, _row("affinity score", "100", "60")], AnswerState.PASSED, "affinity score: 100 → 60"),
+        ([WELL, _row("number of VIOS serving it", "1", "2")], AnswerState.PASSED, "number of VIOS serving it: 1 → 2"),
+    ],
+    ids=["as expected", "not read afterwards", "worse beside it", "slower memory", "more paths"],
+)
+def test_what_could_not_be_compared_is_never_as_expected(
+    tmp_path: Path, rows: list[dict[str, object]], state: AnswerState, says: str
+) -> None:
+    run = make(tmp_path, Made(duration_s=26.0, suspend=(15.0, 16.537)))
+    write_document(run.path, "changes", rows)
+    question = analyse(run).verdict.question("identity")
+    assert (question.state, question.details) == (state, says)
+    assert question.warns is ("→" in says and state is AnswerState.PASSED)

@@ -256,13 +256,14 @@ def same_boot(before: str, after: str) -> bool:
     return abs(apart) <= BOOT_TIME_RESOLUTION
 
 
-#: What is only a warning where the order did not name it, as in the check before the move.
-_ONLY_WARNS = ("processor pool",)
+#: What is only a warning where the order did not name it, as in the checks before the move: another pool, fewer paths
+#: or more of them, memory that is slower.
+_ONLY_WARNS = ("processor pool", "number of VIOS serving it", "affinity score")
 
 
 def _identity(evidence: Evidence) -> Question | None:
     """The identity and the mapping of a partition that has arrived, as the recorder compared them; ``None`` where it
-    did not.
+    did not. What could be read on one side of the move alone is named, and nothing of it is said to be as expected.
     """
     rows = evidence.documents.get("changes")
     judged = [one for one in rows if isinstance(one, dict)] if isinstance(rows, list) else []
@@ -277,7 +278,14 @@ def _identity(evidence: Evidence) -> Question | None:
         return Question("identity", title, FAILED, told, reply=ReplyWord.NO)
     if wrong:
         return Question("identity", title, PASSED, told, warns=True)
+    unread = [one.get("what") for one in judged if one.get("as_it_should") is None and _is_half_known(one)]
+    if unread:
+        return Question("identity", title, OPEN, f"not compared: {', '.join(map(str, unread))}", counts=False)
     return Question("identity", title, PASSED, _count(len(known), "value"), reply=ReplyWord.YES)
+
+
+def _is_half_known(row: JsonMapping) -> bool:
+    return (row.get("before") is None) != (row.get("after") is None) and row.get("what") != "boot time"
 
 
 def _complete(evidence: Evidence) -> Question:
