@@ -236,7 +236,7 @@ def dispatcher(**more: Any) -> Process:
         (dispatcher(started=at(33)), "failed"),
         (dispatcher(pid=None, colour=Colour.GRAY), "failed"),
         (dispatcher(colour=Colour.RED), "failed"),
-        (dispatcher(colour=Colour.YELLOW), "passed"),
+        (dispatcher(colour=Colour.YELLOW), "not evaluated"),
         (dispatcher(name="gwrd"), "failed"),
     ],
     ids=["same", "a second of rounding", "pid", "start", "stopped", "red", "yellow", "gone"],
@@ -246,17 +246,50 @@ def test_a_process_is_the_same_by_pid_and_start(then: Process, state: str) -> No
     assert found.question("sap-processes-BX5").state == state
 
 
+GREEN, YELLOW, GRAY = (dispatcher(colour=colour) for colour in (Colour.GREEN, Colour.YELLOW, Colour.GRAY))
+STOPPED = Process("icman", None, Colour.GRAY, "Stopped", instance="00")
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "state", "warns"),
+    [
+        ([GREEN], [[YELLOW], [YELLOW]], "failed", False),
+        ([GREEN], [[YELLOW], [GREEN]], "passed", False),
+        ([GREEN], [[GREEN], [YELLOW]], "passed", True),
+        ([YELLOW], [[YELLOW], [YELLOW]], "passed", True),
+        ([GRAY], [[GRAY], [GRAY]], "not evaluated", False),
+        ([GREEN, STOPPED], [[GREEN, STOPPED], [GREEN, STOPPED]], "passed", True),
+    ],
+    ids=[
+        "yellow since",
+        "yellow and green",
+        "green and yellow",
+        "as before",
+        "gray with a pid",
+        "one stopped as before",
+    ],
+)
+def test_a_process_with_the_same_pid_is_well_only_where_it_is_green(
+    before: list[Process], then: list[list[Process]], state: str, warns: bool
+) -> None:
+    looks = [seen("processes", 40 + 70 * number, *rows) for number, rows in enumerate(then)]
+    found = judged(seen("processes", 20, *before), *looks).question("sap-processes-BX5")
+    assert (found.state, found.warns) == (state, warns), found.answer
+
+
 @pytest.mark.parametrize(
     ("then", "state"),
     [
         (btc(1, 5), "passed"),
         (btc(2, 5), "failed"),
+        (btc(2, 5, activity=Activity.ENDED), "failed"),
+        (replace(btc(1, 5), pid=None), "failed"),
         (btc(1, 5, errors=1), "failed"),
         (btc(1, 5, activity=Activity.STOPPED), "failed"),
         (btc(1, 5, activity=Activity.ENDED), "failed"),
         (btc(1, 5, number=8), "failed"),
     ],
-    ids=["same", "restarted", "terminated", "stopped", "ended", "gone"],
+    ids=["same", "restarted", "ended with another pid", "no pid", "terminated", "stopped", "ended", "gone"],
 )
 def test_a_work_process_is_intact_or_named(then: WorkProcess, state: str) -> None:
     found = judged(seen("work_processes", 20, btc(1, 5)), seen("work_processes", 40, then))
@@ -334,6 +367,41 @@ def test_what_comes_as_often_as_before_is_routine() -> None:
     assert rules.tallies([entry(40, "R49")] * 30, usual, 0.25)[0].meaning is Class.WARN
     assert rules.tallies([entry(40, "ZZ9")], usual, 0.25)[0].meaning is Class.UNKNOWN
     assert rules.tallies([entry(40, "GI0")], usual, 0.25)[0].key == "lock-handling"
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "colour", "state"),
+    [
+        ("ZZ9", "Operation mode NIGHT active", Colour.GREEN, "passed"),
+        ("ZZ9", "Verbindung zum Message-Server verloren", Colour.GREEN, "not evaluated"),
+        ("ZZ9", "Connection to message server (on host sapascs) lost", Colour.GREEN, "not evaluated"),
+        ("ZZ9", "Přerušeno", Colour.RED, "not evaluated"),
+        ("ZZ9", "Update terminated", Colour.GRAY, "failed"),
+        ("ZZ9", "Verbuchung abgebrochen", Colour.GRAY, "failed"),
+        ("ZZ9", "Work process 7 (pid 991) terminated by signal 11", Colour.RED, "failed"),
+        ("GI0", "Error calling the central lock handler", Colour.RED, "failed"),
+    ],
+)
+def test_an_entry_that_no_rule_knows_does_not_pass_where_it_speaks_of_trouble(
+    number: str, text: str, colour: Colour, state: str
+) -> None:
+    row = replace(entry(40, number, text), colour=colour)
+    found = judged(seen("system_log", 10), seen("system_log", 930, row)).question("sap-log-BX5")
+    assert found.state == state, found.answer
+
+
+def test_an_entry_that_speaks_of_trouble_is_not_hidden_by_others_of_its_number_but_by_its_own_rate() -> None:
+    lost = [replace(entry(-60 * n, "ZZ9", "Partner lost"), colour=Colour.RED) for n in range(1, 30)]
+    quiet = [entry(-60 * n, "ZZ9", f"Batch {n} began") for n in range(1, 30)]
+    new = replace(entry(40, "ZZ9", "Partner lost"), colour=Colour.RED)
+    for usual, state in ((quiet, "not evaluated"), (lost, "passed")):
+        found = judged(seen("system_log", 10, *usual), seen("system_log", 930, new))
+        assert found.question("sap-log-BX5").state == state
+
+
+def test_what_warns_in_the_log_warns_in_the_verdict() -> None:
+    found = judged(seen("system_log", 10), seen("system_log", 930, entry(40, "BYM"), entry(44, "BYY")))
+    assert found.question("sap-log-BX5").warns
 
 
 def test_a_sites_own_rules_come_first_and_a_bad_one_is_named(tmp_path: Path) -> None:
@@ -663,6 +731,25 @@ def test_a_work_process_that_ends_in_an_everyday_way_is_a_remark(
     assert found.question("sap-work-processes-BX5").state == state
 
 
+def test_work_processes_that_are_renewed_at_the_rate_of_before_are_everyday_even_all_of_them() -> None:
+    """`rdisp/wp_auto_restart` renews one after the other (`SAPNOTE:158346`)."""
+    looks = [seen("work_processes", second, *table(*(second + n for n in range(4)))) for second in range(0, 101, 2)]
+    assert judged(*looks).question("sap-work-processes-BX5").state == "passed"
+    quiet = [seen("work_processes", second, *table(1, 2, 3, 4)) for second in range(0, 30, 2)]
+    after = seen("work_processes", 40, *table(9, 8, 7, 6))
+    assert judged(*quiet, after).question("sap-work-processes-BX5").state == "failed"
+
+
+def test_a_work_process_in_the_middle_of_a_restart_is_everyday_and_one_that_stays_down_is_not() -> None:
+    well, down = table(1, 2, 3, 4), table(1, 2, 3, 4)
+    down[0] = replace(down[0], pid=None, activity=Activity.ENDED, restarts=True)
+    before = seen("work_processes", 20, *well)
+    once = [before, seen("work_processes", 40, *well), seen("work_processes", 44, *down)]
+    twice = [*once, seen("work_processes", 48, *down)]
+    assert judged(*once).question("sap-work-processes-BX5").state == "passed"
+    assert judged(*twice).question("sap-work-processes-BX5").state == "failed"
+
+
 SERVER = Process("disp+work", 1, Colour.GREEN, started=at(-9000), elapsed_s=9020, instance="00")
 NODE = Process("server0", 2, Colour.GREEN, description="Java node", instance="00")
 
@@ -725,12 +812,14 @@ LOCKS = Enqueue(4, 9, 100, 0, 5, Colour.GREEN, Colour.GREEN)
         ([replace(LOCKS, requests=0), replace(LOCKS, replication=Colour.GRAY)], "failed"),
         ([replace(LOCKS, requests=0), replace(LOCKS, requests=12, errors=2)], "failed"),
         ([replace(LOCKS, requests=0), replace(LOCKS, requests=12, errors=0)], "passed"),
+        ([replace(LOCKS, requests=0), replace(LOCKS, requests=12, errors=0, locks=0)], "failed"),
         ([LOCKS], "not evaluated"),
     ],
     ids=[
         "the second is without its replica",
         "errors since the counters started again",
         "started again",
+        "started again without the locks",
         "one is missing",
     ],
 )

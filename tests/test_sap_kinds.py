@@ -220,7 +220,7 @@ def forget(services: dict[str, Start]) -> None:
     [
         (restart, "failed", "server0 has another pid (34, now 99)"),
         (crash, "failed", "server1 has no process any more"),
-        (come_back, "passed", "yellow: server1"),
+        (come_back, "failed", "server1 (yellow"),
         (forget, "not evaluated", "Java nodes of instance 01 after the suspension"),
     ],
 )

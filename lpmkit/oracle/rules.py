@@ -25,6 +25,7 @@ from lpmkit.json_values import JsonMapping
 from lpmkit.oracle.alert_log import LogEvent
 from lpmkit.oracle.stamps import Moment, instants, moved
 from lpmkit.rules.table import BaseRule, Class, RuleForm, RuleTable, flag, texts
+from lpmkit.rules.trouble import ENGLISH
 
 #: Bare forms of a code: (text before the number, family).
 BARE_FORMS = (
@@ -43,17 +44,6 @@ _CLIENT = re.compile(r"(?m)Client address:\s*(\(.*\)|\S+)|^\s*(\(ADDRESS ?=.*\))
 #: How much older than an entry of a trace the stamp above it may be: a trace is stamped when something else than VKTM's
 #: own lines is written.
 STAMP_AGE = timedelta(days=2)
-#: Words that speak of trouble in a line without a code, in small letters: what Oracle's own lines of 9.2 to 23ai use
-#: (`ALERT-LOGS`).
-_TROUBLE = re.compile(
-    r"\b(?:errors?|errored|fail(?:ed|ing|s|ures?)?|fatal|corrupt(?:ed|ions?)?|die[ds]|dead|deadlocks?"
-    r"|terminat(?:ed|ing|ion)|kill(?:ed|ing)?|abort(?:ed|ing)?|crash(?:ed)?|hung|hangs?|stuck|stall(?:ed|ing)?"
-    r"|timed out|time-?outs?|warning|lost|unable|can ?not|could not|not (?:responding|available|accessible|mounted)"
-    r"|offlined?|dismount(?:ed|ing)?|evict(?:ed|ing|ion)|unreachable|unsynchronized|suspend(?:ed|ing)?"
-    r"|unexpected(?:ly)?|refused|rejected|exceed(?:ed|s)?|shut(?:ting)? ?down|inconsistent|broken|panic|critical"
-    r"|incomplete|missing|unavailable|retrying|no [\w ]{1,40} available"
-    r"|too many|disconnect(?:ed)?|heavy swapping|abandon(?:ed|ing)|interrupted|stopped|halt(?:ed|ing)|gave up)\b"
-)
 _SHAPED = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|/\S+|\b(?=\w*\d)\w+")
 #: The types under which Oracle itself files an entry as an error, whatever its words (`ORACLE-REF`, V$DIAG_ALERT_EXT).
 ERROR_TYPES = ("INCIDENT_ERROR", "ERROR")
@@ -359,9 +349,9 @@ def trouble_in(text: str) -> str | None:
     >>> trouble_in("Thread 1 advanced to log sequence 12") is None
     True
     """
-    if not _TROUBLE.search(text.lower()):  # four times as fast as a pattern that ignores case
+    if not ENGLISH.search(text.lower()):  # four times as fast as a pattern that ignores case
         return None
-    return shape_of(next((line for line in text.splitlines() if _TROUBLE.search(line.lower())), text))
+    return shape_of(next((line for line in text.splitlines() if ENGLISH.search(line.lower())), text))
 
 
 def shape_of(line: str) -> str:

@@ -12,8 +12,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lpmkit.rules.table import GRAVITY, BaseRule, Class, RuleForm, RuleTable, flag, texts
+from lpmkit.rules.trouble import in_system_log
 from lpmkit.rules.usual import chance_of, held_against_usual
-from lpmkit.sap.model import Dump, LogEntry
+from lpmkit.sap.model import Colour, Dump, LogEntry
 
 #: A run-time error's name in a row of the log: ``Run-time error "TIME_OUT" occurred``.
 _NAMED = re.compile(r'"([A-Z][A-Z0-9_]{3,})"')
@@ -38,7 +39,7 @@ class SapRule(BaseRule):
         if isinstance(row, Dump):
             return any(fnmatchcase(row.error, pattern) for pattern in self.errors)
         if any(fnmatchcase(row.number, pattern) for pattern in self.numbers):
-            return not self.contains or any(text in row.text for text in self.contains)
+            return not self.contains or any(text.casefold() in row.text.casefold() for text in self.contains)
         named = _NAMED.search(row.text)
         specific = [pattern for pattern in self.errors if pattern != "*"]
         return named is not None and any(fnmatchcase(named[1], pattern) for pattern in specific)
@@ -48,7 +49,8 @@ class SapRule(BaseRule):
 class SapTally:
     """The number of times that a rule applied after the move, and its first row.
 
-    ``usual`` is the number in the hour before.
+    ``usual`` is the number in the hour before; ``speaks_of_trouble`` tells it of entries that no rule knows: SAP rates
+    them yellow or red, or their words do.
     """
 
     key: str
@@ -57,6 +59,7 @@ class SapTally:
     count: int
     usual: int
     example: str
+    speaks_of_trouble: bool = False
 
 
 class SapRules(RuleTable[SapRule]):
@@ -80,17 +83,21 @@ class SapRules(RuleTable[SapRule]):
 
         ``hours`` is the length of the window.
         """
-        found: dict[str, tuple[SapRule | None, list[LogEntry | Dump]]] = {}
+        found: dict[_Kind, tuple[SapRule | None, list[LogEntry | Dump]]] = {}
         for row in rows:
             rule = self.rule_for(row)
-            found.setdefault(_key(rule, row), (rule, []))[1].append(row)
-        before = Counter(_key(self.rule_for(row), row) for row in usual)
-        tallies = [_tally(key, rule, here, rows, before[key], hours) for key, (rule, here) in found.items()]
+            found.setdefault(_kind(rule, row), (rule, []))[1].append(row)
+        before = Counter(_kind(self.rule_for(row), row) for row in usual)
+        tallies = [_tally(kind, rule, here, rows, before[kind], hours) for kind, (rule, here) in found.items()]
         return tuple(sorted(tallies, key=lambda tally: (GRAVITY[tally.meaning], -tally.count)))
 
 
+#: A kind of row: the key of its rule, or its code; and whether it speaks of trouble, where no rule knows it.
+_Kind = tuple[str, bool]
+
+
 def _tally(
-    key: str,
+    kind: _Kind,
     rule: SapRule | None,
     here: Sequence[LogEntry | Dump],
     all_rows: Sequence[LogEntry | Dump],
@@ -109,7 +116,7 @@ def _tally(
         and all(_followed(row, rule.unless_followed_by, all_rows) for row in here)
     ):
         meaning, reason = _LESS.get(meaning, meaning), f"{reason}; {rule.unless_followed_by} followed each"
-    return SapTally(key, meaning, reason, len(here), usual, shown)
+    return SapTally(kind[0], meaning, reason, len(here), usual, shown, kind[1])
 
 
 def _followed(row: LogEntry | Dump, number: str, rows: Sequence[LogEntry | Dump]) -> bool:
@@ -121,8 +128,15 @@ def _followed(row: LogEntry | Dump, number: str, rows: Sequence[LogEntry | Dump]
     )
 
 
-def _key(rule: SapRule | None, row: LogEntry | Dump) -> str:
-    return rule.key if rule else f"unknown {_code(row)}"
+def _kind(rule: SapRule | None, row: LogEntry | Dump) -> _Kind:
+    return (rule.key, False) if rule else (f"unknown {_code(row)}", _speaks_of_trouble(row))
+
+
+def _speaks_of_trouble(row: LogEntry | Dump) -> bool:
+    """Tell it by SAP's own rating, which no language changes, and by the words."""
+    if isinstance(row, Dump):
+        return True
+    return row.colour in (Colour.YELLOW, Colour.RED) or in_system_log(row.text)
 
 
 def _code(row: LogEntry | Dump) -> str:

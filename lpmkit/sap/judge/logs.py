@@ -24,8 +24,7 @@ def log(case: Case, tallies: Sequence[SapTally]) -> Question:
     _, _, read = fresh(case.observations, "system_log", case.pause)
     bad = [tally for tally in tallies if tally.meaning is Class.FAIL]
     if bad:
-        texts = some([f"{one.count} × {one.key}: {one.example}" for one in bad])
-        return Question(key, title, FAILED, texts, bad[0].reason, reply=ReplyWord.NO)
+        return Question(key, title, FAILED, _listed(bad), bad[0].reason, reply=ReplyWord.NO)
     if read is None:
         replies = answers(case.observations, "system_log", case.pause)
         return not_evaluated(case, key, title, "system_log", replies)
@@ -41,15 +40,29 @@ def log(case: Case, tallies: Sequence[SapTally]) -> Question:
             OPEN,
             f"read until {max(0.0, watched) / 60:.0f} minutes after the suspension; {wanted / 60:.0f} are asked for",
         )
-    warn = [tally for tally in tallies if tally.meaning is Class.WARN]
+    until = f"read until {max(0.0, watched) / 60:.1f} minutes after the suspension"
+    return _without_failures(key, title, tallies, until)
+
+
+def _without_failures(key: str, title: str, tallies: Sequence[SapTally], until: str) -> Question:
+    """The answer where all was read and nothing fails by a rule. What no rule knows and speaks of trouble passes no
+    move.
+    """
     unknown = [tally for tally in tallies if tally.meaning is Class.UNKNOWN]
-    noted = some([f"{one.count} × {one.key}: {one.example}" for one in (*warn, *unknown)])
+    if troubled := [tally for tally in unknown if tally.speaks_of_trouble]:
+        return Question(key, title, OPEN, f"no rule knows what speaks of trouble: {_listed(troubled)}", until)
+    warn = [tally for tally in tallies if tally.meaning is Class.WARN]
+    if noted := [*warn, *unknown]:
+        return Question(
+            key, title, PASSED, f"nothing that fails; to be read: {_listed(noted)}", until, warns=bool(warn)
+        )
     came = sum(tally.count for tally in tallies)
     rest = f"{came} new entries, all routine or expected" if came else "no new entry"
-    until = f"read until {max(0.0, watched) / 60:.1f} minutes after the suspension"
-    if noted:
-        return Question(key, title, PASSED, f"nothing that fails; to be read: {noted}", until)
     return Question(key, title, PASSED, rest, until, reply=ReplyWord.YES)
+
+
+def _listed(tallies: Sequence[SapTally]) -> str:
+    return some([f"{one.count} × {one.key}: {one.example}" for one in tallies])
 
 
 def _missing(case: Case) -> str:

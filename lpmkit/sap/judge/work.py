@@ -1,22 +1,19 @@
-"""The fate of the connections, processes, users, updates, locks and queues."""
+"""The fate of the connections, work processes, users, updates, locks and queues."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.sap.job_history import answers
 from lpmkit.sap.judge.everyday import users_gone, usual_rate, workers_renewed
-from lpmkit.sap.judge.features import features
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
-from lpmkit.sap.model import JAVA_NODE, Colour, Enqueue, Process, User, WorkProcess
+from lpmkit.sap.model import Colour, Enqueue, User, WorkProcess
 from lpmkit.wording.counts import plural
 
-#: Whole seconds of two clocks: a start time may differ by so much and be the same.
-SAME_START_S = 2.0
-#: By how much summer time changes a printed time.
-HOUR_S = 3600.0
-_UNWELL = (Colour.RED, Colour.GRAY)
+#: A lock server that began anew and holds less than this part of the locks of before has lost them; programs give back
+#: and take a few at any time.
+LOCKS_LOST = 2
 
 # --- the NI lane ------------------------------------------------------------------------------------------------------
 
@@ -52,109 +49,7 @@ def ni(case: Case) -> Question:
     return Question(key, title, PASSED, f"one connection throughout, {waited}", reply=ReplyWord.YES)
 
 
-# --- processes --------------------------------------------------------------------------------------------------------
-
-
-def processes(case: Case) -> Question:
-    key, title = f"sap-processes-{case.sid}", f"{case.sid}: no process restarted?"
-    replies = answers(case.observations, "processes", case.pause)
-    if replies.before is None or replies.last is None:
-        return not_evaluated(case, key, title, "processes", replies)
-    was, now = replies.before.rows or (), replies.last.rows or ()
-    wrong = _process_changes(_listed_again(was, now), now)
-    after = {(row.instance, row.name, row.description, row.pid): row for row in replies.last.rows or ()}
-    if wrong:
-        return Question(key, title, FAILED, some(wrong), f"by {replies.last.way}", reply=ReplyWord.NO)
-    if missing := _not_listed(case, was, now):
-        return Question(key, title, OPEN, f"not all was listed before and after: {some(missing)}")
-    yellow = [one.name for one in after.values() if one.colour is Colour.YELLOW]
-    extra = f"; yellow: {some(yellow)}" if yellow else ""
-    return Question(
-        key,
-        title,
-        PASSED,
-        f"{len(after)} processes with the same pids{extra}",
-        f"by {replies.last.way}",
-        reply=ReplyWord.YES,
-    )
-
-
-def _not_listed(case: Case, before: Sequence[Process], after: Sequence[Process]) -> list[str]:
-    """The watched instances whose processes, and the Java instances whose nodes, are missing in one of two answers.
-
-    Older runs do not tell whose process a row is.
-    """
-    missing = []
-    for rows, when in ((before, "before"), (after, "after")):
-        shown = {row.instance for row in rows}
-        if "" in shown:
-            continue
-        if not shown:
-            missing.append(f"no process {when} the suspension")
-            continue
-        missing += [f"instance {number} {when} the suspension" for number in case.instances if number not in shown]
-        nodes = {row.instance for row in rows if row.description == JAVA_NODE}
-        java = {number for number, names in features(case).items() if "J2EE" in names}
-        java |= {row.instance for row in (*before, *after) if row.description == JAVA_NODE}
-        if not any(row.from_ps for row in rows):
-            lacking = sorted(java - nodes)
-            missing += [f"Java nodes of instance {number} {when} the suspension" for number in lacking]
-    return missing
-
-
-def _listed_again(before: Sequence[Process], after: Sequence[Process]) -> list[Process]:
-    """The processes of before whose list was had again: of an instance that did not answer nothing is "gone"."""
-    again = {(row.instance, row.description == JAVA_NODE) for row in after}
-    return [row for row in before if (row.instance, row.description == JAVA_NODE) in again]
-
-
-def _process_changes(before: Sequence[Process], after: Sequence[Process]) -> list[str]:
-    """The changes of processes.
-
-    Several may have one name (a HANA index server for each tenant, ``jstart`` for each node), so they are compared by
-    name
-    as sets of pids; the order of the rows means nothing."""
-    groups: dict[tuple[str, str, str], tuple[list[Process], list[Process]]] = {}
-    for place, rows in enumerate((before, after)):
-        for row in rows:
-            groups.setdefault((row.instance, row.name, row.description), ([], []))[place].append(row)
-    wrong = []
-    for (_, name, _), (was, now) in groups.items():
-        same = {row.pid for row in was if row.pid is not None} & {row.pid for row in now if row.pid is not None}
-        kept = {row.pid: row for row in now if row.pid in same}
-        wrong += [text for row in was if row.pid in same and (text := _restarted(row, kept[row.pid]))]
-        others = ([row for row in was if row.pid not in same], [row for row in now if row.pid not in same])
-        first, second = (
-            sorted(rows, key=lambda row: (row.started is None, str(row.started), str(row.pid))) for rows in others
-        )
-        wrong += [text for old, new in zip(first, second, strict=False) if (text := _restarted(old, new))]
-        wrong += [f"{name} is gone" for _ in first[len(second) :]]
-    return wrong
-
-
-def _restarted(before: Process, after: Process) -> str:
-    if before.pid is not None and after.pid is not None and before.pid != after.pid:
-        return f"{after.name} has another pid ({before.pid}, now {after.pid})"
-    if before.pid is not None and after.pid is None:
-        return f"{after.name} has no process any more"
-    if not before.from_ps and before.started is not None and after.started is not None:
-        apart = abs((after.started - before.started).total_seconds())
-        if apart > SAME_START_S and not _is_another_hour(before, after, apart):
-            return f"{after.name} started at {after.started:%H:%M:%S}"
-    if after.colour in _UNWELL and before.colour not in _UNWELL:
-        return f"{after.name} is {after.colour.value.lower()}: {after.text}"
-    return ""
-
-
-def _is_another_hour(before: Process, after: Process, apart: float) -> bool:
-    """Tell whether a start is printed an hour off because summer time began or ended, and the process ran on."""
-    return (
-        before.pid is not None
-        and abs(apart - HOUR_S) <= SAME_START_S
-        and before.elapsed_s is not None
-        and after.elapsed_s is not None
-        and after.elapsed_s >= before.elapsed_s
-    )
+# --- work processes, sessions, updates, locks, queues -----------------------------------------------------------------
 
 
 def work_processes(case: Case) -> Question:
@@ -164,6 +59,8 @@ def work_processes(case: Case) -> Question:
         return not_evaluated(case, key, title, "work_processes", replies)
     before = {(row.server, row.number): row for row in replies.before.rows or ()}
     after = {(row.server, row.number): row for row in replies.last.rows or ()}
+    looks = [one for one in replies.all if one.asked_ns >= case.pause.end_ns and one.way == replies.last.way]
+    well = {(row.server, row.number) for one in looks[-2:-1] for row in one.rows or () if not row.is_down}
     wrong: list[str] = []
     everyday: list[str] = []
     errors = intact = 0
@@ -174,20 +71,24 @@ def work_processes(case: Case) -> Question:
             continue
         more = max(0, now.errors - was.errors)
         errors += more
-        if was.pid is not None and now.pid != was.pid:
+        if now.is_down and not was.is_down:
+            # in the middle of a restart, where it was well in the look before
+            begins = now.restarts and now.errors <= was.errors and place in well
+            (everyday if begins else wrong).append(f"{was.type} {was.number} is {now.activity.value}")
+        elif was.pid is not None and now.pid is None:
+            wrong.append(f"{was.type} {was.number} has no process any more")
+        elif was.pid is not None and now.pid != was.pid:
             text = f"{was.type} {was.number} was restarted (pid {was.pid}, now {now.pid})"
             (wrong if more else everyday).append(text)
-        elif now.is_down and not was.is_down:
-            wrong.append(f"{was.type} {was.number} is {now.activity.value}")
         else:
             intact += not more
     wrong += _types_without_any(before.values(), after.values())
-    # heap limit, automatic restart, a dynamic work process given back: every day, while Err does not rise and most of
-    # the others live on
+    # heap limit, automatic restart, a dynamic work process given back (`SCN-WP-ENDS`, `SCN-DYNAMIC-WP`): every day,
+    # while Err does not rise and most of the others live on, or where they come as often as before
     spent_s = (replies.last.asked_ns - replies.before.asked_ns) / 1e9
     usual = usual_rate(case, "work_processes", workers_renewed)
-    too_many = len(everyday) > case.slo.work_process_restarts and not usual.explains(len(everyday), spent_s)
-    if too_many or len(everyday) > intact:
+    too_many = len(everyday) > min(case.slo.work_process_restarts, intact)
+    if too_many and not usual.explains(len(everyday), spent_s):
         wrong += everyday
         everyday = []
     if errors > case.slo.work_process_errors and not wrong:
@@ -296,8 +197,10 @@ def enqueue(case: Case) -> Question:
     replica = (
         "no replication" if now.replication in (None, Colour.GRAY) else f"replication {now.replication.value.lower()}"
     )
-    reset = "; its counters started again meanwhile" if any(_began_anew(*pair) for pair in pairs) else ""
-    return Question(key, title, PASSED, f"{locks}{replica}{_locks_kept(case)}{reset}", by, reply=ReplyWord.YES)
+    text = f"{locks}{replica}{_locks_kept(case)}"
+    if any(_began_anew(*pair) for pair in pairs):
+        return Question(key, title, PASSED, f"{text}; its counters started again meanwhile", by, warns=True)
+    return Question(key, title, PASSED, text, by, reply=ReplyWord.YES)
 
 
 def _worse_lock_server(was: Enqueue, now: Enqueue) -> Iterator[str]:
@@ -309,6 +212,9 @@ def _worse_lock_server(was: Enqueue, now: Enqueue) -> Iterator[str]:
         yield plural(now.errors - errors, "new error")
     if now.state is Colour.RED and was.state is not Colour.RED:
         yield "it is rated red"
+    if _began_anew(was, now) and was.locks and now.locks is not None and now.locks * LOCKS_LOST < was.locks:
+        # a server that starts again has the locks of its replica, or none (`SAP-LOCKS-FAILOVER`)
+        yield f"it began anew, with {plural(now.locks, 'lock')} of {was.locks}"
 
 
 def _began_anew(was: Enqueue, now: Enqueue) -> bool:

@@ -1,0 +1,162 @@
+"""The fate of the processes of each instance, and of the nodes of a Java instance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lpmkit.rules.question import Question, ReplyWord
+from lpmkit.sap.job_history import Answers, answers
+from lpmkit.sap.judge.features import features
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
+from lpmkit.sap.model import JAVA_NODE, Colour, Process
+
+#: Whole seconds of two clocks: a start time may differ by so much and be the same.
+SAME_START_S = 2.0
+#: By how much summer time changes a printed time.
+HOUR_S = 3600.0
+#: The time after the suspension within which a process has to be green again: queues of some seconds make a dispatcher
+#: yellow for as long as they take (`SCN-DYNAMIC-WP`).
+TO_RECOVER_NS = 60_000_000_000
+_UNWELL = (Colour.RED, Colour.GRAY)
+
+
+def processes(case: Case) -> Question:
+    key, title = f"sap-processes-{case.sid}", f"{case.sid}: no process restarted?"
+    replies = answers(case.observations, "processes", case.pause)
+    if replies.before is None or replies.last is None:
+        return not_evaluated(case, key, title, "processes", replies)
+    was, now, by = replies.before.rows or (), replies.last.rows or (), f"by {replies.last.way}"
+    wrong = _process_changes(_listed_again(was, now), now)
+    states = _states(case, was, replies)
+    if wrong or states.unwell:
+        return Question(key, title, FAILED, some([*wrong, *states.unwell]), by, reply=ReplyWord.NO)
+    if missing := _not_listed(case, was, now):
+        return Question(key, title, OPEN, f"not all was listed before and after: {some(missing)}")
+    if states.untold:
+        return Question(key, title, OPEN, f"not shown as running: {some(states.untold)}", by)
+    number = len({(row.instance, row.name, row.description, row.pid) for row in now})
+    if states.noted:
+        text = some(states.noted)
+        return Question(key, title, PASSED, f"{number} processes with the same pids; not green: {text}", by, warns=True)
+    return Question(key, title, PASSED, f"{number} processes with the same pids", by, reply=ReplyWord.YES)
+
+
+@dataclass(frozen=True, slots=True)
+class _States:
+    """The processes of the last look that are not green: those that the move left so, those of which nobody can tell,
+    and those that were so before or were green in between.
+    """
+
+    unwell: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
+    noted: list[str] = field(default_factory=list)
+
+
+def _states(case: Case, before: Sequence[Process], replies: Answers) -> _States:
+    """The same pid is not enough: a dispatcher that has lost its message server, or a Java node that starts its
+    applications, has it too. Only green is well; ``ps`` tells no colour.
+    """
+    found = _States()
+    last = replies.last
+    looks = [one for one in replies.all if last and one.asked_ns >= case.pause.end_ns and one.way == last.way]
+    long_enough = bool(looks) and looks[-1].asked_ns - looks[0].asked_ns >= TO_RECOVER_NS
+    colours = {_name(row): row.colour for row in before}
+    green = {_name(row) for one in looks for row in one.rows or () if row.colour is Colour.GREEN}
+    down = {row.instance for row in before} - {row.instance for row in before if row.colour is not Colour.GRAY}
+    for row in (last.rows or ()) if last else ():
+        if row.colour is Colour.GREEN or row.from_ps:
+            continue
+        text = f"{row.name} ({': '.join(filter(None, (row.colour.value.lower(), row.text)))})"
+        if row.colour is Colour.GRAY and (row.pid is not None or row.instance in down):
+            # a process that the cluster started itself is shown as stopped, with a pid of another time (`SCN-TSA`)
+            found.untold.append(text)
+        elif colours.get(_name(row)) is row.colour or _name(row) in green:
+            found.noted.append(text)
+        elif colours.get(_name(row)) is Colour.GREEN:
+            (found.unwell if long_enough else found.untold).append(text)
+        else:
+            found.noted.append(text)
+    return found
+
+
+def _name(row: Process) -> tuple[str, str, str, int | None]:
+    return row.instance, row.name, row.description, row.pid
+
+
+def _not_listed(case: Case, before: Sequence[Process], after: Sequence[Process]) -> list[str]:
+    """The watched instances whose processes, and the Java instances whose nodes, are missing in one of two answers.
+
+    Older runs do not tell whose process a row is.
+    """
+    missing = []
+    for rows, when in ((before, "before"), (after, "after")):
+        shown = {row.instance for row in rows}
+        if "" in shown:
+            continue
+        if not shown:
+            missing.append(f"no process {when} the suspension")
+            continue
+        missing += [f"instance {number} {when} the suspension" for number in case.instances if number not in shown]
+        nodes = {row.instance for row in rows if row.description == JAVA_NODE}
+        java = {number for number, names in features(case).items() if "J2EE" in names}
+        java |= {row.instance for row in (*before, *after) if row.description == JAVA_NODE}
+        if not any(row.from_ps for row in rows):
+            lacking = sorted(java - nodes)
+            missing += [f"Java nodes of instance {number} {when} the suspension" for number in lacking]
+    return missing
+
+
+def _listed_again(before: Sequence[Process], after: Sequence[Process]) -> list[Process]:
+    """The processes of before whose list was had again: of an instance that did not answer nothing is "gone"."""
+    again = {(row.instance, row.description == JAVA_NODE) for row in after}
+    return [row for row in before if (row.instance, row.description == JAVA_NODE) in again]
+
+
+def _process_changes(before: Sequence[Process], after: Sequence[Process]) -> list[str]:
+    """The changes of processes.
+
+    Several may have one name (a HANA index server for each tenant, ``jstart`` for each node), so they are compared by
+    name
+    as sets of pids; the order of the rows means nothing."""
+    groups: dict[tuple[str, str, str], tuple[list[Process], list[Process]]] = {}
+    for place, rows in enumerate((before, after)):
+        for row in rows:
+            groups.setdefault((row.instance, row.name, row.description), ([], []))[place].append(row)
+    wrong = []
+    for (_, name, _), (was, now) in groups.items():
+        same = {row.pid for row in was if row.pid is not None} & {row.pid for row in now if row.pid is not None}
+        kept = {row.pid: row for row in now if row.pid in same}
+        wrong += [text for row in was if row.pid in same and (text := _restarted(row, kept[row.pid]))]
+        others = ([row for row in was if row.pid not in same], [row for row in now if row.pid not in same])
+        first, second = (
+            sorted(rows, key=lambda row: (row.started is None, str(row.started), str(row.pid))) for rows in others
+        )
+        wrong += [text for old, new in zip(first, second, strict=False) if (text := _restarted(old, new))]
+        wrong += [f"{name} is gone" for _ in first[len(second) :]]
+    return wrong
+
+
+def _restarted(before: Process, after: Process) -> str:
+    if before.pid is not None and after.pid is not None and before.pid != after.pid:
+        return f"{after.name} has another pid ({before.pid}, now {after.pid})"
+    if before.pid is not None and after.pid is None:
+        return f"{after.name} has no process any more"
+    if not before.from_ps and before.started is not None and after.started is not None:
+        apart = abs((after.started - before.started).total_seconds())
+        if apart > SAME_START_S and not _is_another_hour(before, after, apart):
+            return f"{after.name} started at {after.started:%H:%M:%S}"
+    if after.colour in _UNWELL and before.colour not in _UNWELL:
+        return f"{after.name} is {after.colour.value.lower()}: {after.text}"
+    return ""
+
+
+def _is_another_hour(before: Process, after: Process, apart: float) -> bool:
+    """Tell whether a start is printed an hour off because summer time began or ended, and the process ran on."""
+    return (
+        before.pid is not None
+        and abs(apart - HOUR_S) <= SAME_START_S
+        and before.elapsed_s is not None
+        and after.elapsed_s is not None
+        and after.elapsed_s >= before.elapsed_s
+    )
