@@ -399,6 +399,16 @@ def test_an_entry_that_speaks_of_trouble_is_not_hidden_by_others_of_its_number_b
         assert found.question("sap-log-BX5").state == state
 
 
+def test_a_burst_of_routine_entries_warns_unless_the_site_calls_them_routine(tmp_path: Path) -> None:
+    usual = [entry(-600 * n, "R68") for n in range(1, 6)]
+    rows = [entry(40, "R68")] * 300
+    own = tmp_path / "rules.yaml"
+    own.write_text("- {key: ours, class: routine, numbers: [R68], reason: known, source: us}\n", encoding="utf-8")
+    assert SapRules.standard().tallies(rows, usual, 0.25)[0].meaning is Class.WARN
+    assert SapRules.standard().tallies(rows[:3], usual, 0.25)[0].meaning is Class.ROUTINE
+    assert SapRules.standard(own).tallies(rows, usual, 0.25)[0].meaning is Class.ROUTINE
+
+
 def test_what_warns_in_the_log_warns_in_the_verdict() -> None:
     found = judged(seen("system_log", 10), seen("system_log", 930, entry(40, "BYM"), entry(44, "BYY")))
     assert found.question("sap-log-BX5").warns
@@ -424,6 +434,14 @@ def test_a_sites_own_rules_come_first_and_a_bad_one_is_named(tmp_path: Path) -> 
 def test_the_lock_servers_replica_has_to_be_green_again(then: Enqueue, state: str) -> None:
     was = Enqueue(3, 100, 4, 0, 0, Colour.GREEN)
     assert judged(seen("enqueue", 20, was), seen("enqueue", 40, then)).question("sap-enqueue-BX5").state == state
+
+
+def test_updates_that_pile_up_without_an_error_fail_beyond_the_rate_of_before() -> None:
+    rows = [Update(str(number), None, "A", "100", "0") for number in range(200)]
+    quiet, waiting = seen("updates", 20), seen("updates", 40, *rows)
+    assert judged(quiet, waiting).question("sap-updates-BX5").state == "failed"
+    looks = [seen("updates", second, *rows[: 5 * second]) for second in range(0, 30, 5)]
+    assert judged(*looks, waiting).question("sap-updates-BX5").state == "passed"
 
 
 def test_updates_and_queues_are_held_against_their_limits() -> None:
@@ -748,6 +766,22 @@ def test_a_work_process_in_the_middle_of_a_restart_is_everyday_and_one_that_stay
     twice = [*once, seen("work_processes", 48, *down)]
     assert judged(*once).question("sap-work-processes-BX5").state == "passed"
     assert judged(*twice).question("sap-work-processes-BX5").state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("then", "state"),
+    [([Activity.ON_HOLD] * 4, "failed"), ([Activity.RUNNING] * 4, "failed"), ([*[Activity.RUNNING] * 3, Activity.WAITING], "passed")],
+    ids=["on hold", "running", "one is free"],
+)  # fmt: skip
+def test_dialog_work_processes_that_are_all_busy_since_the_suspension_serve_nobody(
+    then: list[Activity], state: str
+) -> None:
+    before = [seen("work_processes", second, *table(1, 2, 3, 4)) for second in range(0, 30, 4)]
+    busy = [replace(row, activity=activity) for row, activity in zip(table(1, 2, 3, 4), then, strict=True)]
+    after = [seen("work_processes", second, *busy) for second in range(34, 114, 10)]
+    assert judged(*before, *after).question("sap-work-processes-BX5").state == state
+    full = [replace(one, rows=tuple(busy)) for one in before]
+    assert judged(*full, *after).question("sap-work-processes-BX5").state == "passed", "it was so before"
 
 
 SERVER = Process("disp+work", 1, Colour.GREEN, started=at(-9000), elapsed_s=9020, instance="00")

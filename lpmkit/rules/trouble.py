@@ -18,7 +18,8 @@ ENGLISH = re.compile(rf"\b(?:{_ENGLISH})\b")
 #: The words that a system log has beside those, in English and in German (`SAP-UPDATE-ERRORS`,
 #: `SAPNOTE:1519484`; the rest and the German ones are recalled).
 _OF_A_SYSTEM_LOG = (
-    r"deactivated|cancel(?:l?ed|lation)|overflow|signal \d+|sig(?:segv|bus|ill|abrt|kill|fpe)|rolled back"
+    r"deactivated|abnormal(?:ly)?|not running|emergency"
+    r"|cancel(?:l?ed|lation)|overflow|signal \d+|sig(?:segv|bus|ill|abrt|kill|fpe)|rolled back"
     r"|no longer possible|not possible|not connected|not established|full|dump"
     r"|abgebrochen|abbruch|abgestürzt|\w*fehler\w*|fehlgeschlagen|verloren"
     r"|gestört|unterbrochen|deaktiviert|nicht (?:erreichbar|verfügbar|möglich)|kann nicht|konnte nicht"

@@ -214,13 +214,16 @@ def java_process(row: Fields) -> Process:
 
 
 def _java_colour(state: str) -> Colour:
-    """
-    >>> [_java_colour(word).value for word in ("J2EE_RUNNING RUNNING", "J2EE_STOPPED", "J2EE_STARTING APPS", "?")]
+    """The colour of a node's state (J2EE-PSTATE, `SAPCONTROL-WSDL`). While only its core runs, its applications do not.
+
+    >>> [_java_colour(word).value for word in ("J2EE-RUNNING RUNNING", "J2EE_STOPPED", "J2EE_STARTING APPS", "?")]
     ['GREEN', 'GRAY', 'YELLOW', 'RED']
+    >>> [_java_colour(word).value for word in ("J2EE-CORE-RUNNING", "J2EE-MAINTENANCE", "J2EE-UNKNOWN")]
+    ['YELLOW', 'YELLOW', 'RED']
     """
-    if "STARTING" in state or "STOPPING" in state or "INITIAL" in state:
+    if any(word in state for word in ("STARTING", "STOPPING", "INITIAL", "CORE", "MAINTENANCE")):
         return Colour.YELLOW
-    if "RUNNING" in state:
+    if "RUNNING" in state and "NOT RUNNING" not in state:
         return Colour.GREEN
     return Colour.GRAY if "STOPPED" in state else Colour.RED
 

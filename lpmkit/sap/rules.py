@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lpmkit.rules.table import GRAVITY, BaseRule, Class, RuleForm, RuleTable, flag, texts
 from lpmkit.rules.trouble import in_system_log
-from lpmkit.rules.usual import chance_of, held_against_usual
+from lpmkit.rules.usual import RARE, chance_of, held_against_usual
 from lpmkit.sap.model import Colour, Dump, LogEntry
 
 #: A run-time error's name in a row of the log: ``Run-time error "TIME_OUT" occurred``.
@@ -22,6 +22,8 @@ _NAMED = re.compile(r'"([A-Z][A-Z0-9_]{3,})"')
 
 #: The length of the log before the record that says what is usual, hours.
 USUAL_H = 1.0
+#: A routine entry that comes so often, and more often than chance explains, is told: a burst of rollbacks is none.
+BURST = 20
 _LESS = {Class.FAIL: Class.WARN, Class.WARN: Class.ROUTINE}
 
 
@@ -88,7 +90,10 @@ class SapRules(RuleTable[SapRule]):
             rule = self.rule_for(row)
             found.setdefault(_kind(rule, row), (rule, []))[1].append(row)
         before = Counter(_kind(self.rule_for(row), row) for row in usual)
-        tallies = [_tally(kind, rule, here, rows, before[kind], hours) for kind, (rule, here) in found.items()]
+        tallies = [
+            _tally(kind, rule, here, rows, before[kind], hours, of_the_site=rule in self.own)
+            for kind, (rule, here) in found.items()
+        ]
         return tuple(sorted(tallies, key=lambda tally: (GRAVITY[tally.meaning], -tally.count)))
 
 
@@ -103,13 +108,18 @@ def _tally(
     all_rows: Sequence[LogEntry | Dump],
     usual: int,
     hours: float,
+    *,
+    of_the_site: bool,
 ) -> SapTally:
     shown, reason = describe(here[0]), rule.reason if rule else "a message that no rule knows"
     meaning = rule.meaning if rule else Class.UNKNOWN
+    chance = chance_of(len(here), max(hours, 1 / 60), usual, USUAL_H)
     if rule is None or rule.above_usual:
-        meaning = held_against_usual(meaning, chance_of(len(here), max(hours, 1 / 60), usual, USUAL_H))
+        meaning = held_against_usual(meaning, chance)
         if meaning is Class.ROUTINE:
             reason = f"{reason}; as often as before"
+    elif meaning is Class.ROUTINE and not of_the_site and len(here) >= BURST and chance < RARE:
+        meaning, reason = Class.WARN, f"{reason}; but not as often"
     if (
         rule is not None
         and rule.unless_followed_by

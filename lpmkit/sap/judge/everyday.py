@@ -13,7 +13,7 @@ from typing import Any
 from lpmkit.rules.usual import RARE, chance_of
 from lpmkit.sap.job_history import answers
 from lpmkit.sap.judge.values import Case
-from lpmkit.sap.model import User, WorkProcess, interface_of
+from lpmkit.sap.model import Update, User, WorkProcess, interface_of
 from lpmkit.sap.observation import SapObservation
 
 Rows = Sequence[Any]
@@ -68,3 +68,9 @@ def workers_renewed(before: Sequence[WorkProcess], after: Sequence[WorkProcess])
     """The number of work processes with another pid, or gone, between two looks."""
     now = {(row.server, row.number): row.pid for row in after}
     return sum(row.pid is not None and now.get((row.server, row.number)) != row.pid for row in before)
+
+
+def updates_left(before: Sequence[Update], after: Sequence[Update]) -> int:
+    """The number of updates that wait in the second look and were not there in the first."""
+    known = {row.key for row in before}
+    return sum(not row.failed and row.key not in known for row in after)

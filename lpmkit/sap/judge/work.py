@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from lpmkit.rules.question import Question, ReplyWord
-from lpmkit.sap.job_history import answers
-from lpmkit.sap.judge.everyday import users_gone, usual_rate, workers_renewed
+from lpmkit.sap.job_history import Answers, answers
+from lpmkit.sap.judge.everyday import updates_left, users_gone, usual_rate, workers_renewed
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
-from lpmkit.sap.model import Colour, Enqueue, User, WorkProcess
+from lpmkit.sap.model import Activity, Colour, Enqueue, User, WorkProcess
+from lpmkit.sap.observation import SapObservation
 from lpmkit.wording.counts import plural
 
 #: A lock server that began anew and holds less than this part of the locks of before has lost them; programs give back
 #: and take a few at any time.
 LOCKS_LOST = 2
+#: Dialog work processes that are all busy in so many looks over so long a time are jammed; a dialog step takes seconds.
+JAM_LOOKS, JAM_NS = 5, 60_000_000_000
 
 # --- the NI lane ------------------------------------------------------------------------------------------------------
 
@@ -83,6 +86,7 @@ def work_processes(case: Case) -> Question:
         else:
             intact += not more
     wrong += _types_without_any(before.values(), after.values())
+    wrong += _jammed(case, replies, looks)
     # heap limit, automatic restart, a dynamic work process given back (`SCN-WP-ENDS`, `SCN-DYNAMIC-WP`): every day,
     # while Err does not rise and most of the others live on, or where they come as often as before
     spent_s = (replies.last.asked_ns - replies.before.asked_ns) / 1e9
@@ -111,6 +115,23 @@ def work_processes(case: Case) -> Question:
         f"by {replies.last.way}",
         reply=ReplyWord.YES,
     )
+
+
+def _jammed(case: Case, replies: Answers, looks: Sequence[SapObservation]) -> Iterator[str]:
+    """The dialog work processes that are all there and all busy in every look since the suspension: they wait for the
+    lock server or the database, and nobody else is served. On a system that had none free before it says nothing.
+    """
+    if len(looks) < JAM_LOOKS or looks[-1].asked_ns - looks[0].asked_ns < JAM_NS:
+        return
+    before = [one for one in replies.all if one.answered_ns <= case.pause.begin_ns][-len(looks) :]
+
+    def free(look: SapObservation) -> bool:
+        return any(row.type == "DIA" and row.activity is Activity.WAITING for row in look.rows or ())
+
+    there = any(row.type == "DIA" for row in looks[-1].rows or ())
+    if there and before and all(map(free, before)) and not any(map(free, looks)):
+        seconds = (looks[-1].asked_ns - looks[0].asked_ns) / 1e9
+        yield f"no dialog work process was free for {seconds:.0f} s"
 
 
 def _types_without_any(before: Collection[WorkProcess], after: Collection[WorkProcess]) -> list[str]:
@@ -169,6 +190,12 @@ def updates(case: Case) -> Question:
             f"{plural(len(now), 'update')} failed: {some([f'{one.key} of {one.user}' for one in now])}",
             reply=ReplyWord.NO,
         )
+    left = updates_left(replies.before.rows or (), replies.last.rows or ())
+    waited_s = (replies.last.asked_ns - replies.before.asked_ns) / 1e9
+    if left > case.slo.queue_now and not usual_rate(case, "updates", updates_left).explains(left, waited_s):
+        # a deactivated update lets them pile up, none of them in error (`SAP-UPDATE-ERRORS`)
+        text = f"{left} more wait than before the suspension; the limit is {case.slo.queue_now}"
+        return Question(key, title, FAILED, text, f"by {replies.last.way}", reply=ReplyWord.NO)
     return Question(
         key,
         title,
