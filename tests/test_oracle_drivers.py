@@ -245,14 +245,17 @@ def test_a_session_survives_a_freeze_and_the_outage_is_measured(tmp_path: Path) 
         runner.join(10)
     assert [kind for kind, _ in kept.events] == ["db-session"], "one session, never a second"
     assert all(sample.outcome is Outcome.ANSWERED for sample in kept.samples if "not asked" not in sample.detail)
-    late = max(kept.samples, key=lambda one: (one.answered_ns or 0) - (one.due_ns or 0))
-    assert late.sent_ns is not None
-    assert late.answered_ns is not None
-    # it was asked before or just as everything stopped, and answered after everything went on: no load on this machine
+    # one was asked before or just as everything stopped, and answered after everything went on: no load on this machine
     # changes that
-    assert late.sent_ns <= resumed.after.mono_ns
-    assert late.answered_ns >= resumed.before.mono_ns
-    assert late.answered_ns - late.sent_ns >= resumed.before.mono_ns - stopped.after.mono_ns - order.interval_ns
+    waited = [
+        sample.answered_ns - sample.sent_ns
+        for sample in kept.samples
+        if sample.sent_ns is not None
+        and sample.answered_ns is not None
+        and sample.sent_ns <= resumed.after.mono_ns
+        and sample.answered_ns >= resumed.before.mono_ns
+    ]
+    assert max(waited) >= resumed.before.mono_ns - stopped.after.mono_ns - order.interval_ns
     due = sorted(sample.due_ns for sample in kept.samples if sample.due_ns is not None)
     assert {b - a for a, b in pairwise(due)} == {order.interval_ns}, "every tick owes a sample"
 

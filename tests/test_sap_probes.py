@@ -136,7 +136,7 @@ class Running:
 
 
 def soon(holds: Any) -> None:
-    assert wait_until(holds, clock=Clock(), timeout_s=20, every_s=0.01)
+    assert wait_until(holds, clock=Clock(), timeout_s=60, every_s=0.01)
 
 
 # -- NI ----------------------------------------------------------------------------------------------------------------
