@@ -4,8 +4,9 @@ All partitions are names of one real OpenSSH server in a network namespace; each
 programs, echo requests and connections. Ticks, lines and echo requests run at 10 Hz, a connection every 5 s. For
 each count: processor time and memory of the watching process and of the observer's ticker, threads, lateness of
 requests and of the ticker (median, 99 %, worst), and the share of due samples that were recorded. The partitions
-share the host's cores with the observer, so the lateness is a worst case. Writes
-``benchmarks/results/observer_load.json`` and ``.md``. Needs root.
+run on the observer's cores, but behind all its processes: on a site they are other machines. ``--in-front`` lets them
+run before the observer instead, which is the worst case. Writes ``benchmarks/results/observer_load.json`` and ``.md``.
+Needs root.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -33,6 +34,16 @@ RESULTS = Path(__file__).parent / "results"
 TEN_HZ = PaceSettings(
     tick_hz=10, tick_batch_ms=500, echo_interval_ms=100, icmp_interval_ms=100, connect_interval_ms=5000
 )
+
+
+class Elsewhere(Still):
+    """Partitions that leave the observer its cores, as those of a site do."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        os.sched_setscheduler(self._sshd.pid, os.SCHED_OTHER, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, self._sshd.pid, 5)  # and what it starts for a login
+        return self
 
 
 def probes_of(names: Sequence[str], ssh_config: Path) -> list[ProbeOrder]:
@@ -129,11 +140,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.observer_load", description=__doc__)
     parser.add_argument("--counts", default="1,10,50,200,500")
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--in-front", action="store_true", help="the partitions run before the observer")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     folder, rows = Path(tempfile.mkdtemp(prefix="lpmkit-load-")), []
     for count in map(int, options.counts.split(",")):
-        with Still(folder / f"partition-{count}") as rig:
+        with (Still if options.in_front else Elsewhere)(folder / f"partition-{count}") as rig:
             rows.append(measured(folder, rig, count, options.seconds))
         print(json.dumps(rows[-1]), flush=True)
     options.results.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,34 @@ def test_a_probe_that_waits_for_something_to_read_is_told_so_and_otherwise_not()
     with ours, theirs:
         looped(reader)
     assert told == [False, True]
+
+
+def test_what_is_to_leave_goes_before_the_rest_of_what_came() -> None:
+    ends = [socket.socketpair() for _ in range(4)]
+    stop, order = threading.Event(), []
+
+    def reader(mine: socket.socket) -> Turns:
+        while not (yield Wait(10.0, mine)):
+            pass
+        order.append("read")
+        time.sleep(0.005)  # its turn lasts longer than the other waits
+        yield Wait(10.0)
+
+    def sender() -> Turns:
+        for _, theirs in ends:
+            theirs.send(b"x")
+        while order.count("read") < len(ends):
+            order.append("sent")
+            yield Wait(0.0005)
+        stop.set()
+
+    try:
+        take_turns([*(reader(mine) for mine, _ in ends), sender()], stop)
+    finally:
+        for both in ends:
+            for each in both:
+                each.close()
+    assert "read read" not in " ".join(order)
 
 
 def test_work_aside_does_not_keep_the_others_from_their_turns() -> None:

@@ -132,15 +132,22 @@ class _Loop:
         now = time.monotonic()
         if self._timers:
             longest_s = min(longest_s, max(0.0, self._timers[0][0] - now))
-        for task in self._readable(longest_s):
-            self._turn(task, True)
+        for task, number in self._readable(longest_s):
+            self._due()  # what came has its stamp from the kernel and may wait; what is to leave may not
+            if task.number == number:  # otherwise it had a turn by now, and is told again if it still wants to read
+                self._turn(task, True)
+        self._due()
+
+    def _due(self) -> None:
+        """Give their turns to the probes whose time has come."""
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
             _, _, number, task = heapq.heappop(self._timers)
             if task.number == number and not task.is_aside:
                 self._turn(task, False)
 
-    def _readable(self, longest_s: float) -> list[_Task]:
+    def _readable(self, longest_s: float) -> list[tuple[_Task, int]]:
+        """The probes that can read, each with the number of its turn."""
         # A wait of epoll is rounded up to milliseconds; that of select is not, and one descriptor stands for all.
         if longest_s > 0:
             select.select([self._selector], [], [], longest_s)
@@ -149,7 +156,7 @@ class _Loop:
             if key.fileobj is self._woken:
                 self._take_results()
             else:
-                ready.append(key.data)
+                ready.append((key.data, key.data.number))
         return ready
 
     def _take_results(self) -> None:

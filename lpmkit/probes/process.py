@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from lpmkit.ssh.route import Route
 
 FLUSH_S = 0.2
+#: Seconds that a thread keeps Python's lock while another waits: what leaves must not wait for what is written.
+SWITCH_S = 0.0005
 #: Seconds that a probe may take to end: more than `lpmkit.probes.loop.END_S`.
 JOIN_S = 6.0
 #: Kinds of probes that take turns in one thread.
@@ -265,6 +267,7 @@ def run(
         gc.collect()
         gc.freeze()
         gc.disable()
+        sys.setswitchinterval(SWITCH_S)
     sink = FrameSink(out)
     shared = Shared(setting)
     periodic = [order for order in orders if order.kind in PERIODIC and not order.group]
