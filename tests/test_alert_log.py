@@ -32,7 +32,7 @@ from lpmkit.errors import CommandRefused, NotFound, SiteFileError, UnexpectedRep
 from lpmkit.oracle.alert_log import AlertReader, Counts, EventKind, LogEvent, read_alert_log, read_events
 from lpmkit.oracle.diag import DiagFollower
 from lpmkit.oracle.event_rows import as_row, from_row
-from lpmkit.oracle.judge import MAX_SHAPES, Judge, LogWindow, examine, find_start
+from lpmkit.oracle.judge import MAX_SHAPES, Judge, LogPosition, LogWindow, examine, find_start
 from lpmkit.oracle.log_tail import (
     AlertFollower,
     LogTail,
@@ -263,7 +263,15 @@ def meaning_of(line: str, rules: LogRules = RULES) -> Class:
         ("Error 16063 archiving LNO:1 to 'stby'", Class.WARN),
         # losses without a code
         ("Pluggable database PDB1 closed", Class.FAIL),
-        ("Pluggable database PDB1 opened read write", Class.OTHER),
+        # a start is the end of what ran before, and no more than that
+        ("Pluggable database PDB1 opened read write", Class.WARN),
+        ("PDB2(5):Pluggable database PDB2 opening in read write", Class.WARN),
+        ("PDB2(5):Opening pdb with no Resource Manager plan active", Class.WARN),
+        ("PDB$SEED(2):Opening pdb with no Resource Manager plan active", Class.OTHER),
+        ("LGWR started with pid=12, OS id=7733320 ", Class.WARN),
+        ("SMCO started with pid=24, OS id=2446 ", Class.OTHER),
+        ("SUCCESS: diskgroup DATA was mounted", Class.WARN),
+        ("ALTER SYSTEM SET event='ORA-600 trace name errorstack level 3' SCOPE=BOTH;", Class.ROUTINE),
         (
             "Primary has heard from neither observer nor target standby within FastStartFailoverThreshold seconds",
             Class.FAIL,
@@ -607,6 +615,54 @@ def test_a_log_that_was_moved_away_is_read_to_its_end_and_the_new_one_from_its_b
     assert not follower.gaps
 
 
+@everywhere
+@pytest.mark.parametrize("kept", [True, False])
+def test_of_a_log_that_never_comes_back_the_rest_is_read_or_missed(follow: Any, log: Path, kept: bool) -> None:
+    follower = follow(log)
+    follower.poll()
+    add(log, "ORA-00600: the last words\n")
+    log.rename(log.with_name("alert_BX5.log.old")) if kept else log.unlink()
+    assert texts(follower) == []
+    assert not follower.is_there
+    last = [event.text for event in follower.finish()]
+    assert last == (["ORA-00600: the last words"] if kept else [])
+    assert [gap for gap in follower.gaps if "was moved away; what stood in it after byte" in gap] == (
+        [] if kept else follower.gaps
+    )
+    assert bool(follower.gaps) is not kept
+
+
+def listed(*nodes: str, language: str = "CSSD Reconfiguration complete. Active nodes are {}.") -> Any:
+    return event_of("[cssd(1602)]CRS-1601:" + language.format("".join(f"{node} " for node in nodes)))
+
+
+def event_of(text: str) -> LogEvent:
+    return LogEvent(None, tuple(text.splitlines()), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "verdict"),
+    [
+        (listed("n1", "n2", "n3"), listed("n1", "n3"), "fail"),
+        (listed("n1", "n3"), listed("n1", "n2", "n3"), "warn"),
+        (listed("n1", "n2", language="CSSD 重新配置完毕。活动节点为 {}。"), listed("n1", language="CSSD 重新配置完毕。活动节点为 {}。"), "fail"),
+        (event_of("List of instances (total 2) :\n 1 2"), event_of("List of instances (total 1) :\n 1"), "fail"),
+        (event_of("List of instances:\n 1 2 (myinst: 1) "), event_of("List of instances:\n 1 2 (myinst: 1) "), "pass"),
+    ],
+)  # fmt: skip
+def test_a_member_that_the_last_list_of_a_cluster_had_is_missed(before: LogEvent, now: LogEvent, verdict: str) -> None:
+    judge = Judge()
+    judge.add_placed(RULES.classify(before), LogPosition.BEFORE, None)
+    judge.add_placed(RULES.classify(now), LogPosition.INSIDE, timedelta(seconds=1))
+    assert judge.judgement().verdict == verdict
+
+
+def test_time_for_which_the_clusterware_did_not_run_is_a_witness() -> None:
+    line = "CRS-1719: Cluster Synchronization Service daemon (CSSD) clssnmvWorkerThread not scheduled for 7150 msecs."
+    witness = RULES.classify(event_of(line)).witness
+    assert str(witness) == "CSSD not scheduled: 7.150 s"
+
+
 class RotatedWhileRead(HostWithFiles):
     """A host on which the log is moved away just before a command: the path is another file, or none, from then on."""
 
@@ -756,6 +812,7 @@ def test_by_sql_each_entry_comes_once_also_when_the_clock_was_set_back() -> None
     assert new("09:59:58.000000 after the clock was set back") == ["after the clock was set back"]
     assert new() == []
     assert new("09:59:59.000000 before") == ["before"], "the same words a second time"
+    assert [event.text.partition(" ")[2] for event in follower.before] == ["before"], "what is usual there"
 
 
 def test_a_log_that_grew_beyond_measure_is_taken_up_near_its_end_and_the_gap_is_named(log: Path) -> None:
@@ -933,6 +990,7 @@ class ClusterHost:
 
     def __init__(self, olr: str, base: str, there: str) -> None:
         self._olr, self._base, self._there = olr, base, there
+        self.processes = "    PID COMMAND\n"
 
     def run(self, arguments: Any, **_: Any) -> Any:
         program = arguments[0]
@@ -940,6 +998,8 @@ class ClusterHost:
             return SimpleNamespace(status=0 if self._olr else 1, output=self._olr)
         if program == "env":
             return SimpleNamespace(status=0, output=self._base)
+        if program == "ps":
+            return SimpleNamespace(status=0, output=self.processes)
         return SimpleNamespace(status=0, output=self._there if self._there in arguments else "")
 
 
@@ -959,6 +1019,13 @@ OLR = "olrconfig_loc=/u01/app/19/grid/cdata/bxaix85.olr\ncrs_home=/u01/app/19/gr
 def test_the_clusterwares_log_is_found_in_its_places(olr: str, base: str, there: str, found: bool) -> None:
     session: Any = ClusterHost(olr, base, there)
     assert find_clusterware_log(session, "BXAIX85.example.net") == (there if found else None)
+
+
+def test_a_clusterware_that_runs_and_whose_log_is_nowhere_is_no_clusterware_without_a_log() -> None:
+    session: Any = ClusterHost(OLR, "/u01/app/grid\n", "")
+    session.processes = "    PID COMMAND\n 418022 /u01/app/19/grid/bin/ocssd.bin\n"
+    with pytest.raises(NotFound, match="clusterware"):
+        find_clusterware_log(session, "bxaix85")
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,11 @@ def test_the_view_of_one_container_is_said_to_be_partial() -> None:
     assert world.questions()["alert"].state is PASSED
 
 
-SERVES = {"database": [{"database_role": "PRIMARY", "open_mode": "READ WRITE"}],
+DATABASE = {"database_role": "PRIMARY", "open_mode": "READ WRITE", "protection_mode": "MAXIMUM AVAILABILITY",
+            "protection_level": "MAXIMUM AVAILABILITY"}  # fmt: skip
+SERVES = {"database": [DATABASE],
+          "failover": [{"status": "SYNCHRONIZED", "threshold": "30", "observer": "YES"}],
+          "standby": [{"dest_id": "2", "status": "VALID", "target": "STANDBY", "error": ""}],
           "instance": [{"status": "OPEN", "logins": "ALLOWED", "archiver": "STARTED"}],
           "pluggable": [{"name": "PDB1", "open_mode": "READ WRITE"}]}  # fmt: skip
 
@@ -205,12 +209,18 @@ SERVES = {"database": [{"database_role": "PRIMARY", "open_mode": "READ WRITE"}],
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"database": [{"database_role": "PHYSICAL STANDBY", "open_mode": "MOUNTED"}]}, "is PHYSICAL STANDBY, PRIMARY before"),
+        ({"database": [{**DATABASE, "database_role": "PHYSICAL STANDBY"}]}, "is PHYSICAL STANDBY, PRIMARY before"),
         ({"database": [{"database_role": "PRIMARY", "open_mode": "MOUNTED"}]}, "open_mode is MOUNTED, READ WRITE before"),
         ({"instance": [{"status": "OPEN", "logins": "RESTRICTED", "archiver": "STARTED"}]}, "logins is RESTRICTED"),
         ({"instance": [{"status": "OPEN", "logins": "ALLOWED", "archiver": "FAILED"}]}, "archiver is FAILED"),
         ({"pluggable": [{"name": "PDB1", "open_mode": "MOUNTED"}]}, "pluggable database PDB1 is MOUNTED"),
         ({"pluggable": []}, "pluggable database PDB1 is gone"),
+        ({"database": [{**DATABASE, "protection_level": "RESYNCHRONIZATION"}]}, "protection_level is RESYNCHRONIZATION"),
+        ({"database": [{**DATABASE, "protection_mode": "MAXIMUM PERFORMANCE"}]}, "protection_mode is MAXIMUM PERFORMANCE"),
+        ({"database": [{**DATABASE, "protection_level": "MAXIMUM PROTECTION"}]}, ""),
+        ({"failover": [{"status": "UNSYNCHRONIZED", "threshold": "30", "observer": "YES"}]}, "failover status is UNSYNC"),
+        ({"failover": [{"status": "SYNCHRONIZED", "threshold": "30", "observer": "NO"}]}, "failover observer is NO"),
+        ({"standby": []}, "standby destination 2 is gone"),
         ({}, ""),
     ],
 )  # fmt: skip
@@ -220,6 +230,27 @@ def test_a_database_that_serves_less_than_before_fails_whatever_its_log_says(cha
     around = world.questions().get("around")
     assert (around is not None and around.state is FAILED) is bool(says)
     assert around is None or says in around.answer
+
+
+@pytest.mark.parametrize("fact", list(SERVES))
+def test_what_was_answered_before_the_move_only_does_not_pass(fact: str) -> None:
+    world = World()
+    less = {name: rows for name, rows in SERVES.items() if name != fact}
+    world.states = [state_at(at, SERVES if at < 100 else less) for at in range(2, END, 20)]
+    around = world.questions()["around"]
+    assert (around.state, fact in around.details) == (OPEN, True)
+
+
+def test_warnings_of_the_log_are_in_the_verdict() -> None:
+    world = World()
+    world.rows = [
+        {
+            "mono_ns": 110 * S, "since_ns": 108 * S, "path": "/alert_BX5.log", "offset": 1, "line_count": 1,
+            "kind": "message", "when": None, "lines": ["PMON failed to acquire latch, see PMON dump"],
+        }
+    ]  # fmt: skip
+    alert = world.questions()["alert"]
+    assert (alert.state, alert.warns) == (PASSED, True), alert.details
 
 
 def test_a_probe_process_that_was_started_again_reads_on_and_fails_no_session() -> None:

@@ -12,7 +12,7 @@ from lpmkit.analysis.oracle_model import DatabaseAnalysis
 from lpmkit.oracle import state as facts
 from lpmkit.oracle.judge import LogTally, LogVerdict
 from lpmkit.oracle.rules import Classified
-from lpmkit.oracle.surroundings import lag_s, surroundings, worse_around, worse_itself
+from lpmkit.oracle.surroundings import lag_s, not_asked_again, surroundings, worse_around, worse_itself
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.rules.table import Class
 from lpmkit.timeline import TroubleCode, outwards, trouble_code
@@ -203,7 +203,7 @@ class DatabaseQuestions:
         if verdict.verdict == Class.UNKNOWN.value:
             return Question(name, what, OPEN, f"unclassified entries: {text or 'lines without a time'}")
         entries = f"{verdict.inside} entries, none critical"
-        answer = Question(name, what, PASSED, f"with warnings: {text}")
+        answer = Question(name, what, PASSED, f"with warnings: {text}", warns=True)
         answer = answer if text else Question(name, what, PASSED, entries, reply=ReplyWord.YES)
         if not self._keeps_readings():
             return answer  # runs of earlier versions did not keep when the log was read
@@ -293,11 +293,15 @@ def _around(title: str, database: DatabaseAnalysis) -> Iterator[Question]:
         return
     itself = worse_itself(database.before, database.after)
     there = surroundings(database.before), surroundings(database.after)
-    if not any(there) and not itself:
+    unanswered = not_asked_again(database.before, database.after)
+    if not any(there) and not itself and not unanswered:
         return
     wrong = [*itself, *worse_around(database.before, database.after)]
     if wrong:
         yield Question(name, what, FAILED, "; ".join(wrong), reply=ReplyWord.NO)
+        return
+    if unanswered:
+        yield Question(name, what, OPEN, f"not answered after the move: {'; '.join(unanswered)}")
         return
     lag = lag_s(database.after)
     behind = f"; the standby is {lag} s behind" if lag else ""

@@ -15,6 +15,7 @@ among each other:
   Its own ``Time:`` counts where the log prints local time, for there the stamp follows the text (`ALERT-LOGS`); in a
   log with zones the stamp above counts;
 - in a trace file a stamp holds for the line below it only; what comes further down lies somewhere before the next one;
+- a statement that the line above announces is an event of its own kind: it is the application's text, and no message;
 - ``log.xml`` is the same events in ``<msg>`` elements without a root; a block spread over several is joined by process;
 - a stamp whose month is in an unknown language is kept as an event, and it and what follows have no time.
 
@@ -43,14 +44,31 @@ BLOCK_AGE, BLOCK_DISTANCE = timedelta(seconds=10), 60
 #: event.
 GOES_WITH: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("", ("Additional information:", "IBM AIX RISC System/6000 Error", "Linux-x86_64 Error", "SVR4 Error")),
+    ("", ("...Current username=", "...Application:")),
     ("ORA-", ("ORA-",)),
     ("Errors in file", ("ORA-", "Incident details in:", "Use ADRCI")),
     ("Error ORA-235", ("error can be ignored",)),
     ("Thread ", ("Checkpoint not complete", "Private strand flush not complete", "All online logs")),
     ("Warning: VKTM detected a", ("Time drifts can result", "Please see the VKTM trace file", "/")),
+    ("Memory Notification:", ("Heap size", "Details in trace file", "KGL object name")),
     ("--ATTENTION--", ("Time drifted", "Please see the VKTM trace file", "/")),
 )
 _FIRST_WORDS = tuple(beginning for _, beginnings in GOES_WITH for beginning in beginnings)
+
+#: Beginnings of lines that announce a statement, which comes on the next line, also below a stamp of its own
+#: (`ALERT-LOGS`).
+_ANNOUNCES = ("ORA-01555 caused by SQL statement below", "PARSE ERROR: ospid=")
+#: The beginning of a statement. `alter` and `create` are none: the server echoes those of its own.
+_STATEMENT = re.compile(
+    r"\s*(?:/\*.*?\*/\s*)?\(*\s*(?:select|insert|update|delete|merge|with|begin|declare|call|explain)\b", re.I
+)
+
+#: The beginning of a further line of a statement; no message begins so.
+_CLAUSE = re.compile(
+    r"(?:from|where|and|or|having|values|union|minus|intersect|(?:group|order|connect) by|start with"
+    r"|(?:inner |left |right |full |cross |outer )*join)\b|[(),]",
+    re.I,
+)
 
 _NET = re.compile(
     r"\*{20,}\s*$|Fatal NI connect error|TNS-\d+:"
@@ -84,6 +102,7 @@ class EventKind(Enum):
     MESSAGE = "message"
     NETWORK = "network"
     UNKNOWN_STAMP = "unknown stamp"
+    STATEMENT = "statement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +170,7 @@ class _Group:
     stamp_follows: bool = False
     last_seen: Moment | None = None
     last_line: int = 0
+    kind: EventKind = EventKind.MESSAGE
 
 
 class AlertReader:
@@ -174,6 +194,7 @@ class AlertReader:
         self._dropping = False
         self._fresh = False
         self._in_trace = False
+        self._announced = False
         self._open: _Group | None = None
         self._last_inner: Moment | None = None
         self._blocks: dict[str | None, _Group] = {}
@@ -296,7 +317,7 @@ class AlertReader:
         group = self._open
         if group is None or group.count >= MAX_LINES_IN_AN_EVENT:
             return False
-        if line[0] in " \t":
+        if line[0] in " \t" or (group.kind is EventKind.STATEMENT and _CLAUSE.match(line)):
             return True
         if not line.startswith(_FIRST_WORDS):
             return False
@@ -307,12 +328,15 @@ class AlertReader:
 
     def _begin(self, line: str, offset: int) -> None:
         self._close()
-        self._open = _Group(self.stamp, offset, [line])
+        group = self._open = _Group(self.stamp, offset, [line])
+        if self._announced and is_statement(line):
+            group.kind = EventKind.STATEMENT
+        self._announced = line[-1] in ": " and announces_statement(line)
         if not self._fresh and self._in_trace:
-            self._open.stamp_follows = True
+            group.stamp_follows = True
         elif not self._fresh and line.startswith(_TIMED_OUT) and (self.stamp is None or not self.stamp.zoned):
-            self._open.stamp_follows = True
-            self._open.when = self._later_of(self.stamp, self._last_inner)
+            group.stamp_follows = True
+            group.when = self._later_of(self.stamp, self._last_inner)
         self._fresh = False
 
     @staticmethod
@@ -407,7 +431,11 @@ class AlertReader:
         elif whole and all(_NET.match(line) for line in said):
             self._take_block_line(tags.process or "", said, len(lines), self._element_offset, tags)
         else:
-            self._give(LogEvent(when, tuple(said), self._element_offset, len(lines), whole=whole, tags=tags))
+            kind = EventKind.MESSAGE
+            if said and self._announced and is_statement(said[0]):
+                kind = EventKind.STATEMENT
+            self._announced = bool(said) and announces_statement(said[-1])
+            self._give(LogEvent(when, tuple(said), self._element_offset, len(lines), kind, whole=whole, tags=tags))
 
     # -- handing out ---------------------------------------------------------------------------------------------------
 
@@ -415,7 +443,7 @@ class AlertReader:
         group, self._open = self._open, None
         if group is not None:
             when = self._time_of(group, following) if group.stamp_follows else group.when
-            self._give(LogEvent(when, tuple(group.lines), group.offset, group.count))
+            self._give(LogEvent(when, tuple(group.lines), group.offset, group.count, group.kind))
 
     def _time_of(self, group: _Group, following: Moment | None) -> Moment | None:
         """The time of an event whose stamp follows it: after the one above and before the one below, as far as there
@@ -435,6 +463,24 @@ class AlertReader:
     def _handed_out(self) -> list[LogEvent]:
         ready, self._ready = self._ready, []
         return ready
+
+
+def announces_statement(line: str) -> bool:
+    """Tell whether a line announces a statement on the next one.
+
+    >>> announces_statement("PDB1(3):PARSE ERROR: ospid=55579, error=923 for statement:")
+    True
+    """
+    return _split_container(line)[1].startswith(_ANNOUNCES) and line.rstrip().endswith(":")
+
+
+def is_statement(line: str) -> bool:
+    """Tell whether a line, where one is announced, begins a statement.
+
+    >>> is_statement("SELECT 1 FROM DUAL"), is_statement("Instance terminated by USER, pid = 1")
+    (True, False)
+    """
+    return _STATEMENT.match(_split_container(line)[1]) is not None
 
 
 def _begins_anew(lines: list[str], block: _Group) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
-from lpmkit.oracle.alert_log import EventKind, LogEvent
+from lpmkit.oracle.alert_log import EventKind, LogEvent, announces_statement, is_statement
 from lpmkit.oracle.drivers import Connection, Row
 from lpmkit.oracle.log_tail import Position
 from lpmkit.oracle.log_xml import Tags
@@ -26,8 +26,9 @@ _SINCE = (
 )
 _TYPES = {"1": "UNKNOWN", "2": "INCIDENT_ERROR", "3": "ERROR", "4": "WARNING", "5": "NOTIFICATION", "6": "TRACE"}
 MICROSECOND = timedelta(microseconds=1)
-#: How far back each question reaches beyond the newest entry: a clock that was set back by less hides nothing.
-OVERLAP = timedelta(minutes=10)
+#: How far back each question reaches beyond the newest entry: a clock that was set back by less hides nothing. The
+#: first reaches back further, for what is usual in this log.
+OVERLAP, USUAL = timedelta(minutes=10), timedelta(hours=2)
 
 
 class DiagFollower:
@@ -38,6 +39,10 @@ class DiagFollower:
     def __init__(self, asked: Connection, limit_s: float = 30.0) -> None:
         self.gaps: list[str] = []
         self.began_anew = False
+        self.is_there = True
+        #: The entries of the time before the place was taken: what is usual.
+        self.before: tuple[LogEvent, ...] = ()
+        self._announced = False
         self._asked, self._limit_s = asked, limit_s
         self._mark: datetime | None = None
         self._seen: Counter[tuple[str | None, ...]] = Counter()
@@ -52,12 +57,13 @@ class DiagFollower:
         begins = self._mark is None
         if self._mark is None:
             self._mark = _moment(self._asked.rows(_NOW, self._limit_s)[0][0])
-        since = self._mark - OVERLAP
+        since = self._mark - (USUAL if begins else OVERLAP)
         mark = f"{since:%Y-%m-%d %H:%M:%S.%f} " + f"{since:%z}"[:3] + ":" + f"{since:%z}"[3:5]
         rows = [tuple(row) for row in self._asked.rows(_SINCE.format(mark=mark), self._limit_s)]
         fresh = Counter(rows) - self._seen
         self._seen = Counter(rows)
         if begins:
+            self.before = tuple(map(self._event, rows))
             return ()
         events = []
         for row in rows:
@@ -83,7 +89,9 @@ class DiagFollower:
             process=row[4], type=_TYPES.get(row[2] or "", row[2]), level=level, component=row[1], problem=row[6]
         )
         self._count += 1
-        return LogEvent(Moment(at, at + MICROSECOND), lines, self._count, len(lines), EventKind.MESSAGE, tags=tags)
+        kind = EventKind.STATEMENT if self._announced and is_statement(lines[0]) else EventKind.MESSAGE
+        self._announced = announces_statement(lines[-1])
+        return LogEvent(Moment(at, at + MICROSECOND), lines, self._count, len(lines), kind, tags=tags)
 
 
 def _moment(text: str | None) -> datetime:

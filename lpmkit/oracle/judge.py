@@ -19,7 +19,7 @@ from lpmkit.errors import LpmError, NotFound, UnexpectedReply, UsageError
 from lpmkit.json_values import JsonObject
 from lpmkit.oracle.alert_log import AlertReader, Counts, EventKind, LogEvent
 from lpmkit.oracle.log_xml import read_element
-from lpmkit.oracle.rules import Classified, LogRules, Witness, severity_of, shape_of, trouble_in
+from lpmkit.oracle.rules import Classified, LogRule, LogRules, Witness, severity_of, shape_of, trouble_in
 from lpmkit.oracle.stamps import MICROSECOND, Moment, instants, read_stamp
 from lpmkit.rules.table import Class
 from lpmkit.rules.usual import chance_of, held_against_usual
@@ -197,6 +197,8 @@ class Judge:
         self._inside = self._before = self._timeless = 0
         self._usual_from = self._last = timedelta(0)
         self._shapes: set[str] = set()
+        #: The members of a cluster that each rule's last list named.
+        self._members: dict[str, frozenset[str]] = {}
         self._is_inside = self._is_stamped = False
 
     def add(self, entry: Classified) -> LogPosition:
@@ -222,6 +224,8 @@ class Judge:
         """Count an event at a known position, ``after`` the beginning of the window; ``None`` where its time is not
         known.
         """
+        if entry.rule is not None and entry.rule.members is not None:
+            entry = self._with_members_gone(entry, entry.rule)
         if place is LogPosition.BEFORE:
             # what was read reaches over all of the usual time, also where nothing was written
             self._usual_from = -self.window.usual if after is not None else self._usual_from
@@ -235,6 +239,24 @@ class Judge:
             self._before += 1
         if place is not LogPosition.BEFORE:
             self._count(entry, place)
+
+    def _with_members_gone(self, entry: Classified, rule: LogRule) -> Classified:
+        """An entry that lists the members of a cluster: a failure where one is missing that the last list had.
+
+        All words are held against each other, so that it works in any language.
+        """
+        listed = rule.members.search(entry.event.text) if rule.members else None
+        if listed is None:
+            return entry
+        now = frozenset(listed["members"].split())
+        gone = self._members.get(rule.key, now) - now
+        self._members[rule.key] = now
+        if not gone:
+            return entry
+        gone_rule = replace(
+            rule, key=f"{rule.key}-gone", meaning=Class.FAIL, unless_usual=False, reason=_MEMBERS_GONE, members=None
+        )
+        return replace(entry, meaning=Class.FAIL, rule=gone_rule)
 
     def _when(self, entry: Classified) -> Moment | None:
         """The time of an event: what the line itself prints, where that can be held against the window, is better than
@@ -331,6 +353,7 @@ class Judge:
         return LogTally(key, meaning, reason, tally.count, tally.first, tally.last, usual)
 
 
+_MEMBERS_GONE = "the cluster goes on without a member that it had"
 _WITHOUT_RULE = {Class.UNKNOWN: "a code that no rule knows", Class.OTHER: "a text that no rule knows, without a code"}
 _SEVERITY = {
     Class.FAIL: "its family is the loss of files, disks or the instance",

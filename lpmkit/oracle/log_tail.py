@@ -71,6 +71,8 @@ class LogTail:
         self.gaps: list[str] = []
         #: The last poll began another file or another place in it: what it gave may have been written at any time.
         self.began_anew = False
+        #: The last poll found the log at its path.
+        self.is_there = True
         #: What stood at the end of the log when the place was taken: what is usual there.
         self.before: tuple[LogEvent, ...] = ()
         self._position = position
@@ -90,6 +92,7 @@ class LogTail:
         Raises `CommandRefused` where it was never there.
         """
         facts = self._facts()
+        self.is_there = facts is not None
         if facts is None:
             return ()
         if self._position is None:
@@ -110,8 +113,11 @@ class LogTail:
         return tuple(events)
 
     def finish(self) -> tuple[LogEvent, ...]:
-        """The event that is held in case it goes on."""
-        return tuple(self._reader.settle())
+        """The event that is held in case it goes on; of a log that is away also the rest of the old one.
+
+        What is away cannot be told from what may not be read: where the rest is not found it is a gap.
+        """
+        return tuple(self._reader.settle() if self.is_there else self._rest_of_the_old("moved away"))
 
     # -- one step each -------------------------------------------------------------------------------------------------
 
@@ -370,8 +376,14 @@ def find_alert_log(session: Session, sid: str, directory: str | None = None) -> 
     return there[0]
 
 
+#: The daemon of the clusterware in the list of processes.
+_CSS_RUNS = re.compile(r"(?m)^\s*\d+\s+\S*/ocssd\.bin\b")
+
+
 def find_clusterware_log(session: Session, hostname: str) -> str | None:
-    """The alert log of the clusterware on a host; ``None`` where there is no clusterware, or its log may not be read.
+    """The alert log of the clusterware on a host; ``None`` where no clusterware runs.
+
+    Raises `NotFound` where its daemon runs and no log is at the places known.
 
     The grid's home is in ``olr.loc``; from 12.1.0.2 on the log is below the grid's ORACLE_BASE, before that below its
     home (`ORACLE-CW`).
@@ -385,4 +397,7 @@ def find_clusterware_log(session: Session, hostname: str) -> str | None:
     places = [f"{home}/log/{short}/alert{short}.log"]
     places += [f"{base}/diag/crs/{short}/crs/trace/alert.log"] if base.startswith("/") else []
     listed = session.run(["ls", "-t", *places]).output.splitlines()
-    return next((line for line in listed if line in places), None)
+    there = next((line for line in listed if line in places), None)
+    if there is None and _CSS_RUNS.search(session.run(["ps", "-e", "-o", "pid,args"]).output):
+        raise NotFound("alert log of the clusterware on", hostname, known=places, where=session.where)
+    return there

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lpmkit.json_values import JsonMapping
-from lpmkit.oracle.alert_log import LogEvent
+from lpmkit.oracle.alert_log import EventKind, LogEvent
 from lpmkit.oracle.stamps import Moment, instants, moved
 from lpmkit.rules.table import BaseRule, Class, RuleForm, RuleTable, flag, texts
 from lpmkit.rules.trouble import ENGLISH
@@ -77,6 +77,7 @@ class LogRule(BaseRule):
     unless_usual: bool = False
     quotes: bool = False
     measures: Measure | None = None
+    members: re.Pattern[str] | None = None
 
     def fits(self, text: str, codes: Sequence[str]) -> bool:
         hit = any(code in self.codes for code in codes) if codes else False
@@ -196,6 +197,13 @@ def _measure(row: JsonMapping) -> Measure:
     return Measure(pattern, _PER_SECOND[row["unit"]], str(row["what"]))
 
 
+def _members(value: Any) -> re.Pattern[str]:
+    pattern = re.compile(value)
+    if "members" not in pattern.groupindex:
+        raise ValueError("the pattern has no group 'members'")
+    return pattern
+
+
 class LogRules(RuleTable[LogRule]):
     """The table for the alert log."""
 
@@ -211,6 +219,7 @@ class LogRules(RuleTable[LogRule]):
             "unless_usual": flag,
             "quotes": flag,
             "measures": _measure,
+            "members": _members,
         },
         choosing=("codes", "contains", "pattern"),
     )
@@ -232,7 +241,9 @@ class LogRules(RuleTable[LogRule]):
                 self._by_code.setdefault(code, []).append(place)
 
     def classify(self, event: LogEvent) -> Classified:
-        """The meaning of one event."""
+        """The meaning of one event. A statement that the log quotes is text of an application and means nothing."""
+        if event.kind is EventKind.STATEMENT:
+            return Classified(event, Class.OTHER, None, ())
         text = event.text
         if not event.whole and (cut := _CUT_CODE.search(text)):
             return self._classified_cut(event, text[: cut.start()])

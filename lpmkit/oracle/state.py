@@ -63,16 +63,18 @@ FACTS: tuple[Fact, ...] = (
              "select instance_name, host_name, version, to_char(startup_time, 'YYYYMMDDHH24MISS'), status, "
              "database_status, logins, archiver, parallel from v$instance"
          )),
-    Fact("database", ("name", "open_mode", "log_mode", "database_role", "protection_mode"),
-         "select name, open_mode, log_mode, database_role, protection_mode from v$database"),
+    Fact("database", ("name", "open_mode", "log_mode", "database_role", "protection_mode", "protection_level"),
+         "select name, open_mode, log_mode, database_role, protection_mode, protection_level from v$database"),
     Fact("container", ("con_name", "cdb"), "select sys_context('userenv', 'con_name'), cdb from v$database", (12, 1)),
     Fact("pluggable", ("name", "open_mode"), "select name, open_mode from v$pdbs", (12, 1)),
     Fact("unique_name", ("db_unique_name",), "select db_unique_name from v$database", (10, 1)),
     Fact("service", ("inst_id",),
          "select distinct inst_id from gv$active_services where name ="
          " sys_context('userenv', 'service_name')", (10, 1)),
-    Fact("failover", ("status", "threshold"),
-         "select fs_failover_status, fs_failover_threshold from v$database", (10, 2)),
+    Fact("failover", ("status", "threshold", "observer"),
+         (
+             "select fs_failover_status, fs_failover_threshold, fs_failover_observer_present from v$database"
+         ), (10, 2)),
     Fact("population", ("type", "status", "count", "oldest_logon"),
          (
              "select type, status, count(*), to_char(min(logon_time), 'YYYYMMDDHH24MISS') from v$session group by "

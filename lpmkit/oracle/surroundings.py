@@ -34,7 +34,14 @@ _SERVING: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("instance", "database_status", ("ACTIVE",)),
     ("instance", "logins", ("ALLOWED",)),
     ("instance", "archiver", ("STARTED",)),
+    ("failover", "status", ("SYNCHRONIZED", "TARGET UNDER LAG LIMIT")),
+    ("failover", "observer", ("YES",)),
 )
+#: Protection of the data, the least first (`ORACLE-REF`); a level that is none of them, such as RESYNCHRONIZATION, is
+#: less.
+_PROTECTION = ("MAXIMUM PERFORMANCE", "MAXIMUM AVAILABILITY", "MAXIMUM PROTECTION")
+#: What is held against its state before the move, and is open where it was answered before it only.
+_COMPARED = ("database", "instance", "pluggable", "failover", "standby", "asm", "cluster")
 
 
 def worse_itself(before: JsonMapping, after: JsonMapping) -> list[str]:
@@ -49,6 +56,10 @@ def worse_itself(before: JsonMapping, after: JsonMapping) -> list[str]:
     for fact, column, serving in _SERVING:
         old, new = (_first(facts, fact).get(column) for facts in (early, late))
         if old in serving and new is not None and new != old:
+            found.append(f"{fact if fact == 'failover' else ''} {column} is {new}, {old} before".strip())
+    for column in ("protection_mode", "protection_level"):
+        old, new = (_first(facts, "database").get(column) for facts in (early, late))
+        if old in _PROTECTION and new is not None and new not in _PROTECTION[_PROTECTION.index(old) :]:
             found.append(f"{column} is {new}, {old} before")
     for pdb, again in _pairs(early, late, "pluggable", "name"):
         now = again["open_mode"] if again else "gone"
@@ -70,7 +81,9 @@ def worse_around(before: JsonMapping, after: JsonMapping) -> list[str]:
     early, late = before.get("facts", {}), after.get("facts", {})
     found: list[str] = []
     for old, new in _pairs(early, late, "standby", "dest_id"):
-        if old["status"] == "VALID" and new is not None and new["status"] != "VALID":
+        if old["status"] == "VALID" and new is None:
+            found.append(f"standby destination {old['dest_id']} is gone")
+        elif old["status"] == "VALID" and new is not None and new["status"] != "VALID":
             found.append(
                 f"standby destination {old['dest_id']} is "
                 f"{new['status']}{': ' + str(new['error']) if new['error'] else ''}"
@@ -90,6 +103,16 @@ def worse_around(before: JsonMapping, after: JsonMapping) -> list[str]:
         elif old["status"] == "OPEN" != new["status"]:
             found.append(f"instance {old['instance_name']} is {new['status']}")
     return found
+
+
+def not_asked_again(before: JsonMapping, after: JsonMapping) -> list[str]:
+    """What was answered before the move and not after it, each with the reason.
+
+    >>> not_asked_again({"facts": {"asm": [{"name": "DATA"}]}}, {"facts": {}, "gaps": {"asm": "ORA-00942"}})
+    ['asm: ORA-00942']
+    """
+    early, late, gaps = before.get("facts", {}), after.get("facts", {}), after.get("gaps", {})
+    return [f"{name}: {gaps.get(name, 'no answer')}" for name in _COMPARED if early.get(name) and name not in late]
 
 
 def _pairs(early: JsonMapping, late: JsonMapping, name: str, key: str) -> list[tuple[JsonMapping, JsonMapping | None]]:

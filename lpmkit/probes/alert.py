@@ -119,8 +119,12 @@ class AlertProbe:
         events = (*follower.poll(), *(follower.finish() if last else ()))
         if follower.began_anew:
             readings.clear()
+        if not follower.is_there and path.endswith(".trc"):  # removed with old traces; it may come again
+            del self._followers[path], self._readings[path]
+            return path, []
         placed = [(event, _missing_at(readings, event.offset)) for event in events]
-        readings.append((now, follower.position.offset))
+        if follower.is_there or last:
+            readings.append((now, follower.position.offset))
         return path, placed
 
     def _finish(self) -> list[Entry]:
@@ -129,7 +133,10 @@ class AlertProbe:
     def _begin(self) -> None:
         given = str(self.order.options.get("alert_log") or "")
         if given.upper() == DiagFollower.path:
-            self._followers[DiagFollower.path] = DiagFollower(self.database.open(SESSION_LOGON_S))
+            view = DiagFollower(self.database.open(SESSION_LOGON_S))
+            self._followers[view.path] = view
+            view.poll()
+            self._before = [(view.path, [(event, None) for event in view.before])]
             return
         with self.database.accounts.attempt(self.database.login):
             listed = self.database.host.run(["ls", *([given] if given else alert_log_places(self.database.way.sid))])

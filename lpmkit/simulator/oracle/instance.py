@@ -153,6 +153,8 @@ class Around:
     disk_groups: list[DiskGroup] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
     protection_mode: str = "MAXIMUM PERFORMANCE"
+    #: Where it differs from the mode: RESYNCHRONIZATION while the standby database catches up.
+    protection_level: str = ""
     #: FastStartFailoverThreshold; 0 where fast-start failover is off.
     failover_threshold_s: int = 0
     #: ObserverPingInterval and ObserverPingRetry, in place of the threshold; both from 26ai on.

@@ -287,13 +287,15 @@ def _database(of: Instance) -> tuple[Sequence[str], Rows]:
         "log_mode": "ARCHIVELOG",
         "database_role": "PRIMARY",
         "protection_mode": of.around.protection_mode,
+        "protection_level": of.around.protection_level or of.around.protection_mode,
     }
     if of.release >= (10, 1):
         columns["db_unique_name"] = of.sid
     if of.release >= (10, 2):
         threshold = of.around.failover_threshold_s
         columns |= {"fs_failover_status": "SYNCHRONIZED" if threshold else "DISABLED",
-                    "fs_failover_threshold": threshold}  # fmt: skip
+                    "fs_failover_threshold": threshold,
+                    "fs_failover_observer_present": "YES" if threshold else ""}  # fmt: skip
     if of.release >= (12, 1):
         columns["cdb"] = "YES" if of.container else "NO"
     return tuple(columns), [tuple(columns.values())]
