@@ -271,6 +271,12 @@ def meaning_of(line: str, rules: LogRules = RULES) -> Class:
         ("LGWR started with pid=12, OS id=7733320 ", Class.WARN),
         ("SMCO started with pid=24, OS id=2446 ", Class.OTHER),
         ("SUCCESS: diskgroup DATA was mounted", Class.WARN),
+        ("NOTE: client P7D1:P7D:cluster1 deregistered", Class.WARN),
+        ("Primary database is in MAXIMUM PERFORMANCE mode", Class.WARN),
+        ("Physical Standby Database mounted.", Class.WARN),
+        ("ALTER SYSTEM SET log_archive_dest_2='' SCOPE=BOTH;", Class.WARN),
+        ("ALTER SYSTEM SET log_archive_dest_state_2='DEFER' SCOPE=BOTH;", Class.WARN),
+        ("ALTER SYSTEM SET log_archive_dest_state_2='ENABLE' SCOPE=BOTH;", Class.OTHER),
         ("ALTER SYSTEM SET event='ORA-600 trace name errorstack level 3' SCOPE=BOTH;", Class.ROUTINE),
         (
             "Primary has heard from neither observer nor target standby within FastStartFailoverThreshold seconds",
@@ -333,7 +339,9 @@ def test_every_rule_has_a_reason_and_what_is_recalled_stands_alone() -> None:
         "clusterware-clock",
         "clusterware-lost-something",
         "clusterware-status",
+        "cssd-not-scheduled",
         "data-file-offline",
+        "disk-group-mounted",
         "distributed-in-doubt",
         "file-error",
         "hang-reported",
@@ -343,6 +351,7 @@ def test_every_rule_has_a_reason_and_what_is_recalled_stands_alone() -> None:
         "processes-not-started",
         "role-changed",
         "standby-away",
+        "state-changed",
         "storage-path-down",
         "undo-needs-recovery",
     }
@@ -654,6 +663,15 @@ def test_a_member_that_the_last_list_of_a_cluster_had_is_missed(before: LogEvent
     judge = Judge()
     judge.add_placed(RULES.classify(before), LogPosition.BEFORE, None)
     judge.add_placed(RULES.classify(now), LogPosition.INSIDE, timedelta(seconds=1))
+    assert judge.judgement().verdict == verdict
+
+
+@pytest.mark.parametrize(("clients", "verdict"), [(2, "pass"), (200, "warn")])
+def test_clients_that_went_away_in_a_crowd_are_a_warning(clients: int, verdict: str) -> None:
+    judge = Judge()
+    for number in range(clients):
+        text = f"opiodr aborting process unknown ospid ({number}) as a result of ORA-609"
+        judge.add_placed(RULES.classify(event_of(text)), LogPosition.INSIDE, timedelta(seconds=1))
     assert judge.judgement().verdict == verdict
 
 

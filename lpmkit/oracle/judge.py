@@ -22,7 +22,7 @@ from lpmkit.oracle.log_xml import read_element
 from lpmkit.oracle.rules import Classified, LogRule, LogRules, Witness, severity_of, shape_of, trouble_in
 from lpmkit.oracle.stamps import MICROSECOND, Moment, instants, read_stamp
 from lpmkit.rules.table import Class
-from lpmkit.rules.usual import chance_of, held_against_usual
+from lpmkit.rules.usual import RARE, chance_of, held_against_usual
 
 #: How many events of each rule are kept as they are; all are counted.
 MAX_KEPT = 20
@@ -338,6 +338,8 @@ class Judge:
         if rule is not None and (rule.above_usual or rule.unless_usual):
             known = usual is not None or rule.unless_usual
             meaning = held_against_usual(meaning, chance) if known else Class.UNKNOWN
+        elif rule is not None and rule.crowd and tally.count >= rule.crowd and chance < RARE:
+            meaning = Class.WARN
         reason = rule.reason if rule else _WITHOUT_RULE[meaning]
         if rule is None and (key in first.codes or key in self._shapes):
             # the time before the move is in the log: what is as frequent as ever is nothing new

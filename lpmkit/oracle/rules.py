@@ -76,6 +76,7 @@ class LogRule(BaseRule):
     above_usual: bool = False
     unless_usual: bool = False
     quotes: bool = False
+    crowd: int = 0
     measures: Measure | None = None
     members: re.Pattern[str] | None = None
 
@@ -218,6 +219,7 @@ class LogRules(RuleTable[LogRule]):
             "above_usual": flag,
             "unless_usual": flag,
             "quotes": flag,
+            "crowd": int,
             "measures": _measure,
             "members": _members,
         },
