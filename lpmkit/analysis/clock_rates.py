@@ -53,24 +53,25 @@ def _thinned(t: FloatArray, v: FloatArray) -> _Points:
     """The highest constraint of each piece of time."""
     if len(t) <= _KEPT:
         return _Points(t, v)
-    edges = np.linspace(0, len(t), _KEPT + 1).astype(int)[:-1]
-    highest = np.maximum.reduceat(v, edges)
-    ends = np.append(edges[1:], len(t))
-    at = [int(a + np.argmax(v[a:b] == top)) for a, b, top in zip(edges, ends, highest, strict=True)]
+    edges = np.linspace(0, len(t), _KEPT + 1).astype(int)
+    lengths = np.diff(edges)
+    highest = np.flatnonzero(v == np.repeat(np.maximum.reduceat(v, edges[:-1]), lengths))
+    at = highest[np.searchsorted(highest, edges[:-1])]  # the first of each piece
     return _Points(t[at], v[at])
 
 
 def _above(points: _Points) -> _Points:
     """The upper convex hull."""
     kept: list[int] = []
-    t, v = points.t, points.v
-    for i in range(len(t)):
-        while len(kept) > 1 and (v[kept[-1]] - v[kept[-2]]) * (t[i] - t[kept[-2]]) <= (v[i] - v[kept[-2]]) * (
-            t[kept[-1]] - t[kept[-2]]
-        ):
+    t, v = points.t.tolist(), points.v.tolist()  # read one by one, an array's numbers cost several times as much
+    for i, (time, value) in enumerate(zip(t, v, strict=True)):
+        while len(kept) > 1:
+            first, middle = kept[-2], kept[-1]
+            if (v[middle] - v[first]) * (time - t[first]) > (value - v[first]) * (t[middle] - t[first]):
+                break
             kept.pop()
         kept.append(i)
-    return _Points(t[kept], v[kept])
+    return _Points(points.t[kept], points.v[kept])
 
 
 def _slopes(hull: _Points) -> FloatArray:
