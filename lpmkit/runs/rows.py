@@ -31,4 +31,4 @@ def sample_line(sample: Sample) -> bytes:
     remote_due, mono, wall = sample.remote_due_ns, sample.remote_mono_ns, sample.remote_wall_ns
     ours = f"{'' if due is None else due},{'' if sent is None else sent},{'' if answered is None else answered}"
     theirs = f"{'' if remote_due is None else remote_due},{'' if mono is None else mono},{'' if wall is None else wall}"
-    return f"{sample.seq},{ours},{theirs},{sample.outcome.value},{detail}\n".encode()
+    return f"{sample.seq},{ours},{theirs},{sample.outcome},{detail}\n".encode()
