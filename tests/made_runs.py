@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,12 @@ class MadeClock(Clock):
         return Anchor(self.now_ns, self.wall_ns(), 200)
 
 
+@cache
+def _in_ns(spans: Spans) -> tuple[tuple[int, int], ...]:
+    """Spans on our clock."""
+    return tuple((START + round(since * S), START + round(until * S)) for since, until in spans)
+
+
 @dataclass
 class _World:
     """The truth, asked by all processes."""
@@ -172,9 +179,11 @@ class _World:
     def held(self, t_ns: int, *spans: Spans) -> int:
         """When nothing holds any more what would happen at ``t_ns``: one span may end in another."""
         for group in spans:
-            for since, until in group:
-                if self.ns(since) <= t_ns < self.ns(until):
-                    return self.held(self.ns(until), *spans)
+            if not group:
+                continue
+            for since, until in _in_ns(group):
+                if since <= t_ns < until:
+                    return self.held(until, *spans)
         return t_ns
 
     def run_at(self, t_ns: int, *more: Spans) -> int:
@@ -214,7 +223,8 @@ class _World:
 
     def seen(self, t_ns: int) -> int:
         """When our side takes note of what came at ``t_ns``."""
-        return self.held(t_ns, self.made.stalls) + round(self.rng.exponential(0.03 * MS))
+        free = self.held(t_ns, self.made.stalls) if self.made.stalls else t_ns
+        return free + round(self.rng.exponential(0.03 * MS))
 
 
 def _ticks(world: _World, since: float, until: float) -> Iterator[Sample]:
@@ -305,12 +315,12 @@ def _connect(world: _World, since: float, until: float) -> Iterator[Sample]:
 
 def _icmp(world: _World, since: float, until: float) -> Iterator[Sample]:
     made, tokens, last = world.made, 1.0, world.ns(since)
-    frozen = () if made.kernel_runs else world.frozen
+    frozen = () if made.kernel_runs else _in_ns(world.frozen)
     for number, due, sent in _asked(world, since, until, "icmp", made.icmp_ms):
         there = sent + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
         lost = world.rng.random() < made.icmp_lost or world.held(there, made.network_out) != there
         free = world.held(there, *world.kernel())
-        stopped = next((world.ns(lo) for lo, hi in frozen if world.ns(lo) <= there < world.ns(hi)), there)
+        stopped = next((begin for begin, end in frozen if begin <= there < end), there)
         lost = lost or (made.dropped and stopped != there) or there - stopped > made.queue_s * S
         if made.icmp_a_second:
             tokens = min(1.0, tokens + (sent - last) * made.icmp_a_second / S)
