@@ -54,6 +54,8 @@ class HostSettings(SettingsPart):
     _password = field_validator("password")(checked_reference)
 
 
+#: The name of a place.
+PLACE = r"^[A-Za-z0-9._-]{1,63}$"
 #: Default login that the other manager gets as ``migrlpar -u``.
 MANAGER_USERS = {"ivm": "padmin", "hmc": "hscroot"}
 
@@ -74,7 +76,7 @@ class FrameSettings(HostSettings):
     mover_address: str = Field(default="", validate_default=True)
     mover_user: str = Field(default="", validate_default=True)
     partner: str = ""
-    place: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,63}$")
+    place: str = Field(default="", pattern=rf"^$|{PLACE}")
 
     @field_validator("system")
     @classmethod

@@ -29,7 +29,7 @@ from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.errors import LpmError
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.plan import conductor as conductor_module
-from lpmkit.plan import driving, engine
+from lpmkit.plan import driving, engine, observing
 from lpmkit.plan.sharing import room_of
 from lpmkit.prediction.moves import Prediction
 from lpmkit.probes.orders import ProbeOrder
@@ -133,6 +133,7 @@ class _Book(Runbook):
     """A runbook of a host whose managers are the world's; everything of runs, intents and locks is the real one's."""
 
     world: World
+    lead_in_s = 0.2
 
     def landscape(self) -> SiteInventory:
         known = self.world.look()
@@ -159,7 +160,8 @@ class _Book(Runbook):
     def prepare(self, order: Order) -> Run:
         run = super().prepare(order)
         if not run.events():
-            write_document(run.path, "run", {**run.manifest, "lead_in_s": 0.2, "tail_s": 0.0, "poll_s": 0.1})
+            times = {"lead_in_s": self.lead_in_s, "tail_s": 0.0, "poll_s": 0.1}
+            write_document(run.path, "run", {**run.manifest, **times})
         return Run(run.path)
 
     def check(self, run: Run) -> tuple[Finding, ...]:
@@ -178,6 +180,15 @@ class _Book(Runbook):
     def _start(self, run: Run, probes: object = None) -> None:
         before = len(run.events())
         _fork(lambda: _record(run, self.site, self.world))
+        wait_until(lambda: len(run.events()) > before, clock=self.clock, timeout_s=20.0)
+
+
+class _Watcher(Runbook):
+    """A runbook of a worker that records a watch: the recorder is a fork, without probes."""
+
+    def _start(self, run: Run, probes: object = None) -> None:
+        before = len(run.events())
+        _fork(lambda: _record(run, self.site, World(Path("nowhere"))))
         wait_until(lambda: len(run.events()) > before, clock=self.clock, timeout_s=20.0)
 
 
@@ -226,6 +237,7 @@ def _quickly() -> None:
             monitor_module: {"RETRY_S": 0.05, "NOT_OURS_S": 1.0},
             shared_intent: {"TELL_EVERY_S": 0.3, "LAST_NOTE_S": 3.0, "BEGIN_AGAIN_S": 0.1},
             engine: {"LOOK_EVERY_S": 0.5},
+            observing: {"LOOK_EVERY_S": 0.2, "Runbook": _Watcher},
             places: {"BEAT_S": 0.5, "GONE_S": GONE_S},
             locks: {"BEAT_S": 0.5, "GONE_S": GONE_S},
             database: {"CONNECT_S": 1, "TRANSACTION_S": 1.5},
@@ -258,7 +270,7 @@ def main() -> None:
     socket.gethostname = lambda: name
     signal.signal(signal.SIGCHLD, _collect)
     book = _Book(site, Secrets(), person=Person("anna", "anna", "account"))
-    book.world = world
+    book.world, book.lead_in_s = world, float(sys.argv[4])
 
     class Conductors:
         """Starts conductors as a worker does, with the managers of this world."""
@@ -277,17 +289,19 @@ def main() -> None:
 class Host:
     """A jump host with a cable of its own to the store; its folder of runs may be shared with others."""
 
-    def __init__(self, name: str, folder: Path, url: str, world: World, runs: str = "") -> None:
+    def __init__(self, name: str, folder: Path, url: str, world: World, runs: str = "", lead_in_s: float = 0.2) -> None:
         self.name = name
         self.runs = folder / (runs or name)
         frame = {"manager": "ivm", "mover_address": "192.0.2.1"}
         self.site = Site.model_validate(
             {"frames": {name: {**frame, "host": f"{name}.invalid"} for name in "ab"},
+             "partitions": {name: {"host": f"{name}.invalid"} for name in "pqrst"},
              "runs": {"folder": str(self.runs)}, "store": url}
         )  # fmt: skip
         self._log = (folder / f"{name}.log").open("ab")
         self._nursery = popen(
-            [sys.executable, "-m", "tests.hosts", json.dumps(self.site.as_data()), str(world.path), name],
+            [sys.executable, "-m", "tests.hosts", json.dumps(self.site.as_data()), str(world.path), name,
+             str(lead_in_s)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, start_new_session=True,
             cwd=Path(__file__).parent.parent,
         )  # fmt: skip

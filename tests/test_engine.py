@@ -25,6 +25,7 @@ from lpmkit.errors import NotAllowed, NotFound, SiteFileError
 from lpmkit.inventory import Partition
 from lpmkit.plan import engine
 from lpmkit.plan.driving import PlaceWorker, driving_place, hand_to, place_of, require_place, starter, take_over
+from lpmkit.plan.observing import OBSERVE
 from lpmkit.plan.status import plan_status
 from lpmkit.runbook import PartitionLocation, Runbook, SiteInventory
 from lpmkit.runs import locks
@@ -127,16 +128,19 @@ def test_work_is_looked_after_until_it_is_over_and_resumed_by_the_next_worker(
         looked.append(work)
         return work in over
 
-    for work in ("one", "two", "one"):
+    watch = f"{OBSERVE}three"
+    for work in ("one", "two", "one", watch):
         engine.hand_over(store, "here", work)
     with engine.serve(store, "here", look):
-        assert wait_until(lambda: {"one", "two"} <= set(looked), clock=Clock(), timeout_s=60)
+        assert wait_until(lambda: {"one", "two", watch} <= set(looked), clock=Clock(), timeout_s=60)
     looked.clear()
     over.add("one")
     with engine.serve(store, "here", look):
-        assert wait_until(lambda: looked.count("two") > 3 and "one" in looked, clock=Clock(), timeout_s=60)
+        assert wait_until(
+            lambda: looked.count("two") > 3 and {"one", watch} <= set(looked), clock=Clock(), timeout_s=60
+        )
         assert looked.count("one") <= 2
-    assert engine.take_over(store, "here", "there") == ["two"]
+    assert engine.take_over(store, "here", "there") == ["two"], "a watch belongs to its place"
     assert engine.take_over(store, "here", "there") == []
     over.add("two")
     looked.clear()

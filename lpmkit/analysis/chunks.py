@@ -89,6 +89,7 @@ def host_analysis(host: str, record: Record) -> HostAnalysis:
         steps=(*(step for part in parts for step in part.found.steps), *slews(list(rates))),
         offset_ns=next((part.found.offset for part in parts if part.found.offset), None),
         rates=rates,
+        tie=next((part.found.tie for part in parts if part.found.tie), None),
         notes=tuple(filter(None, dict.fromkeys(notes))),
         own_noise_ns=own,
         shortest_ns=_shortest(known, [trace for part in parts for trace in part.found.traces], own),

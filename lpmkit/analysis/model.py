@@ -313,6 +313,17 @@ class ClockRate:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockTie:
+    """A clock of the watched host read beside ours before anything was silent: at ``at_ns`` of ours it was ``offset``
+    ahead. Two observers of one host tie their own clocks by it.
+    """
+
+    clock: str
+    at_ns: int
+    offset: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class ClockReading:
     """The reading of one guest clock over one silence: the part of it that the clock counted.
 
@@ -466,6 +477,7 @@ class HostAnalysis:
     own_noise_ns: int | None = (
         None  #: gaps of all probes together up to here are the host's own noise; `None` where the record is too short
     )
+    tie: ClockTie | None = None  #: `None` where the host stamped nothing before its first silence
     shortest_ns: int | None = None  #: the shortest suspension that would have been told; `None` where nothing watched
 
     @property

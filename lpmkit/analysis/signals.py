@@ -31,6 +31,7 @@ from lpmkit.analysis.model import (
     BoolArray,
     ClockRate,
     ClockStep,
+    ClockTie,
     Interval,
     Noise,
     Outage,
@@ -62,6 +63,7 @@ class HostTraces:
     steps: tuple[ClockStep, ...]
     offset: Interval | None
     clock: str | None
+    tie: ClockTie | None
     alignments: dict[str, Alignment]
     breaks: tuple[Break, ...]
     rates: tuple[ClockRate, ...]
@@ -135,11 +137,18 @@ def host_traces(
         steps=tuple(_steps(host, alignments)),
         offset=alignment.bounds(lead_in.hi_ns, 0) if alignment else None,
         clock=clock,
+        tie=_tie(clock, alignment, min([lead_in.hi_ns, *(gap.window.lo_ns for gap in breaks)])),
         alignments=alignments,
         breaks=tuple(breaks),
         rates=tuple(running),
         notes=tuple(notes),
     )
+
+
+def _tie(clock: str | None, alignment: Alignment | None, at_ns: int) -> ClockTie | None:
+    """The host's clock beside ours at a moment before the first break."""
+    offset = alignment.bounds(at_ns, 0) if alignment else None
+    return None if clock is None or offset is None else ClockTie(clock, at_ns, offset)
 
 
 def _of_ticks(

@@ -99,7 +99,7 @@ def show(context: click.Context, as_json: bool) -> None:
 @click.pass_context
 @reports_errors
 def worker(context: click.Context, place: str) -> None:
-    """Drive plans from this host, until it is ended (Ctrl-C, SIGTERM); conductors and moves go on without it.
+    """Drive plans and record watches from this host, until it is ended (Ctrl-C, SIGTERM); what runs goes on without it.
 
     Plans that move partitions away from frames with this place come here, from any person on any host. A worker that
     is started again resumes what it left.

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lpmkit.oracle.judge import PostMortem
+    from lpmkit.runbook import Runbook
+    from lpmkit.runs.folder import Run
 
 
 @click.command()
@@ -54,6 +56,13 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
     help="OpenSSH configuration; default: ~/.ssh/config.",
 )
+@click.option(
+    "--from",
+    "places",
+    metavar="PLACE,...",
+    help="Record from these places, each by its worker, instead of from this host.",
+)
+@click.option("--share", is_flag=True, help="With --from: each host from one of the places only, shared out evenly.")
 @json_option
 @click.pass_context
 @reports_errors
@@ -64,13 +73,23 @@ def watch(
     tick_hz: int,
     folder: Path | None,
     ssh_config: Path | None,
+    places: str | None,
+    share: bool,
     as_json: bool,
 ) -> None:
-    """Record any hosts with an SSH login, for moves that are started elsewhere."""
+    """Record any hosts with an SSH login, for moves that are started elsewhere.
+
+    With --from the hosts are partitions of the site file, and each place writes a run folder of its own.
+    """
     from lpmkit.config import PaceSettings, PartitionSettings
+    from lpmkit.errors import UsageError
     from lpmkit.runbook import Runbook
 
     book = Runbook(site_or_none(context, folder, ssh_config))
+    if share and places is None:
+        raise UsageError("--share needs places", next_step="Name them with --from PLACE,...")
+    if places is not None:
+        _watch_from(book, hosts, places, share=share, duration_s=duration_s, as_json=as_json)
     settings = (
         None
         if any(host in book.site.partitions for host in hosts)
@@ -86,6 +105,51 @@ def watch(
         for _ in book.follow(run):
             pass
     report_and_leave(run, as_json, language=book.site.language)
+
+
+def _watch_from(
+    book: Runbook, hosts: Sequence[str], places: str, *, share: bool, duration_s: float | None, as_json: bool
+) -> NoReturn:
+    """Watch from several places until all are over, then report each and exit with the worst status."""
+    from lpmkit.analysis import analyse as work_out
+    from lpmkit.analysis import summary
+    from lpmkit.plan.observing import ask_to_end, watch_from
+    from lpmkit.report.page import write_report
+    from lpmkit.runs.folder import Run
+
+    names = tuple(dict.fromkeys(name.strip() for name in places.split(",") if name.strip()))
+    told = watch_from(book, tuple(dict.fromkeys(hosts)), names, share=share, duration_s=duration_s)
+    out = people(as_json)
+    for one in told:
+        text = f"not observed from {one.place}: {one.why}" if one.why else f"{one.place}: recording in {one.run}"
+        out.print(text, style="yellow" if one.why else None, soft_wrap=True, markup=False)
+    runs = {one.place: Run(book.site.runs.folder / one.run) for one in told if one.run}
+    try:
+        out.print("Recording" + ("" if duration_s else "; Ctrl-C ends it"))
+        _until_over(book, [runs[one.place] for one in told if not one.why])
+    except KeyboardInterrupt:
+        for run in runs.values():
+            ask_to_end(run, book.clock, book.person.login)
+        _until_over(book, [runs[one.place] for one in told if not one.why])
+    rows, missing = [], {one.place: one.why for one in told if one.why}
+    for place, run in runs.items():
+        if place in missing:
+            continue
+        found = summary(work_out(run))
+        page = write_report(run.path, language=book.site.language)
+        rows.append({"place": place, "run": str(run.path), "report": str(page), "hosts": run.manifest["hosts"],
+                     "state": found["verdict"]["state"], "line": found["verdict"]["line"]})  # fmt: skip
+        out.print(f"{place}: {found['verdict']['line']}\n  {page}", soft_wrap=True, markup=False)
+    if as_json:
+        print_json({"watches": rows, "not_observed": missing})
+    states = {row["state"] for row in rows}
+    sys.exit(NOT_FINE if "failed" in states else FINE if states == {"passed"} and not missing else COULD_NOT_TELL)
+
+
+def _until_over(book: Runbook, runs: Sequence[Run]) -> None:
+    for run in runs:
+        for _ in book.follow(run):
+            pass
 
 
 @click.command()

@@ -11,6 +11,7 @@ Each move is a run of its own, with folder and report; the plan's folder holds t
     limits: {link: 2, mover: 4}       # in addition to the limits of the managers
     window: {end: 2026-12-01T03:00+01:00}
     clusters: {hacmp1: [node1, node2]}
+    observe_from: [fra-jump1]         # places that watch every move too, besides the host that makes it
     moves:
       - {partition: bxapp1, target: bvio83}
       - {partition: bxaix85, target: bvio83, after: [bxapp1], keep_mapping: true}
@@ -26,12 +27,12 @@ import io
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from ruamel.yaml import YAML
 
-from lpmkit.config import Site
+from lpmkit.config import PLACE, Site
 from lpmkit.json_values import JsonObject
 from lpmkit.limits import ChangeWindow, MoveLimits
 from lpmkit.runs.files import make_folders
@@ -42,6 +43,9 @@ from lpmkit.settings.yaml_file import read_settings
 MOVER_TAKES = 4
 #: Concurrent moves over one link: one or two on 1 Gb, since the streams share it (`DW-LPM`, B).
 LINK_TAKES = 2
+
+
+PlaceName = Annotated[str, Field(pattern=PLACE)]
 
 
 class _Part(BaseModel):
@@ -85,6 +89,8 @@ class MovePlan(_Part):
     window: ChangeWindow = ChangeWindow()
     #: Partitions of one cluster: two of them never move at once.
     clusters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    #: Places whose workers watch every move too (`lpmkit worker`).
+    observe_from: tuple[PlaceName, ...] = ()
     moves: tuple[PlannedMove, ...] = Field(min_length=1)
 
     @field_validator("moves")

@@ -47,6 +47,7 @@ _DECISIONS: Mapping[str, str] = {
     "again": "{partition}: queued again by an operator",
     "note": "{text}",
 }
+_OBSERVED = ("{partition}: observed from {place}", "{partition}: not observed from {place}: {why}")
 _LOST = (Stage.FAILED.value, Stage.RECOVERY.value, Stage.DROPPED.value)
 _WINDOW_TONES: Mapping[WindowState, Tone] = {
     WindowState.NONE: Tone.QUIET,
@@ -69,13 +70,19 @@ class Decision:
 def decisions(events: Sequence[Event]) -> tuple[Decision, ...]:
     """The decisions of a plan's conductor, oldest first."""
     return tuple(
-        Decision(event.wall_ns, _DECISIONS[event.kind].format(**event.data), _is_bad(event))
+        Decision(event.wall_ns, _words_of(event).format(**event.data), _is_bad(event))
         for event in events
-        if event.kind in _DECISIONS
+        if event.kind in _DECISIONS or event.kind == "observed"
     )
 
 
+def _words_of(event: Event) -> str:
+    return _OBSERVED[bool(event.data["why"])] if event.kind == "observed" else _DECISIONS[event.kind]
+
+
 def _is_bad(event: Event) -> bool:
+    if event.kind == "observed":
+        return bool(event.data["why"])
     return event.kind == "halted" or (event.kind == "over" and event.data.get("stage") in _LOST)
 
 

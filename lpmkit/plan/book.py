@@ -238,6 +238,12 @@ def may_start(book: Runbook, plan: MovePlan, checked: CheckedPlan | None = None)
     does not answer; `NotFound` for a frame that the site file does not name; `NotReady` by what was ``checked``.
     """
     _require_no_other_plan(book)
+    if plan.observe_from and book.site.store is None:
+        raise NotAllowed(
+            f"it is to be observed from {', '.join(plan.observe_from)}, and without a shared store there are no places",
+            where=plan.title,
+            next_step="Add `store:` to the site file, or take `observe_from:` out of the plan.",
+        )
     for move in plan.moves:
         book.site.frame(move.target)
         if move.source is not None:

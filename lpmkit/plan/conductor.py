@@ -43,6 +43,7 @@ from lpmkit.mapping.movers import (
 from lpmkit.migration.phases import Phase
 from lpmkit.plan import MOVER_TAKES, MovePlan, PlannedMove
 from lpmkit.plan.expecting import expectations, memberships
+from lpmkit.plan.observing import PlanObservers
 from lpmkit.plan.orders import order_for
 from lpmkit.plan.outlook import DOCUMENT, to_document
 from lpmkit.plan.page import PAGE_EVERY_S, write_page
@@ -116,6 +117,7 @@ class Conductor:
         self._noted: set[str] = set()
         self._page_due_ns = 0
         self._room = room or OwnRoom()
+        self._observers = PlanObservers(book, self.plan.observe_from, partial(writer.event, "conductor", "observed"))
         self._give_back_at_ns = 0
         #: Since when the store has not answered; ``None`` if it did last time.
         self._store_gone_ns: int | None = None
@@ -141,6 +143,7 @@ class Conductor:
             self._follow()
             self._obey()
             status = self._conclude()
+            self._observers.look(status.moves)
             has_given_back = self._give_back(status)
             # A move that failed stays under way until its recorder has ended and its report is written.
             under_way = any(
@@ -289,7 +292,7 @@ class Conductor:
         if attached:
             self.writer.event("conductor", "note", text=f"the recorder of {run.name} had died; it was restarted")
             return False
-        if not move.now.is_over:
+        if not move.now.is_over or not self._observers.have_ended(run):
             return False
         verdict, line = self._report(run)
         stage: Stage = move.stage
@@ -504,6 +507,7 @@ class Conductor:
         facts: JsonObject = {"source": wish.source, "inactive": wish.inactive, "movers": list(wish.movers)}
         facts |= {"mover_pairs": list(wish.pairs)}
         self.writer.event("conductor", "moving", partition=name, run=str(run.path), **facts)
+        self._observers.ask(name, run, self.folder.name)
         self.book.move(run, name)
         return None
 

@@ -1,4 +1,5 @@
-"""From which jump host a plan is driven: by a conductor of this host, or by the worker of a place.
+"""From which jump host a plan is driven: by a conductor of this host, or by the worker of a place, which watches moves
+of others too (`lpmkit.plan.observing`).
 
 A frame of the site file may name a place. A plan that moves partitions away from such frames is handed to the worker of
 that place (`lpmkit worker`), which sees to it that the plan has a conductor there, also after a restart. Hosts that
@@ -20,6 +21,7 @@ from lpmkit.background.worker import Worker
 from lpmkit.config import Site
 from lpmkit.errors import LpmError, NotAllowed, NotFound, RecordError
 from lpmkit.plan import MovePlan
+from lpmkit.plan.observing import OBSERVE, WatchKeeper
 from lpmkit.plan.sharing import plan_key
 from lpmkit.plan.status import plan_status, plans
 from lpmkit.runbook import Runbook, SiteInventory
@@ -119,15 +121,24 @@ def starter(folder: Run) -> Person:
 
 
 class PlaceWorker:
-    """The worker of a place: sees to it that every plan that it was handed has a conductor on this host."""
+    """The worker of a place: sees to it that every plan that it was handed has a conductor on this host, and every
+    watch a recorder.
+    """
 
-    def __init__(self, site: Site, secrets: Secrets, conductor: Worker, note: Callable[[str], object]) -> None:
+    def __init__(
+        self, site: Site, secrets: Secrets, conductor: Worker, note: Callable[[str], object], place: str = ""
+    ) -> None:
         self._site, self._secrets, self._conductor, self._note = site, secrets, conductor, note
+        self._watches = WatchKeeper(site, secrets, place, Clock())
         self._noted: dict[str, str] = {}
 
     def look(self, name: str) -> bool:
-        """Look after one plan; true once it needs nobody any more."""
+        """Look after one plan or watch; true once it needs nobody any more."""
         try:
+            if name.startswith(OBSERVE):
+                is_over, text = self._watches.look(name.removeprefix(OBSERVE))
+                self._tell(name, text)
+                return is_over
             return self._look(name)
         except (LpmError, OSError, ValueError, KeyError, TypeError) as error:
             self._tell(name, str(error))
@@ -149,7 +160,7 @@ class PlaceWorker:
         return False
 
     def _tell(self, name: str, text: str) -> None:
-        if self._noted.get(name) != text:
+        if text and self._noted.get(name) != text:
             self._noted[name] = text
             self._note(f"{name}: {text}")
 
@@ -169,7 +180,7 @@ def serve_place(site: Site, secrets: Secrets, place: str, conductor: Worker, not
     take_place(store, place, token, socket.gethostname(), os.getpid())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ends.set())
-    worker = PlaceWorker(site, secrets, conductor, note)
+    worker = PlaceWorker(site, secrets, conductor, note, place)
     with serve(store, place, worker.look):
         note(f"serving {place}")
         while not ends.wait(BEAT_S):

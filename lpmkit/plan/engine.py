@@ -1,4 +1,5 @@
-"""The engine behind plans of several jump hosts: durable work, kept in the shared store by DBOS Transact.
+"""The engine behind the work of several jump hosts, plans and watches: durable, kept in the shared store by DBOS
+Transact.
 
 Five verbs, so that another engine could stand here: `prepare` its tables, `hand_over` work to a place, `serve` a
 place (its queue, with a limit; work that its last worker left is resumed), wait durably between two looks, and
@@ -24,10 +25,11 @@ from dbos import DBOS, DBOSClient, DBOSConfig
 from dbos._serialization import DBOSPortableJSON, DefaultSerializer
 
 from lpmkit.errors import StoreUnavailable
+from lpmkit.plan.observing import OBSERVE
 from lpmkit.store.database import Store
 
-#: Plans that one place drives at once, and seconds between two looks at one.
-PLANS_AT_ONCE, LOOK_EVERY_S = 8, 5.0
+#: Plans that one place drives at once, watches that it records, and seconds between two looks at one.
+PLANS_AT_ONCE, WATCHES_AT_ONCE, LOOK_EVERY_S = 8, 64, 5.0
 #: Work that was begun with another version of this protocol is not resumed.
 _PROTOCOL = "lpmkit-1"
 _WORKFLOW = "carry_out"
@@ -41,8 +43,12 @@ def _refuse_pickle(*_: object) -> Any:
 setattr(DefaultSerializer, "deserialize", _refuse_pickle)  # noqa: B010 - its type says that it reads
 
 
-def _queue(place: str) -> str:
+def _plans_of(place: str) -> str:
     return f"place-{place}"
+
+
+def _watches_of(place: str) -> str:
+    return f"observe-{place}"
 
 
 def prepare(store: Store) -> None:
@@ -84,7 +90,7 @@ def hand_over(store: Store, place: str, work: str) -> None:
 def _enqueue(client: DBOSClient, place: str, work: str) -> None:
     client.enqueue(
         {
-            "queue_name": _queue(place),
+            "queue_name": _watches_of(place) if work.startswith(OBSERVE) else _plans_of(place),
             "workflow_name": _WORKFLOW,
             "workflow_id": f"{work} {token_hex(4)}",
             "app_version": _PROTOCOL,
@@ -96,12 +102,13 @@ def _enqueue(client: DBOSClient, place: str, work: str) -> None:
 
 
 def take_over(store: Store, place: str, to: str) -> list[str]:
-    """Give the unfinished work of one place to another; returns it. Whether that place is dead is the caller's to know.
+    """Give the unfinished plans of one place to another; returns them. Whether that place is dead is the caller's to
+    know. Its watches stay: from another place they would be others.
 
     The new work is queued before the old one is ended: work that is in both queues for a moment is harmless.
     """
     with _client(store) as client:
-        found = client.list_workflows(queue_name=_queue(place), status=_UNFINISHED)
+        found = client.list_workflows(queue_name=_plans_of(place), status=_UNFINISHED)
         works = []
         for workflow in found:
             arguments = (workflow.input["args"] if workflow.input else None) or ()
@@ -141,9 +148,11 @@ def serve(store: Store, place: str, look: Callable[[str], bool]) -> Iterator[Non
         while not looked(work):
             DBOS.sleep(LOOK_EVERY_S)
 
-    DBOS.listen_queues([_queue(place)])
+    at_once = {_plans_of(place): PLANS_AT_ONCE, _watches_of(place): WATCHES_AT_ONCE}
+    DBOS.listen_queues(list(at_once))
     dbos.launch()
-    DBOS.register_queue(_queue(place), worker_concurrency=PLANS_AT_ONCE, on_conflict="always_update")
+    for queue, most in at_once.items():
+        DBOS.register_queue(queue, worker_concurrency=most, on_conflict="always_update")
     try:
         yield
     finally:

@@ -81,4 +81,5 @@ def _row(move: MoveStatus, ahead: Outlook | None, measured: Move | None) -> dict
         "verdict": move.verdict,
         "run": move.run.name if move.run else "",
         "reason": move.why,
+        "other observers": move.not_observed_text,
     }

@@ -75,6 +75,7 @@ def rows_of(followed: FollowedPlan) -> list[JsonObject]:
                 "target": move.target,
                 "stage": move.stage.value,
                 "why": move.why,
+                "not_observed_from": move.not_observed_text,
                 "verdict": move.verdict,
                 "began_utc": _utc(move.began_ns),
                 "over_utc": _utc(move.ended_ns) if move.began_ns else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lpmkit.errors import LpmError, RecordError
@@ -31,6 +31,7 @@ class MoveStatus:
     """Status of one move: stage, reason, run folder, and the state of its run while it moves.
 
     ``began_ns`` and ``ended_ns`` are wall-clock times of the request and of the end. ``verdict`` comes from its report.
+    ``not_observed`` are the other places that do not watch it, with the reason.
     """
 
     partition: str
@@ -44,6 +45,12 @@ class MoveStatus:
     ended_ns: int | None = None
     verdict: str = ""
     now: State | None = None
+    not_observed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def not_observed_text(self) -> str:
+        """The other places that do not watch it, with the reason, as a text; empty if every one does."""
+        return "; ".join(f"not observed from {place}: {why}" for place, why in self.not_observed.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ def plan_status(folder: Run, clock: Clock | None = None) -> PlanStatus:
     for event in events:
         name = event.data.get("partition")
         if name in moves:
-            moves[name] = _after(moves[name], event)
+            moves[name] = (_observed if event.kind == "observed" else _after)(moves[name], event)
         elif event.kind == "halted":
             halted = event.data["why"]
         elif event.kind == "goes-on":
@@ -147,6 +154,13 @@ def _after(move: MoveStatus, event: Event) -> MoveStatus:
                 run=Path(data["run"]) if data.get("run") else move.run,
             )
     return move
+
+
+def _observed(move: MoveStatus, event: Event) -> MoveStatus:
+    """The status of a move after a conductor's word on another place that watches it, or does not."""
+    place, why = event.data["place"], event.data["why"]
+    others = {name: reason for name, reason in move.not_observed.items() if name != place}
+    return replace(move, not_observed={**others, place: why} if why else others)
 
 
 def looked_at(move: MoveStatus, clock: Clock | None = None) -> MoveStatus:
@@ -200,7 +214,7 @@ def as_rows(status: PlanStatus) -> list[dict[str, str]]:
             "from": move.source,
             "to": move.target,
             "stage": move.stage.value,
-            "what of it": move.why,
+            "what of it": "; ".join(filter(None, (move.why, move.not_observed_text))),
             "verdict": move.verdict,
             "run": move.run.name if move.run else "",
         }

@@ -183,6 +183,9 @@ KINDS: Mapping[str, tuple[str, str]] = {
     ),
 }
 
+#: Kinds that several places may run at once on one partition. Each of the others logs in with an account of its own
+#: (SAP, a database), and is run by one place alone.
+OF_EVERY_PLACE = frozenset({"ticks", "echo", "connect", "icmp", "ack"})
 OBSERVER = ProbeOrder(name="observer", kind="observer", interval_ns=5_000_000, about=KINDS["observer"][0])
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from lpmkit.config import Site
 from lpmkit.control.base import Order
+from lpmkit.errors import RecordError
 from lpmkit.json_values import JsonMapping
 from lpmkit.limits import MoveLimits
 from lpmkit.probes.orders import ProbeOrder
@@ -30,9 +31,15 @@ class RecordingOrder:
 
     @classmethod
     def of(cls, run: Run, charge: JsonMapping) -> RecordingOrder:
-        """Read the order of a run."""
+        """Read the order of a run.
+
+        Raises `RecordError` for a run with a move where the charge says that it is a watch: whoever started the
+        recorder for a watch, from another host's folder say, has asked for no move.
+        """
         facts = run.manifest
         site = Site.model_validate(charge["site"])
+        if charge.get("is_watch") and facts.get("order"):
+            raise RecordError("it was to be watched, and its run.json holds a move; nothing was asked", where=run.name)
         order = Order(**facts["order"]) if facts.get("order") else None
         return cls(
             mode=facts["mode"],

@@ -53,6 +53,7 @@ from lpmkit.report.facts import (
     witnesses_of,
 )
 from lpmkit.report.headings import with_headings
+from lpmkit.report.other_places import seen_elsewhere
 from lpmkit.report.outputs import Outputs
 from lpmkit.report.spreadsheet import samples_csv
 from lpmkit.report.templates import page_template
@@ -128,6 +129,7 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path], words: Wor
     folds = parts(replace(board, folds=tuple(fold for fold in board.folds if fold.key not in _SECTIONS)))["folds"]
     head = {name: html for name, html in parts(board).items() if name != "folds"}
     validation, findings = document_of(run, "validation"), findings_of(run)
+    others = seen_elsewhere(run, analysis)
     return {
         **_wording(run, analysis, words),
         "run": run,
@@ -158,7 +160,8 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path], words: Wor
             {**_sap(outcome, events), "who": list(sap_identity(outcome.sid, survey, after))} for outcome in analysis.sap
         ],
         "gaps": list(map(words.said, survey_gaps(survey, after))),
-        "unseen": list(not_looked_at(analysis, events, words)),
+        "others": others,
+        "unseen": [*not_looked_at(analysis, events, words), *map(words.said, others.missing)],
         "evidence": list(evidence(run.path)),
         "slow": [brownout_row(brown_out) for host in analysis.hosts for brown_out in host.brown_outs],
         "alarms": false_alarms,

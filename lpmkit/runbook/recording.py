@@ -11,13 +11,18 @@ from lpmkit.errors import NotAllowed, UsageError
 from lpmkit.json_values import JsonMapping
 from lpmkit.migration.status import order_of, refused_ends, state
 from lpmkit.probes.databases import learn_secrets
-from lpmkit.probes.orders import ProbeOrder, sap_host
+from lpmkit.probes.orders import OF_EVERY_PLACE, ProbeOrder, sap_host
 from lpmkit.recorder import process
 from lpmkit.recorder.credentials import hand_over
 from lpmkit.runbook.gate import Gate
 from lpmkit.runs.folder import Run, create
 from lpmkit.sinks import sink_secrets, start_courier
 from lpmkit.ssh.client import open_session
+
+
+def of_every_place(probes: Sequence[ProbeOrder]) -> tuple[ProbeOrder, ...]:
+    """The probes that several places may run at once."""
+    return tuple(probe for probe in probes if probe.kind in OF_EVERY_PLACE)
 
 
 class Recording(Gate):
@@ -41,34 +46,61 @@ class Recording(Gate):
     ) -> Run:
         """Record the probes on ``hosts`` without any move, until `end` or for ``duration_s``."""
         probes = self._watch_probes(hosts, settings)
-        facts = {
-            "hosts": list(hosts),
-            "by": self.person.login,
-            "person": self.person.as_data(),
-            "site": self.site.as_data(),
-            "probes": [probe.as_data() for probe in probes],
-            "lead_in_s": self.site.runs.lead_in_s,
-            "tail_s": self.site.runs.tail_s,
-            "poll_s": self.site.runs.poll_s,
-            "duration_s": duration_s,
-        }
-        run = create(
+        run = self.prepared_watch(hosts, probes, duration_s=duration_s)
+        self._start(run, probes)
+        return run
+
+    def prepared_watch(
+        self,
+        hosts: Sequence[str],
+        probes: Sequence[ProbeOrder] | None = None,
+        *,
+        duration_s: float | None = None,
+        facts: JsonMapping | None = None,
+    ) -> Run:
+        """The folder of a watch that nobody records yet; ``probes`` are those that every place may run, unless given,
+        ``facts`` what its ``run.json`` holds besides.
+        """
+        wanted = of_every_place(self._watch_probes(hosts)) if probes is None else probes
+        return create(
             self.site.runs.folder,
             mode="watch",
             title="watch-" + "-".join(hosts)[:60],
-            facts=facts,
+            facts={
+                "hosts": list(hosts),
+                "by": self.person.login,
+                "person": self.person.as_data(),
+                "site": self.site.as_data(),
+                "probes": [probe.as_data() for probe in wanted],
+                "lead_in_s": self.site.runs.lead_in_s,
+                "tail_s": self.site.runs.tail_s,
+                "poll_s": self.site.runs.poll_s,
+                "duration_s": duration_s,
+                **(facts or {}),
+            },
             clock=self.clock,
             group=self.site.runs.group,
         )
-        self._start(run, probes)
-        return run
+
+    def record_watch(self, run: Run) -> None:
+        """Start a recorder on a watch that was prepared, maybe on another host, or whose recorder died.
+
+        It runs the probes that every place may run, on partitions of this site file, and never asks for a move. Raises
+        `NotAllowed` for the folder of a move, and for a host that the site file does not have.
+        """
+        if run.manifest.get("mode") != "watch" or run.manifest.get("order"):
+            raise NotAllowed("it is no watch, and only a watch is recorded for another host", where=run.name)
+        self._start(run, of_every_place(self.own_probes(run)))
 
     def attach(self, run: Run) -> bool:
         """Make sure that a recorder is at work on ``run`` while it is not over; True when a new one had to be started.
 
-        A new recorder looks on: it never asks for a second migration.
+        A new recorder looks on: it never asks for a second migration. Raises `NotAllowed` for a run that was only
+        prepared, and for one whose recorder died and that is watched from another place.
         """
         now = state(run, self.clock)
+        if now.is_deserted and (place := run.manifest.get("place")):
+            raise NotAllowed(f"it is watched from {place}; the worker there starts its next recorder", where=run.name)
         if not now.recorded and not now.has_begun:
             raise NotAllowed("this run was only prepared; there is nothing to attach to", where=run.name)
         if now.is_deserted:
@@ -104,7 +136,8 @@ class Recording(Gate):
             if self.site.store is not None:
                 self._know(self.site.store.password, self.site.store.where)
         self.know_secrets([probe.as_data() for probe in wanted])
-        process.WORKER.start(run, self.secrets, self.clock, self.charge(wanted))
+        charge = {**self.charge(wanted), "is_watch": not run.manifest.get("order")}
+        process.WORKER.start(run, self.secrets, self.clock, charge)
         start_courier(run, self.site, self.secrets)
 
     def require_secrets(self, partition: str) -> None:

@@ -59,6 +59,7 @@ REQUIRED: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     "again": {"partition": _text},
     "put-back": {"partition": _text},
     "preparing": {"partition": _text},
+    "observed": {"partition": _text, "place": _text, "why": _text},
 }
 
 
@@ -99,6 +100,8 @@ DOCUMENTS: Mapping[str, tuple[type, ...]] = {
     "findings": (list, dict),
     "changes": (list,),
     "logs-before": (dict,),
+    "observers": (list,),
+    "not-observed": (dict,),
 }
 
 

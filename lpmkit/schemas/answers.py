@@ -403,6 +403,24 @@ class MetricsServed(TypedDict):
     url: str
 
 
+class WatchRow(TypedDict):
+    """The record of one place."""
+
+    place: str
+    run: str
+    report: str
+    hosts: list[str]
+    state: str
+    line: str
+
+
+class WatchFromAnswer(TypedDict):
+    """``watch --from``: the record of each place, and the places that did not watch, with the reason."""
+
+    watches: list[WatchRow]
+    not_observed: dict[str, str]
+
+
 #: The answers of each command by its name, each with what it is.
 ANSWERS: dict[str, tuple[Any, ...]] = {
     "survey": (Survey,),
@@ -425,7 +443,7 @@ ANSWERS: dict[str, tuple[Any, ...]] = {
     "plan again": (PlanRequestAnswer,),
     "plan take-over": (PlanTakeOverAnswer,),
     "plan report": (PlanReportAnswer,),
-    "watch": (ReportAnswer,),
+    "watch": (ReportAnswer, WatchFromAnswer),
     "analyse": (AnalyseAnswer,),
     "report": (ReportAnswer,),
     "predictions": (PredictionsAnswer,),

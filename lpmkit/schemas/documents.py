@@ -41,7 +41,18 @@ class RunManifest(TypedDict):
     tail_s: NotRequired[float]
     poll_s: NotRequired[float]
     duration_s: NotRequired[float | None]
+    #: Of a watch for another run: the place that records it, and the move and plan that it belongs to.
+    place: NotRequired[str]
+    belongs_to: NotRequired[dict[str, str]]
     limits: NotRequired[dict[str, Any]]
+
+
+class ObserverRow(TypedDict):
+    """Another place that was to watch what a run watches; without a folder ``why`` says why it was not asked."""
+
+    place: str
+    run: str
+    why: str
 
 
 #: The documents by name: what they are, their type, and whether a person writes them.
@@ -53,5 +64,6 @@ DOCUMENTS: dict[str, tuple[str, Any, Mode]] = {
     "run.json": ("What a run was asked for", RunManifest, "serialization"),
     "summary.json": ("The analysis of a run", Summary, "serialization"),
     "findings.json": ("The findings of the checks before a move", list[Finding], "serialization"),
+    "observers.json": ("The other places that watch besides", list[ObserverRow], "serialization"),
     "survey.json": ("The facts about a move, from both ends", Survey, "serialization"),
 }

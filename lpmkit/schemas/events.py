@@ -352,6 +352,15 @@ class PutBack(TypedDict):
     partition: str
 
 
+class ObservedFrom(TypedDict):
+    """Another place watches a move of a plan; ``why`` says why it does not, ``run`` is the folder of its record."""
+
+    partition: str
+    place: str
+    run: str
+    why: str
+
+
 class Halted(TypedDict):
     """A plan starts no further move."""
 
@@ -406,6 +415,7 @@ EVENTS: dict[str, Any] = {
     "over": MoveOver,
     "put-back": PutBack,
     "again": PutBack,
+    "observed": ObservedFrom,
     "halted": Halted,
     "goes-on": GoesOn,
 }

@@ -105,6 +105,7 @@ class PlanMoveRow(TypedDict):
     target: str
     stage: str
     why: str
+    not_observed_from: str
     verdict: str
     began_utc: str | None
     over_utc: str | None
