@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from lpmkit.board.model import Board
     from lpmkit.plan import MovePlan
+    from lpmkit.plan.by_place import PlaceOfPlan
     from lpmkit.plan.evacuation import Made
     from lpmkit.plan.status import PlanStatus
     from lpmkit.runbook import Runbook
@@ -97,12 +98,13 @@ def make(
 ) -> None:
     """Write a plan that empties a frame, or brings partitions home. Changes nothing on any machine.
 
-    Partitions are packed by memory, processors, slots, ports, pools, ids and what the checks say. Exit status: 0
-    everything can go, 1 something cannot; it is named with the reason, on the screen and in the file.
+    Partitions are packed by memory, processors, slots, ports, pools, ids and what the checks say. Partitions that leave
+    frames of several places get a plan for each place, in a file of its own. Exit status: 0 everything can go, 1
+    something cannot; it is named with the reason, on the screen and in the file.
     """
-    from lpmkit.errors import NotAllowed, UsageError
+    from lpmkit.errors import UsageError
     from lpmkit.plan.making import evacuation, homecoming, window_until
-    from lpmkit.plan.plan_file import plan_text, write_new
+    from lpmkit.plan.plan_file import refuse_existing, write_plans
     from lpmkit.ssh.secrets import Secrets
 
     if (source is not None) == back or (home is not None and not back) or (targets is not None and back):
@@ -112,8 +114,7 @@ def make(
     now = datetime.now().astimezone()
     window = window_until(not_after, now) if not_after else None
     path = output or Path("-".join(filter(None, ("evacuate", source) if source else ("return", home))) + ".yaml")
-    if path.exists():
-        raise NotAllowed("there is a file of that name", where=str(path), next_step="Name another one with --output.")
+    refuse_existing(path)
     if source is not None:
         into = tuple(name.strip() for name in (targets or "").split(",") if name.strip())
         made = evacuation(site, Secrets(), source, into, window=window, accept=accept)
@@ -121,17 +122,43 @@ def make(
     else:
         made = homecoming(site, Secrets(), home, window=window, accept=accept)
         purpose = f"Return to {home}" if home else "Return of all partitions that are away from home"
-    written = None if made.plan is None else write_new(plan_text(made, purpose, int(now.timestamp() * 1e9)), path)
+    written = write_plans(made, purpose, int(now.timestamp() * 1e9), path, site)
     if as_json:
-        print_json({"plan": None if written is None else str(written), "moves": _placed(made), "left": _left(made)})
+        only = str(written[0][0]) if len(written) == 1 else None
+        print_json({"plan": only, "plans": _plans(written), "moves": _placed(made), "left": _left(made)})
     else:
         print_table(purpose, _placed(made))
         print_table("Cannot go", _left(made))
-        terminal().print(
-            f"Written: {written}. Look at it with `lpmkit plan check {written}`." if written else "Nothing can go.",
-            soft_wrap=True,
-        )
+        for sentence in _next_steps(written):
+            terminal().print(sentence, soft_wrap=True)
     sys.exit(NOT_FINE if made.left else FINE)
+
+
+def _plans(written: Sequence[tuple[Path, PlaceOfPlan]]) -> list[dict[str, object]]:
+    return [
+        {"plan": str(path), "place": part.place, "step": part.step,
+         "partitions": [move.partition for move in part.plan.moves]}
+        for path, part in written
+    ]  # fmt: skip
+
+
+def _next_steps(written: Sequence[tuple[Path, PlaceOfPlan]]) -> Iterator[str]:
+    """What was written, and what to type."""
+    if len(written) < 2:
+        yield (
+            f"Written: {written[0][0]}. Look at it with `lpmkit plan check {written[0][0]}`."
+            if written
+            else "Nothing can go."
+        )
+        return
+    yield f"{len(written)} plans, as the partitions leave frames that are driven from several places:"
+    step = 1
+    for path, part in written:
+        if part.step > step:
+            step = part.step
+            yield "Once these are over:"
+        yield f"  lpmkit plan check {path}; lpmkit plan run {path}"
+    yield "Plans of one step may run at once: limits of frames, links and movers hold across them."
 
 
 def _placed(made: Made) -> list[dict[str, str]]:

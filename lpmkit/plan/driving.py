@@ -46,7 +46,7 @@ def driving_place(site: Site, plan: MovePlan, inventory: SiteInventory) -> str:
         raise NotAllowed(
             f"its frames are driven from several places: {', '.join(sorted(name or 'any host' for name in names))}",
             where=plan.title,
-            next_step="Make a plan for each place; they keep to each other's limits.",
+            next_step="Make a plan for each place, as `lpmkit plan make` does; they keep to each other's limits.",
         )
     return next(iter(names), "")
 

@@ -26,10 +26,23 @@ class LeftRow(TypedDict):
     reason: str
 
 
+class PlaceOfPlanRow(TypedDict):
+    """The plan of one place (empty: of the host that starts it); one of a later step waits for those of an earlier."""
+
+    plan: str
+    place: str
+    step: int
+    partitions: list[str]
+
+
 class PlanMakeAnswer(TypedDict):
-    """``plan make``: the plan that was written, its moves, and the partitions that cannot go."""
+    """``plan make``: the plans that were written, their moves, and the partitions that cannot go.
+
+    ``plan`` is the only one; none where frames of several places need several, which are in ``plans``.
+    """
 
     plan: str | None
+    plans: list[PlaceOfPlanRow]
     moves: list[PlacedRow]
     left: list[LeftRow]
 
