@@ -54,7 +54,7 @@ def test_each_place_gets_its_moves_in_their_order_and_all_may_run_at_once() -> N
 
 
 def test_what_waits_for_a_move_at_another_place_is_a_step_later_with_all_that_waits_for_it() -> None:
-    moves = [
+    moves: list[dict[str, Any]] = [
         {"partition": "app", "source": "f1"},
         {"partition": "db", "source": "m1", "after": ["app"]},
         {"partition": "standby", "source": "m2", "after": ["db"]},

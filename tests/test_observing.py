@@ -64,7 +64,11 @@ def _book(folder: Path) -> Runbook:
 def _keeper(book: Runbook, monkeypatch: pytest.MonkeyPatch) -> tuple[WatchKeeper, list[str]]:
     """A keeper of the place fra, and the folders on which it started a recorder."""
     started: list[str] = []
-    monkeypatch.setattr(Runbook, "_start", lambda _, run, probes: started.append(run.name) or [*probes] or None)
+
+    def start(_: Runbook, run: Run, probes: object) -> None:
+        started.append(run.name)
+
+    monkeypatch.setattr(Runbook, "_start", start)
     return WatchKeeper(book.site, Secrets(), "fra", Clock()), started
 
 

@@ -23,7 +23,7 @@ AHEAD_S = 7.25
 HERE = Made(duration_s=40.0, suspend=(20.0, 21.5), dropped=True, network_out=((30.0, 32.0),))
 
 
-def _there(made: Made, **changed: object) -> Made:
+def _there(made: Made) -> Made:
     """The same host, seen by an observer whose clock is `AHEAD_S` ahead: what happens has later times on it."""
     assert made.suspend is not None
     return replace(
@@ -34,14 +34,14 @@ def _there(made: Made, **changed: object) -> Made:
         suspend=(made.suspend[0] + AHEAD_S, made.suspend[1] + AHEAD_S),
         duration_s=made.duration_s + AHEAD_S,
         network_out=(),
-        **changed,
+        icmp=True,
     )
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
     folder = tmp_path_factory.mktemp("places")
-    mine, theirs = make(folder, HERE), make(folder, _there(HERE, icmp=True))
+    mine, theirs = make(folder, HERE), make(folder, _there(HERE))
     note_observers(mine, [Observer("fra", theirs.name), Observer("ber", why="no worker has served it yet")])
     return mine, theirs
 
