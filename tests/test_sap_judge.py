@@ -399,6 +399,16 @@ def test_an_entry_that_speaks_of_trouble_is_not_hidden_by_others_of_its_number_b
         assert found.question("sap-log-BX5").state == state
 
 
+def test_an_entry_of_every_day_is_known_from_the_log_of_hours_ago() -> None:
+    """A daily report is rated red, and no rule knows its number (`SALT-SAPCONTROL`)."""
+    text = 'Monitoring: Program RSUSR003 Reports "Security check passed"'
+    daily = [replace(entry(-86_000 * day, "E03", text), colour=Colour.RED) for day in (1, 2)]
+    new = replace(entry(600, "E03", text), colour=Colour.RED)
+    for before, state, warns in ((daily, "passed", True), ([entry(-170_000, "R68")], "not evaluated", False)):
+        found = judged(seen("system_log", 10, *before), seen("system_log", 930, new)).question("sap-log-BX5")
+        assert (found.state, found.warns) == (state, warns)
+
+
 def test_a_burst_of_routine_entries_warns_unless_the_site_calls_them_routine(tmp_path: Path) -> None:
     usual = [entry(-600 * n, "R68") for n in range(1, 6)]
     rows = [entry(40, "R68")] * 300

@@ -268,6 +268,18 @@ def fresh(
     return new, old, read[-1].asked_ns if read else None
 
 
+def before_the_record(observations: Sequence[SapObservation], question: str) -> tuple[tuple[Any, ...], float]:
+    """The rows of the first reading of a growing answer, and the hours that they are of by their own stamps; none of
+    either where the system's clock is not known.
+    """
+    first = next((one for one in observations if one.question == question and one.rows is not None), None)
+    start = _local(first.asked_ns, first) if first is not None else None
+    if first is None or start is None:
+        return (), 0.0
+    rows = tuple(row for row in first.rows or () if row.at is not None and row.at <= start)
+    return rows, max(((start - row.at).total_seconds() / 3600 for row in rows), default=0.0)
+
+
 def is_stamped_before(written_ns: int | None, moment_ns: int, unseen_ns: int | None) -> bool:
     """Tell whether a stamp of the system's, as an instant, places something before a moment.
 

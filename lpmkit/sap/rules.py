@@ -64,6 +64,28 @@ class SapTally:
     speaks_of_trouble: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierRows:
+    """The rows of the log as it was before the record, and the hours that they are of."""
+
+    rows: Sequence[LogEntry | Dump]
+    hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """The number of rows of one kind in the hour before, and in the whole log before."""
+
+    in_the_hour: int
+    in_the_log: int
+    hours: float
+
+    def chance_of(self, count: int, hours: float) -> float:
+        return max(
+            chance_of(count, hours, self.in_the_hour, USUAL_H), chance_of(count, hours, self.in_the_log, self.hours)
+        )
+
+
 class SapRules(RuleTable[SapRule]):
     """The table for the system log and short dumps."""
 
@@ -79,9 +101,14 @@ class SapRules(RuleTable[SapRule]):
         return next((rule for rule in self if rule.fits(row)), None)
 
     def tallies(
-        self, rows: Sequence[LogEntry | Dump], usual: Sequence[LogEntry | Dump], hours: float
+        self,
+        rows: Sequence[LogEntry | Dump],
+        usual: Sequence[LogEntry | Dump],
+        hours: float,
+        earlier: EarlierRows | None = None,
     ) -> tuple[SapTally, ...]:
-        """The meaning of the rows of a window, held against those of the hour before it.
+        """The meaning of the rows of a window, held against those of the hour before it and of the whole log before it:
+        what either explains is as usual.
 
         ``hours`` is the length of the window.
         """
@@ -90,8 +117,18 @@ class SapRules(RuleTable[SapRule]):
             rule = self.rule_for(row)
             found.setdefault(_kind(rule, row), (rule, []))[1].append(row)
         before = Counter(_kind(self.rule_for(row), row) for row in usual)
+        long_before = Counter(_kind(self.rule_for(row), row) for row in earlier.rows) if earlier else Counter()
+        length = earlier.hours if earlier else 0.0
         tallies = [
-            _tally(kind, rule, here, rows, before[kind], hours, of_the_site=rule in self.own)
+            _tally(
+                kind,
+                rule,
+                here,
+                rows,
+                _Usual(before[kind], long_before[kind], length),
+                hours,
+                of_the_site=rule in self.own,
+            )
             for kind, (rule, here) in found.items()
         ]
         return tuple(sorted(tallies, key=lambda tally: (GRAVITY[tally.meaning], -tally.count)))
@@ -106,16 +143,18 @@ def _tally(
     rule: SapRule | None,
     here: Sequence[LogEntry | Dump],
     all_rows: Sequence[LogEntry | Dump],
-    usual: int,
+    usual: _Usual,
     hours: float,
     *,
     of_the_site: bool,
 ) -> SapTally:
     shown, reason = describe(here[0]), rule.reason if rule else "a message that no rule knows"
     meaning = rule.meaning if rule else Class.UNKNOWN
-    chance = chance_of(len(here), max(hours, 1 / 60), usual, USUAL_H)
+    chance = usual.chance_of(len(here), max(hours, 1 / 60))
     if rule is None or rule.above_usual:
         meaning = held_against_usual(meaning, chance)
+        if meaning is Class.UNKNOWN and chance >= RARE:
+            meaning, reason = Class.WARN, f"{reason}; it came before, seldom"
         if meaning is Class.ROUTINE:
             reason = f"{reason}; as often as before"
     elif meaning is Class.ROUTINE and not of_the_site and len(here) >= BURST and chance < RARE:
@@ -126,7 +165,7 @@ def _tally(
         and all(_followed(row, rule.unless_followed_by, all_rows) for row in here)
     ):
         meaning, reason = _LESS.get(meaning, meaning), f"{reason}; {rule.unless_followed_by} followed each"
-    return SapTally(kind[0], meaning, reason, len(here), usual, shown, kind[1])
+    return SapTally(kind[0], meaning, reason, len(here), usual.in_the_hour, shown, kind[1])
 
 
 def _followed(row: LogEntry | Dump, number: str, rows: Sequence[LogEntry | Dump]) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.rules.table import Class
-from lpmkit.sap.job_history import answers, fresh
+from lpmkit.sap.job_history import answers, before_the_record, fresh
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
-from lpmkit.sap.rules import SapTally, describe
+from lpmkit.sap.rules import EarlierRows, SapTally, describe
 
 
 def log_tallies(case: Case) -> tuple[SapTally, ...]:
@@ -16,7 +16,8 @@ def log_tallies(case: Case) -> tuple[SapTally, ...]:
     dumps, old_dumps, _ = fresh(case.observations, "dumps", case.pause)
     until = max(read or 0, case.pause.end_ns)
     hours = (until - case.pause.begin_ns) / 3.6e12
-    return case.rules.tallies([*new, *dumps], [*old, *old_dumps], hours)
+    earlier = EarlierRows(*before_the_record(case.observations, "system_log"))
+    return case.rules.tallies([*new, *dumps], [*old, *old_dumps], hours, earlier)
 
 
 def log(case: Case, tallies: Sequence[SapTally]) -> Question:
