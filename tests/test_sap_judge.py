@@ -248,6 +248,7 @@ def test_a_process_is_the_same_by_pid_and_start(then: Process, state: str) -> No
 
 GREEN, YELLOW, GRAY = (dispatcher(colour=colour) for colour in (Colour.GREEN, Colour.YELLOW, Colour.GRAY))
 STOPPED = Process("icman", None, Colour.GRAY, "Stopped", instance="00")
+HALTED = replace(STOPPED, pid=4711)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ COLUMNS: Mapping[str, tuple[tuple[str, ...], str | None]] = {
         ("name", "description", "dispstatus", "textstatus", "starttime", "elapsedtime", "pid"),
         "textstatus",
     ),
-    # the further columns differ between releases; what is read is found by its name
-    "J2EEGetProcessList": (("name", "pid", "state", "statetext"), None),
+    # more columns stand before and between them (`SAPCONTROL-WSDL`: `telnetPort` is the first)
+    "J2EEGetProcessList": (("name", "pid", "state", "statetext"), "statetext"),
     "ABAPGetWPTable": (
         (
             "no",
@@ -137,7 +137,7 @@ def _list_rows(lines: Sequence[str], function: str) -> tuple[dict[str, str], ...
         return (_pairs(lines),)
     names = [fields.name_of(part) for part in lines[0].split(",")]
     wanted, loose = COLUMNS.get(function, (tuple(names), None))
-    if names[0] != wanted[0]:
+    if names[0] != wanted[0] and not set(wanted) <= set(names):
         raise UnexpectedReply(f"this is not the header of {function}", line=lines[0][:200])
     return tuple(_cut(line, names, loose if loose in names else None) for line in lines[1:])
 

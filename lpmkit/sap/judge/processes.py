@@ -68,8 +68,8 @@ def _states(case: Case, before: Sequence[Process], replies: Answers) -> _States:
         if row.colour is Colour.GREEN or row.from_ps:
             continue
         text = f"{row.name} ({': '.join(filter(None, (row.colour.value.lower(), row.text)))})"
-        if row.colour is Colour.GRAY and (row.pid is not None or row.instance in down):
-            # a process that the cluster started itself is shown as stopped, with a pid of another time (`SCN-TSA`)
+        if row.instance in down:
+            # processes that the cluster started itself are all shown as stopped, with pids of another time (`SCN-TSA`)
             found.untold.append(text)
         elif colours.get(_name(row)) is row.colour or _name(row) in green:
             found.noted.append(text)

@@ -215,12 +215,25 @@ def version_info(seat: Seat, given: Mapping[str, str]) -> list[Row]:
 
 
 def java_processes(seat: Seat, given: Mapping[str, str]) -> list[Row]:
-    """The nodes of a Java instance (`SAP-PORTA`)."""
+    """The nodes of a Java instance, in the columns of `SAPCONTROL-WSDL`; times and counters are left out."""
     system = seat.system
     if system.installed.other is None or not system.installed.other.nodes:
         raise OperationFault(NO_JAVA)
     with system.lock:
-        return [(name, pid, "SAPControl-J2EE_RUNNING", "Running") for name, pid in system.java_nodes()]
+        return [
+            (
+                50_000 + place,
+                name,
+                pid,
+                "ICM" if name == "ICM" else "J2EE Server",
+                "TRUE",
+                "",
+                "SAPControl-J2EE-RUNNING",
+                "Running",
+                *("", "", 0, 0, "", "FALSE"),
+            )
+            for place, (name, pid) in enumerate(system.java_nodes())
+        ]
 
 
 def lock_table(seat: Seat, given: Mapping[str, str]) -> list[Row]:
@@ -278,7 +291,10 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation("GetQueueStatistic", "queue", "TaskHandlerQueue", _fields("Typ Now:int High:int Max:int Writes:int Reads:int"), queue_statistic),
         Operation("ABAPReadSyslog", "log", "SyslogEntry", _fields("Time Typ Client User Tcode MNo Text Severity:color"), read_syslog),
         Operation("EnqGetLockTable", "lock", "EnqLock", _fields("lock-name lock-arg lock-mode owner owner-vb use-count-owner:int use-count-owner-vb:int client user transaction object backup:boolean"), lock_table),
-        Operation("J2EEGetProcessList", "process", "J2EEProcess", _fields("name pid:int state statetext"), java_processes),
+        Operation("J2EEGetProcessList", "process", "J2EEProcess", _fields(
+                "telnetPort:int name pid:int type restart exitCode state statetext startTime elapsedTime"
+                " restartCount:int errorCount:int cpu debug"
+            ), java_processes),
         Operation("EnqGetStatistic", "", "EnqStatistic", _fields(_ENQUEUE), enqueue_statistic),
         Operation("GetAlertTree", "tree", "AlertNode", _fields("name parent:int ActualValue:color description Time AnalyseTool VisibleLevel HighAlertValue:color AlDescription AlTime Tid"), lambda seat, given: alert_tree(seat.dispatcher()), protected=False),
     )
