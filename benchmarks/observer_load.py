@@ -17,8 +17,9 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -36,14 +37,12 @@ TEN_HZ = PaceSettings(
 )
 
 
-class Elsewhere(Still):
-    """Partitions that leave the observer its cores, as those of a site do."""
-
-    def __enter__(self) -> Self:
-        super().__enter__()
-        os.sched_setscheduler(self._sshd.pid, os.SCHED_OTHER, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, self._sshd.pid, 5)  # and what it starts for a login
-        return self
+def put_behind(rig: Rig) -> None:
+    """Let the partitions leave the observer its cores, as those of a site do; they have logged in by now."""
+    for pid in map(int, (rig.cgroup / "cgroup.procs").read_text().split()):
+        with suppress(ProcessLookupError):
+            os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, pid, 5)
 
 
 def probes_of(names: Sequence[str], ssh_config: Path) -> list[ProbeOrder]:
@@ -59,7 +58,7 @@ def _figures(values_ns: Sequence[int]) -> list[float]:
     return [round(float(value) / 1e6, 2) for value in np.quantile(values_ns, [0.5, 0.99, 1.0])]
 
 
-def measured(folder: Path, rig: Rig, count: int, seconds: float) -> dict[str, Any]:
+def measured(folder: Path, rig: Rig, count: int, seconds: float, in_front: bool) -> dict[str, Any]:
     """One count of partitions."""
     names, ssh_config = targets_of(rig, count)
     watched = Watched(folder, f"load-{count}", names, probes_of(names, ssh_config), 5.0)
@@ -67,6 +66,8 @@ def measured(folder: Path, rig: Rig, count: int, seconds: float) -> dict[str, An
     try:
         sessions = watched.wait_for_sessions(2 * count, 40.0 + 0.6 * count)
         login_s = time.monotonic() - began
+        if not in_front:
+            put_behind(rig)
         time.sleep(3.0)
         pids = watched.pids
         used, partition_cpu_s, since = (
@@ -145,8 +146,8 @@ def main() -> None:
     options = parser.parse_args()
     folder, rows = Path(tempfile.mkdtemp(prefix="lpmkit-load-")), []
     for count in map(int, options.counts.split(",")):
-        with (Still if options.in_front else Elsewhere)(folder / f"partition-{count}") as rig:
-            rows.append(measured(folder, rig, count, options.seconds))
+        with Still(folder / f"partition-{count}") as rig:
+            rows.append(measured(folder, rig, count, options.seconds, options.in_front))
         print(json.dumps(rows[-1]), flush=True)
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "observer_load.json").write_text(json.dumps(rows, indent=1))

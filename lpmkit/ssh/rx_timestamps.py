@@ -12,7 +12,7 @@ import struct
 import sys
 import threading
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Self
 
 from lpmkit.ssh.acknowledgements import AcknowledgementStamps, ask_for_acknowledgements, unacknowledged_bytes
 from lpmkit.timeline import Clock
@@ -82,17 +82,6 @@ def _stamp(ancillary: Ancillary) -> int | None:
             seconds, nanoseconds = _TIMESPEC.unpack_from(content)
             return int(seconds) * 1_000_000_000 + int(nanoseconds)
     return None
-
-
-@runtime_checkable
-class Stamped(Protocol):
-    """A stream that knows when its newest bytes arrived at this host."""
-
-    arrived_ns: int | None
-
-    def stamped_by_kernel(self) -> bool:
-        """True if the newest bytes have a kernel stamp."""
-        ...
 
 
 class StampedSocket(socket.socket):
@@ -169,6 +158,11 @@ class StampedSocket(socket.socket):
         return self.stamps.kernel
 
 
-def arrival_of(wire: object) -> int | None:
-    """Kernel arrival time of the last bytes read from a transport's ``wire``; ``None`` if unknown."""
-    return wire.arrived_ns if isinstance(wire, Stamped) and wire.stamped_by_kernel() else None
+def arrival_of(wire: Any) -> int | None:
+    """Kernel arrival time of the last bytes read from a transport's ``wire``; ``None`` if unknown.
+
+    A wire that stamps has ``arrived_ns`` and ``stamped_by_kernel()``. It is asked at every piece, so by name: a check
+    against a protocol took a twentieth of the observer's processor time.
+    """
+    stamped_by_kernel = getattr(wire, "stamped_by_kernel", None)
+    return wire.arrived_ns if stamped_by_kernel is not None and stamped_by_kernel() else None
