@@ -32,6 +32,7 @@ from lpmkit.plan import conductor as conductor_module
 from lpmkit.plan import driving, engine, observing
 from lpmkit.plan.sharing import room_of
 from lpmkit.prediction.moves import Prediction
+from lpmkit.prediction.no_forecast import NoForecast
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.recorder import monitor as monitor_module
 from lpmkit.recorder import process, shared_intent
@@ -174,8 +175,8 @@ class _Book(Runbook):
         write_document(run.path, "validation", asdict(found))
         return found
 
-    def predict(self, run: Run) -> Prediction | None:
-        return None
+    def predict(self, run: Run) -> Prediction | NoForecast:
+        return NoForecast("nobody asked for one")
 
     def _start(self, run: Run, probes: object = None) -> None:
         before = len(run.events())

@@ -4,7 +4,7 @@ waits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,9 @@ from lpmkit.plan import MovePlan
 from lpmkit.plan.conductor import Conductor
 from lpmkit.plan.sharing import PlanRoom
 from lpmkit.plan.status import PlanStatus, plan_status
+from lpmkit.prediction.distributions import Quantiles
 from lpmkit.prediction.moves import Prediction
+from lpmkit.prediction.no_forecast import NoForecast
 from lpmkit.runbook import PartitionLocation, Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, create, write_document
 from lpmkit.runs.writer import RunWriter
@@ -33,6 +35,8 @@ BEGAN_NS = 1_700_000_000 * 10**9
 ARRIVES = ("asked", "copying", "settled")
 ROLLED_BACK = ("asked", "copying", "failed")
 LEFT_BETWEEN = ("asked", "copying", "needs-recovery")
+_SPREAD = Quantiles(1.0, 2.0, 4.0)
+FORESEEN = Prediction(_SPREAD, _SPREAD, _SPREAD, _SPREAD, stall=0.0, past_moves=0, basis="nothing")
 
 
 class Told(Clock):
@@ -73,6 +77,7 @@ class Machines:
     #: Processor modes of both frames, which tell their generation.
     modes: tuple[str, ...] = ()
     takes: int | None = None
+    foresees: Callable[[Run], Prediction | NoForecast] = lambda run: FORESEEN
     refuses: int = 0  #: so often no recorder can be started again
     moved: list[str] = field(default_factory=list)
     going: dict[str, tuple[RunWriter, list[str]]] = field(default_factory=dict)
@@ -171,8 +176,8 @@ class Machines:
         name = run.manifest["order"]["partition"]
         return Validation(cast(Order, None), name not in self.refused, 0, "HSCLA319 no", self.clock.wall_ns())
 
-    def predict(self, run: Run) -> Prediction | None:
-        return None
+    def predict(self, run: Run) -> Prediction | NoForecast:
+        return self.foresees(run)
 
     def move(self, run: Run, typed_name: str) -> None:
         self.moved.append(typed_name)

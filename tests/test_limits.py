@@ -23,6 +23,7 @@ from lpmkit.oracle.state import WaitChange
 from lpmkit.plan import load_plan, save_plan
 from lpmkit.prediction.distributions import Quantiles
 from lpmkit.prediction.moves import Prediction
+from lpmkit.prediction.no_forecast import NoForecast
 from lpmkit.rules.question import Question
 from lpmkit.runs.folder import Run, write_document
 from lpmkit.sap.judge import SapOutcome
@@ -141,15 +142,15 @@ def test_the_predicted_p90_is_held_against_the_limit_and_the_window() -> None:
     limits = read_limits({"suspension_s": 2, "window": {"begin": begin, "end": begin + timedelta(minutes=10)}})
     start_ns = int(begin.timestamp()) * S
 
-    def verdicts(prediction: Prediction | None, starts_ns: int = start_ns) -> list[str]:
+    def verdicts(prediction: Prediction | NoForecast, starts_ns: int = start_ns) -> list[str]:
         return [one.verdict.value for one in limit_findings(limits, "p", prediction, starts_ns)]
 
     assert verdicts(expected(1.9)) == ["pass", "pass"]
     assert verdicts(expected(2.1)) == ["fail", "pass"]
     assert verdicts(expected(1.9, whole_p90=601)) == ["pass", "fail"]
     assert verdicts(expected(1.9), start_ns + 700 * S) == ["pass", "fail"]
-    assert verdicts(None) == ["unknown", "unknown"]
-    assert limit_findings(MoveLimits(), "p", None, 0) == ()
+    assert verdicts(NoForecast("x")) == ["unknown", "unknown"]
+    assert limit_findings(MoveLimits(), "p", NoForecast("x"), 0) == ()
 
 
 def test_a_prediction_that_breaks_a_limit_is_not_ready_and_no_failure_once_it_was_measured(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def cluster_patience(survey: Survey) -> RuleResult:
         return RuleResult(Verdict.PASS, survey.partition, {"cluster software": "none runs"})
     expected = survey.expected_suspension_s
     if expected is None:
-        raise NotKnown(survey.partition, f"{members[0].kind} runs, and there is no prediction of the suspension")
+        raise NotKnown(survey.partition, f"{members[0].kind} runs, and {survey.why_no_suspension}")
     facts: dict[str, Fact] = {"suspension, P90 s": round(expected, 2)}
     remedies: list[str] = []
     worst = Verdict.PASS

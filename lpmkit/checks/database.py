@@ -123,5 +123,5 @@ def _missing(database: DatabaseSnapshot, fact: str) -> NotKnown:
 def _expected_s(survey: Survey, database: DatabaseSnapshot) -> float:
     """The 90th percentile of the predicted suspension. Raises `NotKnown` without one."""
     if survey.expected_suspension_s is None:
-        raise NotKnown(database.sid, "there is no prediction of the suspension")
+        raise NotKnown(database.sid, survey.why_no_suspension)
     return survey.expected_suspension_s

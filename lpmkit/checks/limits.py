@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from lpmkit.checks.judging import AIX_ADMIN, Fact, Finding, Verdict
 from lpmkit.limits import PREDICTED_FIGURES, QUANTITIES, ChangeWindow, Limit, LimitState, MoveLimits, judge
 from lpmkit.prediction.moves import Prediction
+from lpmkit.prediction.no_forecast import NoForecast
 from lpmkit.survey.model import Survey
 
 #: The keys of these findings begin so.
@@ -36,7 +37,7 @@ _VERDICTS = {
 def limit_findings(
     limits: MoveLimits,
     partition: str,
-    expected: Prediction | None,
+    expected: Prediction | NoForecast,
     starts_ns: int,
     applicable: Collection[str] = tuple(QUANTITIES),
 ) -> tuple[Finding, ...]:
@@ -59,12 +60,12 @@ def applicable_quantities(survey: Survey) -> tuple[str, ...]:
     return tuple(quantity for quantity in QUANTITIES if not absent.get(quantity, False))
 
 
-def _of_figure(quantity: str, limit: Limit, partition: str, expected: Prediction | None) -> Finding:
+def _of_figure(quantity: str, limit: Limit, partition: str, expected: Prediction | NoForecast) -> Finding:
     name = QUANTITIES[quantity]
-    spread = expected.figure(PREDICTED_FIGURES[quantity]) if expected is not None else None
+    spread = expected.figure(PREDICTED_FIGURES[quantity]) if isinstance(expected, Prediction) else None
     p90 = spread.p90 if spread is not None else None
-    facts: dict[str, Fact] = {"not known": f"there is no prediction of the {name}"}
-    if expected is not None and spread is not None:
+    facts: dict[str, Fact] = {"not known": f"there is no prediction of the {name}{_because(expected)}"}
+    if isinstance(expected, Prediction) and spread is not None:
         facts = {f"{name}, P10 … P90": f"{spread.p10:.1f} … {spread.p90:.1f} s", "basis": expected.basis}
     remedy = (
         "Move when the partition writes less, over a faster link between the movers, or agree on another limit "
@@ -74,7 +75,9 @@ def _of_figure(quantity: str, limit: Limit, partition: str, expected: Prediction
     return _finding(key, judge(p90, p90, limit), partition, {**facts, "limit": limit.words}, remedy)
 
 
-def _of_window(window: ChangeWindow, partition: str, expected: Prediction | None, starts_ns: int) -> Iterator[Finding]:
+def _of_window(
+    window: ChangeWindow, partition: str, expected: Prediction | NoForecast, starts_ns: int
+) -> Iterator[Finding]:
     if window == ChangeWindow():
         return
     facts: dict[str, Fact] = {"change window": window.sentence(), "starts at the earliest": _utc(starts_ns)}
@@ -84,14 +87,18 @@ def _of_window(window: ChangeWindow, partition: str, expected: Prediction | None
         yield _finding(WINDOW, LimitState.FAILED, partition, {**facts, "outside": why}, remedy)
     elif window.end is None:
         yield _finding(WINDOW, LimitState.PASSED, partition, facts, "")
-    elif expected is None:
-        missing: dict[str, Fact] = {"not known": "there is no prediction of the duration"}
+    elif isinstance(expected, NoForecast):
+        missing: dict[str, Fact] = {"not known": f"there is no prediction of the duration{_because(expected)}"}
         yield _finding(WINDOW, LimitState.COULD_NOT_TELL, partition, {**facts, **missing}, remedy)
     else:
         ends_ns = starts_ns + int(expected.whole_s.p90 * 1e9)
         facts["ends, P90"] = _utc(ends_ns)
         late = window.why_outside(starts_ns, ends_ns)
         yield _finding(WINDOW, LimitState.FAILED if late else LimitState.PASSED, partition, facts, remedy)
+
+
+def _because(expected: Prediction | NoForecast) -> str:
+    return f": {expected.why}" if isinstance(expected, NoForecast) else ""
 
 
 def _finding(key: str, state: LimitState, partition: str, facts: dict[str, Fact], remedy: str) -> Finding:

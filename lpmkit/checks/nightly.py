@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -22,6 +22,7 @@ from lpmkit.inventory import Partition
 from lpmkit.json_values import JsonMapping, JsonObject, parse_json
 from lpmkit.prediction.history import history, inputs_from
 from lpmkit.prediction.moves import ObservedMove
+from lpmkit.prediction.no_forecast import NoForecast, forecast_or_why
 from lpmkit.prediction.predicting import predict
 from lpmkit.runs.files import make_folder, read_plain, sheet_cell
 from lpmkit.runs.folder import write_document, write_file
@@ -150,12 +151,12 @@ def examine_estate(
     A night for each, and what the pass cost. Raises as `lpmkit.survey.fleet.survey_fleet`.
     """
     surveys, cost = survey_fleet(site, directions, secrets, tell=tell)
-    past = history(site.runs.folder) if site.runs.folder.is_dir() else []
+    past = forecast_or_why(lambda: history(site.runs.folder))
     wall_ns = (clock or Clock()).wall_ns()
     return tuple(_judged(frame_survey, past, wall_ns) for frame_survey in surveys), cost
 
 
-def _judged(frame_survey: FrameSurvey, past: Sequence[ObservedMove], wall_ns: int) -> FleetCheck:
+def _judged(frame_survey: FrameSurvey, past: Sequence[ObservedMove] | NoForecast, wall_ns: int) -> FleetCheck:
     rows = []
     for partition, survey in frame_survey.partitions:
         findings = () if survey is None else examine(expecting(survey, partition, past))
@@ -168,13 +169,19 @@ def _judged(frame_survey: FrameSurvey, past: Sequence[ObservedMove], wall_ns: in
     )
 
 
-def expecting(survey: Survey, partition: Partition, past: Sequence[ObservedMove]) -> Survey:
-    """The survey with how long the suspension will be, where past moves tell."""
+def expecting(survey: Survey, partition: Partition, past: Sequence[ObservedMove] | NoForecast) -> Survey:
+    """The survey with how long the suspension will be, or why that is not known."""
+    return survey.expecting(
+        past if isinstance(past, NoForecast) else forecast_or_why(lambda: _suspension_s(survey, partition, past))
+    )
+
+
+def _suspension_s(survey: Survey, partition: Partition, past: Sequence[ObservedMove]) -> float | NoForecast:
     inputs = inputs_from(
         {"partition": partition.name, "source": survey.source.name, "target": survey.target.name},
         {"source": {"partitions": [asdict(partition)]}, "guest": asdict(survey.guest) if survey.guest else None},
     )
-    return survey if inputs is None else replace(survey, expected_suspension_s=predict(inputs, past).suspended_s.p90)
+    return NoForecast("its memory is not listed") if inputs is None else predict(inputs, past).suspended_s.p90
 
 
 def keep(night: FleetCheck, runs: Path) -> Path:

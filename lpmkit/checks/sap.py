@@ -208,7 +208,7 @@ def sap_time_outs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
     """
     expected = survey.expected_suspension_s
     if expected is None:
-        raise NotKnown(snapshot.system, "there is no prediction of the suspension")
+        raise NotKnown(snapshot.system, survey.why_no_suspension)
     waits = sap_waits(snapshot.profiles or ())
     facts: dict[str, Fact] = {"suspension, P90 s": round(expected, 2), **{wait.parameter: wait.text for wait in waits}}
     over, near = [], []

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lpmkit.checks import Answer, Finding
     from lpmkit.config import RunSettings
     from lpmkit.prediction.moves import Prediction
+    from lpmkit.prediction.no_forecast import NoForecast
     from lpmkit.runbook import Validation
     from lpmkit.runs.folder import Run
 
@@ -294,10 +295,12 @@ def print_causes(causes: Sequence[Finding], console: Console | None = None) -> N
         _print_finding(finding, console)
 
 
-def print_prediction(prediction: Prediction | None, console: Console | None = None) -> None:
-    """Print the expected duration of copy and suspension; nothing without a prediction."""
-    if prediction is not None:
-        (console or terminal()).print(f"Expected: {prediction.sentence()}.")
+def print_prediction(expected: Prediction | NoForecast, console: Console | None = None) -> None:
+    """Print the expected duration of copy and suspension, or why there is none."""
+    from lpmkit.prediction.no_forecast import NoForecast
+
+    text = expected.sentence() if isinstance(expected, NoForecast) else f"Expected: {expected.sentence()}."
+    (console or terminal()).print(text)
 
 
 COMMANDS = (survey, mapping, check, validate)

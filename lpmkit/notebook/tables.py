@@ -15,6 +15,7 @@ from lpmkit.control.codes import explain
 from lpmkit.errors import UsageError
 from lpmkit.json_values import JsonMapping
 from lpmkit.plots.colours import SIGNS, sign_colour
+from lpmkit.prediction.moves import Prediction
 from lpmkit.runbook import Runbook, Validation, as_row
 from lpmkit.runs.folder import Run
 from lpmkit.wording.titles import check_title, remedy_text, who_text
@@ -151,9 +152,9 @@ def validation_text(validation: Validation, words: Words = ENGLISH) -> HTML:
 
 
 def expectation_text(book: Runbook, run: Run) -> HTML:
-    """The expected duration of copy and suspension, from the survey and the site's past moves."""
-    prediction, words = book.predict(run), words_of(book.site.language)
-    text = f"Expected: {prediction.sentence()}." if prediction else "Run a survey first to get an estimate."
+    """The expected duration of copy and suspension, from the survey and the site's past moves; or why there is none."""
+    expected, words = book.predict(run), words_of(book.site.language)
+    text = f"Expected: {expected.sentence()}." if isinstance(expected, Prediction) else expected.sentence()
     return HTML(f"<p>{escaped(words.said(text))}</p>")
 
 

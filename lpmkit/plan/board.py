@@ -18,11 +18,12 @@ from lpmkit.plan.banner import checked_banner, going, plan_banner
 from lpmkit.plan.bars import Bar, bar_of, bars_svg
 from lpmkit.plan.book import CheckedPlan
 from lpmkit.plan.folds import against_fold, lost_fold, moves_fold
-from lpmkit.plan.outlook import Outlook, WindowState, running_outlook, shown
+from lpmkit.plan.outlook import Outlook, WindowState, running_outlook, shown, without_forecast
 from lpmkit.plan.schedule import OVER, Stage
 from lpmkit.plan.status import MoveStatus, PlanStatus, plan_status
 from lpmkit.plots.live import LanesPicture
 from lpmkit.prediction.distributions import Quantiles
+from lpmkit.prediction.no_forecast import NoForecast, forecast_or_why
 from lpmkit.runs.folder import Run
 from lpmkit.runs.history import Move, bounds, read_move
 from lpmkit.timeline import Clock, Event
@@ -138,7 +139,10 @@ class FollowedPlan:
         now_ns, stages = self._clock.wall_ns(), tuple(move.stage for move in self.status.moves)
         known = self._forecast
         if known is None or known[1] != stages or now_ns - known[0] >= FORECAST_EVERY_S * 1e9 or self.status.halted:
-            known = now_ns, stages, running_outlook(self.folder, self.status, now_ns)
+            ahead = forecast_or_why(lambda: running_outlook(self.folder, self.status, now_ns))
+            if isinstance(ahead, NoForecast):
+                ahead = without_forecast((), now_ns, ahead, begun=True)
+            known = now_ns, stages, ahead
             self._forecast = known
         return known[2]
 

@@ -14,13 +14,15 @@ from lpmkit.inventory import Partition
 from lpmkit.limits import PREDICTED_FIGURES, QUANTITIES, LimitState, MoveLimits, judge
 from lpmkit.plan import MovePlan
 from lpmkit.plan.driving import driving_place, hand_to, place_of, require_place
-from lpmkit.plan.expecting import from_survey, memberships, past_of, surroundings
+from lpmkit.plan.expecting import from_survey, memberships, surroundings
 from lpmkit.plan.orders import listed, order_for
-from lpmkit.plan.outlook import Outlook, WindowState, outlook
+from lpmkit.plan.outlook import Outlook, WindowState, outlook, with_duration, without_forecast
 from lpmkit.plan.schedule import Membership, Stage, fits
 from lpmkit.plan.status import FOLDER, PlanStatus, plan_of, plan_status, plans
 from lpmkit.plan.timetable import Expected
-from lpmkit.prediction.moves import ObservedMove, Prediction
+from lpmkit.prediction.history import history, inputs_of
+from lpmkit.prediction.moves import Prediction
+from lpmkit.prediction.no_forecast import NoForecast, forecast_or_why
 from lpmkit.runbook import Runbook, SiteInventory, Validation
 from lpmkit.runs.folder import Run, create
 from lpmkit.store import shared_store
@@ -54,17 +56,17 @@ class MoveCheck:
     accepted: tuple[Finding, ...] = ()
     #: The run folder that the check has prepared.
     run: Run | None = None
-    #: For the forecast: the move, and the cluster software in the partition.
+    #: For the forecast: the move, without how long it lasts, and the cluster software in the partition.
     expected: Expected | None = None
     memberships: frozenset[Membership] = frozenset()
-    prediction: Prediction | None = None
+    prediction: Prediction | NoForecast | None = None
     limits: MoveLimits = field(default_factory=MoveLimits)
 
     def predicted_row(self) -> dict[str, str]:
         """P90 of what the move costs, each with its limit, for a table; a dash where nothing is predicted."""
-        row = {"partition": self.partition}
+        row, expected = {"partition": self.partition}, self.prediction
         for quantity, name in QUANTITIES.items():
-            spread = self.prediction.figure(PREDICTED_FIGURES[quantity]) if self.prediction is not None else None
+            spread = expected.figure(PREDICTED_FIGURES[quantity]) if isinstance(expected, Prediction) else None
             limit = self.limits.of(quantity)
             text = "–" if spread is None else f"{spread.p90:.1f} s"
             if spread is not None and limit is not None and judge(spread.p90, spread.p90, limit) is LimitState.FAILED:
@@ -141,18 +143,30 @@ def checked_plan(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) ->
     `UsageError` only if no move can be checked.
     """
     inventory = book.landscape()
-    past = past_of(book)
-    looked = _checked(book, plan, inventory, ask_firmware, past)
-    moves = [move.expected or Expected(move.partition, move.source, move.target, None) for move in looked]
+    looked = _checked(book, plan, inventory, ask_firmware)
+    now_ns = book.clock.wall_ns()
+    ahead = forecast_or_why(lambda: _outlook(book, plan, inventory, looked, now_ns))
+    if isinstance(ahead, NoForecast):
+        ahead = without_forecast((move.expected for move in looked if move.expected is not None), now_ns, ahead)
+    return CheckedPlan(plan, looked, ahead, now_ns)
+
+
+def _outlook(
+    book: Runbook, plan: MovePlan, inventory: SiteInventory, looked: Sequence[MoveCheck], now_ns: int
+) -> Outlook:
+    past = history(book.site.runs.folder)
+    moves = [
+        Expected(move.partition, move.source, move.target, None)
+        if move.expected is None or move.run is None
+        else with_duration(move.expected, inputs_of(move.run), past)
+        for move in looked
+    ]
     clusters = {move.partition: move.memberships for move in looked}
     around = surroundings(book, inventory, (move for move in moves if move.whole_s is not None), clusters, past)
-    now_ns = book.clock.wall_ns()
-    return CheckedPlan(plan, looked, outlook(plan, moves, around, now_ns), now_ns)
+    return outlook(plan, moves, around, now_ns)
 
 
-def _checked(
-    book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmware: bool, past: Sequence[ObservedMove]
-) -> tuple[MoveCheck, ...]:
+def _checked(book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmware: bool) -> tuple[MoveCheck, ...]:
     placed: list[tuple[Partition, str, str]] = []
     results: list[MoveCheck] = []
     for move in plan.moves:
@@ -178,7 +192,7 @@ def _checked(
                     validation=validation,
                     accepted=tuple(finding for finding in findings if finding.key in move.accept),
                     run=run,
-                    expected=from_survey(book, run, order, partition, past),
+                    expected=from_survey(book, run, order, partition),
                     memberships=memberships(run),
                     prediction=book.predict(run),
                     limits=book.limits_of(order),

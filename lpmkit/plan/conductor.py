@@ -70,6 +70,7 @@ from lpmkit.plan.sharing import (
     taken_by_others,
 )
 from lpmkit.plan.status import MoveStatus, PlanStatus, in_flight, plan_of, plan_status
+from lpmkit.prediction.no_forecast import NoForecast, forecast_or_why
 from lpmkit.report.page import write_report
 from lpmkit.runbook import Runbook, SiteInventory
 from lpmkit.runs.folder import Run
@@ -366,8 +367,12 @@ class Conductor:
         """Store once what the forecast needs of moves and machines; without it the page has no forecast."""
         if self.folder.document(DOCUMENT) is not None:
             return
+        needed = forecast_or_why(lambda: to_document(*expectations(self.book, self.plan, inventory)))
+        if isinstance(needed, NoForecast):
+            self._note_once(f"no forecast yet: {needed.why}")
+            return
         try:
-            self.writer.document(DOCUMENT, to_document(*expectations(self.book, self.plan, inventory)))
+            self.writer.document(DOCUMENT, needed)
         except LpmError as trouble:
             self._note_once(f"no forecast yet: {trouble}")
 
@@ -501,7 +506,9 @@ class Conductor:
             why = f"not requested, because the validation failed: {validation.text}"
             self._over(name, Stage.FAILED, why, run=str(run.path))
             return None
-        self.book.predict(run)
+        expected = self.book.predict(run)
+        if isinstance(expected, NoForecast):
+            self._note_once(f"{name}: no forecast: {expected.why}")
         if why := self._waits_for_approval(run):
             return why
         facts: JsonObject = {"source": wish.source, "inactive": wish.inactive, "movers": list(wish.movers)}

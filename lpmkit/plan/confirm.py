@@ -14,6 +14,7 @@ from lpmkit.errors import NotApproved
 from lpmkit.plan.book import CheckedPlan, MoveCheck
 from lpmkit.plan.outlook import Outlook, shown
 from lpmkit.prediction.distributions import Quantiles
+from lpmkit.prediction.moves import Prediction
 from lpmkit.runbook import Runbook
 from lpmkit.wording.counts import plural
 
@@ -54,7 +55,7 @@ def _move(move: MoveCheck, ahead: Outlook) -> str:
     expected = ""
     if times is not None:
         expected = f", begins {_range(times.begin_s)}, ends {_range(times.end_s)} UTC (P10 … P90)"
-    still = None if move.prediction is None else move.prediction.suspended_s
+    still = move.prediction.suspended_s if isinstance(move.prediction, Prediction) else None
     suspended = "" if still is None else f", suspended {still.p10:.1f} … {still.p90:.1f} s"
     return f"{move.partition}  {move.source or '?'} → {move.target}{after}{expected}{suspended}"
 

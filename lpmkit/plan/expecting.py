@@ -10,10 +10,10 @@ from lpmkit.errors import RemoteError
 from lpmkit.inventory import MoverPair, Partition
 from lpmkit.plan import MOVER_TAKES, MovePlan
 from lpmkit.plan.orders import listed, order_for
-from lpmkit.plan.outlook import from_listing, preparations, with_duration
+from lpmkit.plan.outlook import from_listing, preparations
 from lpmkit.plan.schedule import Membership
 from lpmkit.plan.timetable import Expected, Surroundings
-from lpmkit.prediction.history import history, inputs_of
+from lpmkit.prediction.history import history
 from lpmkit.prediction.moves import ObservedMove
 from lpmkit.prediction.nights import slowing
 from lpmkit.prediction.predicting import common_share
@@ -53,15 +53,9 @@ def surroundings(
     )
 
 
-def past_of(book: Runbook) -> list[ObservedMove]:
-    """The past moves of the site."""
-    folder = book.site.runs.folder
-    return history(folder) if folder.is_dir() else []
-
-
 def expectations(book: Runbook, plan: MovePlan, inventory: SiteInventory) -> tuple[list[Expected], Surroundings]:
     """The moves of a plan that begins, by the managers' listings, and what limits them. Raises as `order_for`."""
-    past = past_of(book)
+    past = history(book.site.runs.folder)
     moves: list[Expected] = []
     pairs: dict[tuple[str, str], tuple[MoverPair, ...]] = {}
     for planned in plan.moves:
@@ -76,10 +70,10 @@ def expectations(book: Runbook, plan: MovePlan, inventory: SiteInventory) -> tup
     return moves, surroundings(book, inventory, moves, {}, past)
 
 
-def from_survey(book: Runbook, run: Run, order: Order, partition: Partition, past: Sequence[ObservedMove]) -> Expected:
-    """A move for the forecast, by its survey."""
+def from_survey(book: Runbook, run: Run, order: Order, partition: Partition) -> Expected:
+    """A move for the forecast, by its survey; how long it lasts is not known yet."""
     pairs = (run.document("survey") or {}).get("mover_pairs") or ()
-    move = Expected(
+    return Expected(
         order.partition,
         order.source,
         order.target,
@@ -88,7 +82,6 @@ def from_survey(book: Runbook, run: Run, order: Order, partition: Partition, pas
         tuple(MoverPair(**pair) for pair in pairs),
         window_end_ns=book.limits_of(order).window.end_ns,
     )
-    return with_duration(move, inputs_of(run), past)
 
 
 def memberships(run: Run) -> frozenset[Membership]:

@@ -13,6 +13,7 @@ from lpmkit.json_values import JsonObject
 from lpmkit.limits import ChangeWindow
 from lpmkit.plan.evacuation import Destination, Made, make_plan
 from lpmkit.prediction.history import history
+from lpmkit.prediction.no_forecast import forecast_or_why
 from lpmkit.runs.away import Away, ledger
 from lpmkit.runs.folder import Run
 from lpmkit.ssh.secrets import Secrets
@@ -50,7 +51,7 @@ def evacuation(
 def _surveyed(site: Site, directions: Sequence[Direction], secrets: Secrets) -> list[FrameSurvey]:
     """The surveys of these directions, with the suspension that past moves let expect."""
     surveys, _ = survey_fleet(site, directions, secrets)
-    past = history(site.runs.folder) if site.runs.folder.is_dir() else []
+    past = forecast_or_why(lambda: history(site.runs.folder))
     return [
         replace(
             frame,

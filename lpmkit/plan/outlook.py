@@ -24,6 +24,7 @@ from lpmkit.prediction.distributions import LogNormal, Quantiles, pooled
 from lpmkit.prediction.history import inputs_from
 from lpmkit.prediction.moves import Inputs, ObservedMove
 from lpmkit.prediction.nights import usual_beside
+from lpmkit.prediction.no_forecast import NoForecast
 from lpmkit.prediction.predicting import predict
 from lpmkit.prediction.prior import posterior
 from lpmkit.runs.folder import Run
@@ -50,13 +51,14 @@ class WindowState(StrEnum):
 class Outlook:
     """A forecast with its zero, in nanoseconds since 1970. ``begun``: the plan runs already.
 
-    ``windows`` are the ends of the moves' windows.
+    ``windows`` are the ends of the moves' windows. ``why_not``: making the forecast failed.
     """
 
     zero_ns: int
     table: Timetable
     windows: Mapping[str, int]
     begun: bool = False
+    why_not: NoForecast | None = None
 
     @property
     def end_ns(self) -> Quantiles | None:
@@ -100,6 +102,8 @@ class Outlook:
 
     def sentence(self) -> str:
         """The forecast for people."""
+        if self.why_not is not None:
+            return self.why_not.sentence()
         if self.table.unknown:
             return f"No forecast: there is no prediction of {', '.join(self.table.unknown)}."
         end = self.end_ns
@@ -128,6 +132,7 @@ class Outlook:
             "window": self.window.value,
             "last_safe_start_ns": self.last_safe_start_ns,
             "no_prediction": list(self.table.unknown),
+            "no_forecast": None if self.why_not is None else self.why_not.why,
             "never_begin": list(self.table.never),
         }
 
@@ -251,6 +256,11 @@ def outlook(plan: MovePlan, moves: Iterable[Expected], around: Surroundings, now
     begin = plan.window.begin
     zero_ns = max(now_ns, int(begin.timestamp() * 1e9)) if begin is not None else now_ns
     return Outlook(zero_ns, timetable(plan, expected, around), _windows(expected))
+
+
+def without_forecast(moves: Iterable[Expected], now_ns: int, why_not: NoForecast, *, begun: bool = False) -> Outlook:
+    """What stands in place of a forecast that could not be made: the windows, of which nothing is known."""
+    return Outlook(now_ns, Timetable((), None), _windows(moves), begun, why_not)
 
 
 def _windows(moves: Iterable[Expected]) -> dict[str, int]:

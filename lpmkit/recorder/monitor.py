@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from lpmkit.config import Site
@@ -13,6 +14,7 @@ from lpmkit.errors import RecordError, RemoteError
 from lpmkit.migration.phases import MoveState, Observation, Phase, is_migrating, needs_recovery, next_state, observe
 from lpmkit.prediction.forecast import Forecast
 from lpmkit.prediction.history import Foresight
+from lpmkit.prediction.no_forecast import NoForecast, forecast_or_why
 from lpmkit.recorder.order import RecordingOrder
 from lpmkit.recorder.probe_process import Post
 from lpmkit.recorder.rate_policy import RateController
@@ -276,12 +278,11 @@ class MigrationMonitor:
         """Renew the forecast of the rest of the copy."""
         if self.foresight is None:
             return
-        try:
-            forecast = self.foresight.note(self._clock.mono_ns(), reading.bytes_transmitted, reading.bytes_remaining)
-        # a forecast must never end a recording; the note in the record says so
-        except Exception as error:  # noqa: BLE001
+        counters = self._clock.mono_ns(), reading.bytes_transmitted, reading.bytes_remaining
+        forecast = forecast_or_why(partial(self.foresight.note, *counters))
+        if isinstance(forecast, NoForecast):
             self.foresight = None
-            self._event("note", text=f"no forecasts from here on: {type(error).__name__}: {error}")
+            self._event("note", text=f"no forecasts from here on: {forecast.why}")
             return
         if forecast is not None:
             self.rates.foreseen(self._clock.mono_ns(), forecast.remaining_s.p10)

@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from lpmkit.account.log_file import append
@@ -32,6 +33,7 @@ from lpmkit.mapping.changes import changes
 from lpmkit.migration.phases import MoveState, Phase
 from lpmkit.prediction.exchange import exchange
 from lpmkit.prediction.history import Foresight, late_starts
+from lpmkit.prediction.no_forecast import NoForecast, forecast_or_why
 from lpmkit.probes.orders import OBSERVER, QUICK
 from lpmkit.recorder.credentials import CredentialsDoor, Passwords
 from lpmkit.recorder.guard import Brake, Guard, Standing
@@ -290,11 +292,11 @@ class Recorder:
 
     def _late_starts(self) -> list[float]:
         """What earlier moves showed, kept in this run: it is judged by what was known when it began."""
-        try:
-            return late_starts(self.run_folder.path.parent)
-        except Exception as error:  # noqa: BLE001 - the past must never stop a run; the note in the record says so
-            self._tell("note", text=f"no late starts of earlier moves: {type(error).__name__}: {error}")
+        known = forecast_or_why(lambda: late_starts(self.run_folder.path.parent))
+        if isinstance(known, NoForecast):
+            self._tell("note", text=f"no late starts of earlier moves: {known.why}")
             return []
+        return known
 
     def _watch(self) -> str:
         if not self._end_asked.wait(self.recording.duration_s):
@@ -419,10 +421,9 @@ class Recorder:
 
     def _predicted(self, monitor: MigrationMonitor) -> Foresight | None:
         """Predict the move, and store the prediction before the move is asked for."""
-        try:
-            found = Foresight.of(self.run_folder)
-        except Exception as error:  # noqa: BLE001 - no prediction must ever stop a move; the note in the record says so
-            monitor.note(f"no prediction: {type(error).__name__}: {error}")
+        found = forecast_or_why(lambda: Foresight.of(self.run_folder))
+        if isinstance(found, NoForecast):
+            monitor.note(f"no prediction: {found.why}")
             return None
         if found is not None:
             self._keep(found.kept.to_dict())
@@ -445,11 +446,10 @@ class Recorder:
         settled = [e.mono_ns for e in events if e.kind == "phase" and e.data.get("phase") == Phase.SETTLED.value]
         if monitor.foresight is None or monitor.state.phase is not Phase.SETTLED or not asked or monitor.was_refused:
             return
-        try:
-            whole_s = ([*settled, self.clock.mono_ns()][0] - asked[0]) / 1e9
-            whole = monitor.foresight.completed(whole_s, self.clock.anchor())
-        except Exception as error:  # noqa: BLE001 - as above
-            monitor.note(f"the prediction was not completed: {type(error).__name__}: {error}")
+        whole_s = ([*settled, self.clock.mono_ns()][0] - asked[0]) / 1e9
+        whole = forecast_or_why(partial(monitor.foresight.completed, whole_s, self.clock.anchor()))
+        if isinstance(whole, NoForecast):
+            monitor.note(f"the prediction was not completed: {whole.why}")
             return
         self._keep(whole)
 

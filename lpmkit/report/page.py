@@ -31,6 +31,7 @@ from lpmkit.json_values import JsonObject
 from lpmkit.plots.files import write_charts
 from lpmkit.prediction.history import RELIABLE_HEADINGS, history, reliability
 from lpmkit.prediction.moves import LABELS
+from lpmkit.prediction.no_forecast import NoForecast, forecast_or_why
 from lpmkit.report.database import sections
 from lpmkit.report.facts import (
     actual_text,
@@ -130,6 +131,7 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path], words: Wor
     head = {name: html for name, html in parts(board).items() if name != "folds"}
     validation, findings = document_of(run, "validation"), findings_of(run)
     others = seen_elsewhere(run, analysis)
+    held = forecast_or_why(lambda: reliability(history(run.path.parent, until=run.path.name)))
     return {
         **_wording(run, analysis, words),
         "run": run,
@@ -154,7 +156,8 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path], words: Wor
         "foreseen": list(_foreseen(run, analysis)),
         "foreseen_by": ((document_of(run, "prediction") or {}).get("before") or {}).get("basis", ""),
         "foreseen_from": list(known_before(document_of(run, "prediction"), survey)),
-        "reliability": [one.words() for one in reliability(history(run.path.parent, until=run.path.name))],
+        "reliability": [] if isinstance(held, NoForecast) else [one.words() for one in held],
+        "reliability_why": held.why if isinstance(held, NoForecast) else "",
         "reliability_headings": RELIABLE_HEADINGS,
         "sap": [
             {**_sap(outcome, events), "who": list(sap_identity(outcome.sid, survey, after))} for outcome in analysis.sap

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.checks.limits import KEY as PREDICTED
 from lpmkit.checks.limits import applicable_quantities, limit_findings
 from lpmkit.prediction.history import StoredPrediction, history, inputs_of
 from lpmkit.prediction.moves import Prediction
+from lpmkit.prediction.no_forecast import NoForecast, forecast_or_why
 from lpmkit.prediction.predicting import predict
 from lpmkit.runbook.folders import Folders
 from lpmkit.runbook.values import Validation, as_row, findings_of, validation_of
@@ -47,8 +48,7 @@ class Examination(Folders):
             return before
         found = self.survey(run)
         expected = self.predict(run)
-        if expected is not None:
-            found = replace(found, expected_suspension_s=expected.suspended_s.p90)
+        found = found.expecting(expected.suspended_s.p90 if isinstance(expected, Prediction) else expected)
         order = self.own_order(run)
         starts_ns = self.clock.wall_ns() + int(self.site.runs.lead_in_s * 1e9)
         limits, applicable = self.limits_of(order), applicable_quantities(found)
@@ -93,18 +93,24 @@ class Examination(Folders):
         """
         return run.read("validation", validation_of) if run.events() else None
 
-    def predict(self, run: Run) -> Prediction | None:
-        """Predict the move from the survey and past runs, and store the prediction in the folder; ``None`` before a
-        survey.
+    def predict(self, run: Run) -> Prediction | NoForecast:
+        """Predict the move from the survey and past runs, and store the prediction in the folder; the reason where
+        there is none.
 
         Of a run that moves or has moved: the prediction made before.
         """
         before = run.read("prediction", StoredPrediction.from_dict) if run.events() else None
         if before is not None:
             return before.before
-        inputs = inputs_of(run)
-        if inputs is None:
-            return None
-        said = predict(inputs, history(run.path.parent))
-        write_document(run.path, "prediction", StoredPrediction(inputs, said).to_dict())
-        return said
+        made = forecast_or_why(lambda: _predicted(run))
+        if isinstance(made, NoForecast):
+            return made
+        write_document(run.path, "prediction", made.to_dict())
+        return made.before
+
+
+def _predicted(run: Run) -> StoredPrediction | NoForecast:
+    inputs = inputs_of(run)
+    if inputs is None:
+        return NoForecast("no survey tells the partition's memory")
+    return StoredPrediction(inputs, predict(inputs, history(run.path.parent)))

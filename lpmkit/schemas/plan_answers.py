@@ -87,6 +87,7 @@ class PlanForecast(TypedDict):
     window: str
     last_safe_start_ns: int | None
     no_prediction: list[str]
+    no_forecast: str | None
     never_begin: list[str]
 
 

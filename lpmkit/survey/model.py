@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pydantic import TypeAdapter
@@ -45,12 +45,17 @@ from lpmkit.inventory import (
 )
 from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.oracle.snapshot import DatabaseSnapshot
+from lpmkit.prediction.no_forecast import NoForecast
 from lpmkit.sap.model import SapSnapshot
 
 #: The state of a partition that does not run and can be activated.
 NOT_ACTIVATED = "Not Activated"
 #: Names that a VIOS makes up itself and does not keep over a move (B `IBMDOC:p8hc3_ivmprocess`).
 GENERATED_TARGET_NAMES = "vtscsi"
+
+
+#: Name of the fact that a forecast gives.
+_SUSPENSION = "predicted suspension"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +190,20 @@ class Survey:
         """The reason of a gap, or that the fact was not read."""
         reasons = [gap.why for gap in self.gaps if gap.what == what and gap.where == where]
         return reasons[0] if reasons else f"not read from {where}: {what}"
+
+    def expecting(self, suspension_s: float | NoForecast) -> Survey:
+        """The survey with the 90th percentile of the predicted suspension, in seconds; or with the reason why there is
+        none among its gaps.
+        """
+        if isinstance(suspension_s, NoForecast):
+            return replace(self, gaps=(*self.gaps, Gap(_SUSPENSION, self.partition, suspension_s.why)))
+        return replace(self, expected_suspension_s=suspension_s)
+
+    @property
+    def why_no_suspension(self) -> str:
+        """The reason why there is no prediction of the suspension."""
+        reasons = [gap.why for gap in self.gaps if gap.what == _SUSPENSION]
+        return f"there is no prediction of the suspension{f': {reasons[0]}' if reasons else ''}"
 
     def to_dict(self) -> JsonObject:
         """The survey as JSON values; `from_dict` brings it back whole."""
