@@ -376,7 +376,7 @@ REPORT = {
 }
 BOARD = {
     "suspension": rf" suspension: {NUMBER} … {NUMBER} s",
-    "session outage": rf" users felt: {NUMBER} … {NUMBER} s",
+    "session outage": rf" session outage: {NUMBER} … {NUMBER} s",
     "questions": r"Verdict: (?:✗ )?(\d+) failed(?:, ! (\d+) not evaluated)?, ✓ (\d+) passed",
 }
 WRITE_UP = {

@@ -80,10 +80,10 @@ def _felt(summary: JsonMapping) -> Tile:
     """The longest wait of an open session, with its bounds as everywhere."""
     longest = max(session_waits(summary), key=lambda one: float(one["waited"]["high"]), default=None)
     if longest is None:
-        return Tile("users felt", "nothing seen", "longest wait of an open session", Tone.GOOD)
+        return Tile("session outage", "nothing seen", "longest wait of an open session", Tone.GOOD)
     told = summary.get("session_outage") or longest["waited"]
     text = bounds(told["low"], told["high"])
-    return Tile("users felt", text, f"longest wait of an open session ({longest['probe']})", Tone.GOOD)
+    return Tile("session outage", text, f"longest wait of an open session ({longest['probe']})", Tone.GOOD)
 
 
 def _elapsed(view: View) -> Tile:
