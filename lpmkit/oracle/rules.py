@@ -198,6 +198,18 @@ def _measure(row: JsonMapping) -> Measure:
     return Measure(pattern, _PER_SECOND[row["unit"]], str(row["what"]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a text without its digits is known for: the rules of which a text is in it, whether it speaks of trouble;
+    and, where that decides for any digits, the rule that fits it without a code.
+    """
+
+    near: tuple[int, ...]
+    speaks_of_trouble: bool
+    is_decided: bool
+    rule: LogRule | None
+
+
 def _members(value: Any) -> re.Pattern[str]:
     pattern = re.compile(value)
     if "members" not in pattern.groupindex:
@@ -233,8 +245,7 @@ class LogRules(RuleTable[LogRule]):
         texts = [(text, place) for place, rule in enumerate(self.rules) for text in rule.contains]
         self._texts = tuple(row for row in texts if not _DIGIT.search(row[0]))
         self._texts_with_digits = tuple(row for row in texts if _DIGIT.search(row[0]))
-        #: Of a text without its digits: the rules that may fit, and whether it speaks of trouble.
-        self._known_texts: dict[str, tuple[tuple[int, ...], bool]] = {}
+        self._known_texts: dict[str, _Seen] = {}
         self._open = tuple(place for place, rule in enumerate(self.rules) if not rule.contains and not rule.codes)
         self._quoting = frozenset(place for place, rule in enumerate(self.rules) if rule.quotes)
         self._by_code: dict[str, list[int]] = {}
@@ -253,25 +264,43 @@ class LogRules(RuleTable[LogRule]):
         rule = self._rule_for(text, codes)
         if rule is not None and rule.quotes:
             return Classified(event, rule.meaning, rule, ())
-        if rule is not None and not (rule in self.rules and rule.meaning is not Class.FAIL and self._grave(codes)):
+        # asked for last: comparing rules is slow, and few events have a code
+        is_covered = rule is not None and not (
+            codes and rule.meaning is not Class.FAIL and self._grave(codes) and rule not in self.own
+        )
+        if rule is not None and is_covered:
             return Classified(event, rule.meaning, rule, codes, _measured(rule, event))
         # a code that no rule knows, and whose family is grave, is not covered by a milder rule for its neighbour
         codes = tuple(sorted(codes, key=lambda code: code not in self._grave(codes)))
-        known = codes or self._seen(text)[1] or (event.tags is not None and event.tags.type in ERROR_TYPES)
+        known = (
+            codes or self._seen(text).speaks_of_trouble or (event.tags is not None and event.tags.type in ERROR_TYPES)
+        )
         return Classified(event, Class.UNKNOWN if known else Class.OTHER, None, codes)
 
-    def _seen(self, text: str) -> tuple[tuple[int, ...], bool]:
-        """The rules of which a text is there, and whether a word of trouble is: looked up once for lines that differ
-        in their digits only, as most lines of a log do.
+    def _seen(self, text: str) -> _Seen:
+        """What a text is known for: looked up once for lines that differ in their digits only, as most lines of a log
+        do.
         """
         bare = text.translate(_WITHOUT_DIGITS)
         if (known := self._known_texts.get(bare)) is None:
-            known = tuple(place for part, place in self._texts if part in bare), trouble_in(text) is not None
+            known = self._looked_at(bare)
             if len(bare) <= MAX_KNOWN_TEXT:
                 if len(self._known_texts) >= MAX_KNOWN_TEXTS:
                     self._known_texts.clear()
                 self._known_texts[bare] = known
         return known
+
+    def _looked_at(self, bare: str) -> _Seen:
+        near = tuple(place for part, place in self._texts if part in bare)
+        speaks_of_trouble = trouble_in(bare) is not None
+        rules = [self.rules[place] for place in sorted(near)]
+        hangs_on_digits = (
+            bool(self.own or self._open)
+            or any(part.translate(_WITHOUT_DIGITS) in bare for part, _ in self._texts_with_digits)
+            or any(rule.pattern or rule.quotes or _DIGIT.search("".join(rule.unless)) for rule in rules)
+        )
+        fitting = (rule for rule in rules if not (rule.calm and speaks_of_trouble) and rule.fits(bare, ()))
+        return _Seen(near, speaks_of_trouble, not hangs_on_digits, None if hangs_on_digits else next(fitting, None))
 
     def _grave(self, codes: Sequence[str]) -> list[str]:
         return [code for code in codes if code not in self._by_code and severity_of(code) is Class.FAIL]
@@ -288,7 +317,10 @@ class LogRules(RuleTable[LogRule]):
         return Classified(event, Class.UNKNOWN, None, codes)
 
     def _rule_for(self, text: str, codes: Sequence[str]) -> LogRule | None:
-        near, speaks_of_trouble = self._seen(text)
+        seen = self._seen(text)
+        if seen.is_decided and not codes:
+            return seen.rule
+        near, speaks_of_trouble = seen.near, seen.speaks_of_trouble
         for rule in self.own:
             if not (rule.calm and speaks_of_trouble) and rule.fits(text, codes):
                 return rule
