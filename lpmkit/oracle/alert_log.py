@@ -331,7 +331,7 @@ class AlertReader:
         group = self._open = _Group(self.stamp, offset, [line])
         if self._announced and is_statement(line):
             group.kind = EventKind.STATEMENT
-        self._announced = line[-1] in ": " and announces_statement(line)
+        self._announced = announces_statement(line)
         if not self._fresh and self._in_trace:
             group.stamp_follows = True
         elif not self._fresh and line.startswith(_TIMED_OUT) and (self.stamp is None or not self.stamp.zoned):
@@ -471,7 +471,7 @@ def announces_statement(line: str) -> bool:
     >>> announces_statement("PDB1(3):PARSE ERROR: ospid=55579, error=923 for statement:")
     True
     """
-    return _split_container(line)[1].startswith(_ANNOUNCES) and line.rstrip().endswith(":")
+    return line.endswith((":", ": ")) and _split_container(line)[1].startswith(_ANNOUNCES)
 
 
 def is_statement(line: str) -> bool:

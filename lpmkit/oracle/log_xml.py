@@ -36,7 +36,7 @@ def read_element(text: str) -> tuple[Moment | None, Tags, str]:
     """
     head, _, body = text.partition("<txt>")
     body = body.rpartition("</txt>")[0] if "</txt>" in body else body
-    said = {name: unescape(single or double) for name, single, double in _ATTRIBUTE.findall(head)}
+    said = {name: single or double for name, single, double in _ATTRIBUTE.findall(head)}
     match = _XML_TIME.match(said.get("time", ""))
     level = said.get("level", "")
     tags = Tags(
@@ -44,7 +44,7 @@ def read_element(text: str) -> tuple[Moment | None, Tags, str]:
         type=said.get("type"),
         level=int(level) if level.isascii() and level.isdigit() and len(level) < 10 else None,
         component=said.get("comp_id"),
-        problem=said.get("prob_key") or None,
-        container=said.get("con_name") or None,
+        problem=unescape(said.get("prob_key", "")) or None,
+        container=unescape(said.get("con_name", "")) or None,
     )
     return (iso_moment(*match.groups()) if match else None), tags, unescape(body)
