@@ -29,6 +29,26 @@ STOP_BYTES, MOST_PASSES, LEAST_SHRINK = 64 * MB, 8, 0.10
 Reading = tuple[int, int | None, int | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the truth of a site works, of which the prediction knows nothing.
+
+    ``night`` is the scatter of the network from night to night (logarithm), ``power`` that by which copies over one
+    frame slow one another down from the second on (``None``: adapters and movers are shared when they are full),
+    ``tail`` the degrees of freedom of what validation, preparation and clean-up take (``None``: a normal logarithm),
+    ``before`` their share before the copy.
+    """
+
+    night: float = 0.12
+    power: float | None = None
+    tail: float | None = None
+    before: float = 0.6
+
+
+#: The truth with which the forecast was developed, and one with which it was only judged.
+KINDS = {"shared": Kind(), "other": Kind(night=0.3, power=0.5, tail=2.5, before=0.35)}
+
+
 @dataclass(slots=True)
 class Partition:
     """What is true of a partition, in bytes; and the frame where it is now."""
@@ -47,7 +67,7 @@ class Partition:
 @dataclass(frozen=True, slots=True)
 class Site:
     """What is true of a site. ``adapter`` and ``mover`` are the most that a frame's adapter and a mover carry together,
-    ``stream`` the most of one copy; bytes per second.
+    ``stream`` the most of one copy; bytes per second. ``kind`` is how the truth works (`KINDS`).
     """
 
     frames: dict[str, Frame]
@@ -58,9 +78,10 @@ class Site:
     preparing_s: float
     takes: int
     grows: bool
+    kind: Kind
 
 
-def site(seed: int) -> Site:
+def site(seed: int, kind: str = "shared") -> Site:
     """A site of a seed: 8 frames, 4 under a console, each with 6 to 14 running partitions of the estate."""
     rng = np.random.default_rng([seed, 1])
     landscape = entry(8, 25, 4)
@@ -91,6 +112,7 @@ def site(seed: int) -> Site:
         preparing_s=45.0 * math.exp(0.5 * rng.standard_normal()),
         takes=int(rng.choice([LINK_TAKES, 4])),
         grows=bool(rng.random() < 0.5),
+        kind=KINDS[kind],
     )
 
 
@@ -113,9 +135,9 @@ def _partition(name: str, frame: str, around_s: float, rng: np.random.Generator)
 class Weather:
     """The network of one night: a load that is there all night, a drift, and dips (a backup, a neighbour's copy)."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, scatter: float) -> None:
         self._rng = rng
-        self._level = -abs(0.12 * rng.standard_normal())
+        self._level = -abs(scatter * rng.standard_normal())
         self._drift, self._dip, self._dip_left = 0.0, 1.0, 0.0
 
     def step(self) -> float:
@@ -224,7 +246,7 @@ def night(
     The partitions of the site are on their targets afterwards.
     """
     rng = np.random.default_rng(list(seed))
-    weather, waiting, limits = Weather(rng), list(order), Limits(link=truth.takes)
+    weather, waiting, limits = Weather(rng, truth.kind.night), list(order), Limits(link=truth.takes)
     at_most = {f"{frame}-vios{number}": MOVER_TAKES for frame in truth.frames for number in (1, 2)}
     under_way: list[Copy] = []
     moved: list[Moved] = []
@@ -241,7 +263,7 @@ def night(
                 waiting.remove((chosen.partition, chosen.target))
                 took = truth.preparing_s * math.exp(0.25 * rng.standard_normal())
                 preparations[chosen.partition] = took
-                preparing = _asked(truth.partitions[chosen.partition], chosen, now + took + BASELINE_S, rng), now + took
+                preparing = _asked(truth, chosen, now + took + BASELINE_S, rng), now + took
         _second(truth, under_way, weather.step(), now, rng)
         now += 1
         for copy in [copy for copy in under_way if copy.ended_s is not None and now >= copy.ended_s]:
@@ -269,9 +291,11 @@ def _next(
     return None
 
 
-def _asked(partition: Partition, way: UnderWay, asked_s: float, rng: np.random.Generator) -> Copy:
+def _asked(truth: Site, way: UnderWay, asked_s: float, rng: np.random.Generator) -> Copy:
+    partition, kind = truth.partitions[way.partition], truth.kind
     touched = min(partition.memory, partition.touched * math.exp(0.04 * rng.standard_normal()))
-    around = partition.around_s * math.exp(0.12 * rng.standard_normal())
+    own = rng.standard_normal() if kind.tail is None else float(np.clip(rng.standard_t(kind.tail), -10, 10))
+    around = partition.around_s * math.exp(0.12 * own)
     return Copy(
         partition=partition,
         target=way.target,
@@ -279,8 +303,8 @@ def _asked(partition: Partition, way: UnderWay, asked_s: float, rng: np.random.G
         asked_s=asked_s,
         touched=touched,
         dirty_per_s=partition.dirty_per_s * math.exp(0.25 * rng.standard_normal()),
-        before_s=around * 0.6,
-        after_s=around * 0.4,
+        before_s=around * kind.before,
+        after_s=around * (1 - kind.before),
         left=touched,
         pass_bytes=touched,
     )
@@ -300,11 +324,16 @@ def _second(truth: Site, under_way: Sequence[Copy], weather: float, now: float, 
         if copy.began_s is None:
             copy.began_s = now
             copy.readings.append((_ns(now), 0, int(copy.left)))
-        rate = min(
-            truth.stream,
-            weather * truth.adapter / max(on_frame[frame] for frame in copy.way.frames),
-            truth.mover / max(on_mover[mover] for mover in copy.way.movers),
-        ) * math.exp(0.03 * rng.standard_normal())
+        over_frame = max(on_frame[frame] for frame in copy.way.frames)
+        if truth.kind.power is None:
+            alone = min(
+                truth.stream,
+                weather * truth.adapter / over_frame,
+                truth.mover / max(on_mover[mover] for mover in copy.way.movers),
+            )
+        else:
+            alone = weather * min(truth.stream, truth.adapter) / over_frame**truth.kind.power
+        rate = alone * math.exp(0.03 * rng.standard_normal())
         copy.write(rng)
         ended = copy.send(rate)
         if int(now - copy.began_s) % int(POLL_S) == 0 or ended:

@@ -11,7 +11,7 @@ from lpmkit.prediction.forecast import Fitted
 from lpmkit.prediction.moves import Actual, Inputs, ObservedMove
 from lpmkit.prediction.nights import FIRST_DAY, beside, night_of, slowing, usual_beside, with_beside
 from lpmkit.prediction.past import as_data, as_move
-from lpmkit.prediction.predicting import COMMON, COMMON_LATER, common_share, predict
+from lpmkit.prediction.predicting import COMMON, COMMON_LATER, common_shares, predict
 from lpmkit.prediction.prior import posterior
 
 MB = 1e6
@@ -62,6 +62,19 @@ def test_how_far_copies_slow_one_another_down_is_learned_from_those_over_the_sam
     assert alone.median == pytest.approx(80 * MB, rel=0.1)
 
 
+def test_copies_that_have_room_beside_one_another_are_told_from_those_that_share_the_frame() -> None:
+    rng, past = np.random.default_rng(1), []
+    for number in range(40):
+        others = float(rng.integers(0, 6))
+        one = moved(f"lp{number}", None, mb_per_s=400.0 / max(1.0, (1 + others) / 3))
+        past.append(replace(one, inputs=replace(one.inputs, beside=others)))
+    told = slowing(past)
+    assert told.room == 3.0
+    assert told.power == pytest.approx(1.0, abs=0.05)
+    rates = [posterior(replace(past[0].inputs, beside=others), past).bytes_per_s.median for others in (0, 2, 5)]
+    assert rates == pytest.approx([400 * MB, 400 * MB, 200 * MB], rel=0.1)
+
+
 def test_without_past_copies_beside_others_anything_between_nothing_and_half_is_believed() -> None:
     assert slowing([]) == FIRST_DAY
     assert slowing([moved("a", None), moved("b", None)]).error == pytest.approx(FIRST_DAY.error)
@@ -101,10 +114,10 @@ def test_the_share_that_a_night_has_in_common_is_learned_from_past_nights() -> N
                 moves.append(moved(f"lp{number}", began_s, copy_s=copy_s, mb_per_s=rate))
         return moves
 
-    together, apart = common_share(past(0.3, 0.02)), common_share(past(0.0, 0.3))
+    together, apart = common_shares(past(0.3, 0.02)).night, common_shares(past(0.0, 0.3)).night
     assert together > 0.6 > 0.2 > apart
-    assert common_share([]) == pytest.approx(COMMON)
-    assert COMMON_LATER < common_share(past(0.3, 0.02)[:6]) < COMMON
+    assert common_shares([]).night == pytest.approx(COMMON)
+    assert COMMON_LATER[0] < common_shares(past(0.3, 0.02)[:6]).night < COMMON
 
 
 def test_the_begin_of_a_copy_is_kept_in_the_index_and_an_older_index_has_none() -> None:
@@ -114,6 +127,19 @@ def test_the_begin_of_a_copy_is_kept_in_the_index_and_an_older_index_has_none() 
     del older["began_ns"]
     del older["inputs"]["beside"]
     assert as_move(older).began_ns is None
+
+
+def test_what_copies_do_to_one_another_while_they_run_is_nothing_that_their_night_has_in_common() -> None:
+    rng, past = np.random.default_rng(3), []
+    for night in range(8):
+        for pair in range(4):
+            level = 0.3 * rng.standard_normal()
+            for number in range(2):
+                rate = 100 * float(np.exp(level + 0.02 * rng.standard_normal()))
+                began_s = DAY * (night + 1) + 1200 * pair + number
+                past.append(moved(f"lp{pair}{number}", began_s, copy_s=200 * 100 / rate, mb_per_s=rate))
+    shares = common_shares(past)
+    assert shares.night < 0.3 < 0.6 < shares.night + shares.beside <= 0.95
 
 
 def test_the_errors_of_one_past_serve_every_move_that_is_predicted_from_it() -> None:

@@ -203,6 +203,35 @@ def test_moves_that_took_longer_tonight_make_the_others_be_expected_later() -> N
     assert usual.end_s.p50 == pytest.approx(100.0, rel=0.15)
 
 
+def test_what_the_moves_of_tonight_told_is_not_counted_again_where_the_copy_was_seen() -> None:
+    plan = planned(*({"partition": name} for name in "abc"))
+    wide = Quantiles(50.0, 100.0, 200.0)
+    late = [move(name, whole_s=wide, stage=Stage.ARRIVED, took_s=300.0) for name in "ab"]
+    seen = move("c", whole_s=wide, stage=Stage.MOVING, is_seen=True)
+    around = replace(AROUND, common=0.9)
+
+    def end_s(one: Expected, over: list[Expected]) -> float:
+        ends = timetable(plan, [*over, one], around).end_s
+        assert ends is not None
+        return ends.p50
+
+    nothing = [replace(one, took_s=None) for one in late]
+    assert end_s(seen, late) == pytest.approx(end_s(seen, nothing), rel=0.15)
+    unseen = replace(seen, is_seen=False)
+    assert end_s(unseen, late) > 1.5 * end_s(unseen, nothing)
+
+
+def test_a_preparation_that_lasts_is_expected_to_last_as_those_do_that_lasted_so_long() -> None:
+    plan, around = planned({"partition": "a"}), replace(AROUND, preparing_s=LogNormal(60.0, 0.5))
+    begins = [
+        timetable(plan, [move("a", stage=Stage.PREPARING, since_s=since_s)], around).moves[0].begin_s
+        for since_s in (0.0, 30.0, 120.0)
+    ]
+    assert [round(begin_s.p50 / 60, 1) for begin_s in begins[:2]] == [1.0, pytest.approx(0.6, abs=0.15)]
+    assert begins[2].p10 > 0
+    assert begins[2].p50 > 15, "one in ten lasts 114 s or longer, and half of those 20 s more"
+
+
 @st.composite
 def plans(draw: st.DrawFn) -> tuple[MovePlan, list[Expected], Surroundings]:
     names = [f"lp{number}" for number in range(draw(st.integers(1, 7)))]

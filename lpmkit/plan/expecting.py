@@ -16,7 +16,7 @@ from lpmkit.plan.timetable import Expected, Surroundings
 from lpmkit.prediction.history import history
 from lpmkit.prediction.moves import ObservedMove
 from lpmkit.prediction.nights import slowing
-from lpmkit.prediction.predicting import common_share
+from lpmkit.prediction.predicting import common_shares
 from lpmkit.prediction.prior import MAX_HISTORY
 from lpmkit.runbook import Runbook, SiteInventory
 from lpmkit.runs.folder import Run
@@ -40,7 +40,7 @@ def surroundings(
         except RemoteError:
             takes = {frame: None}
         at_most |= {mover: MOVER_TAKES if limit is None else limit for mover, limit in takes.items()}
-    runs = book.site.runs
+    runs, common = book.site.runs, common_shares(past)
     return Surroundings(
         inventory.frames,
         at_most,
@@ -49,7 +49,8 @@ def surroundings(
         runs.tail_s,
         preparations(runs.folder),
         slowing(past[-MAX_HISTORY:]),
-        common_share(past),
+        common.night,
+        common.beside,
     )
 
 

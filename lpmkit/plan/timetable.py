@@ -30,10 +30,11 @@ PREPARING = LogNormal(60.0, 0.5)
 #: Scatter of the preparations of one site, as the standard deviation of logarithms, before past plans tell. A choice.
 #: What is not known beyond it is the same for every preparation of a night.
 PREPARING_SCATTER = 0.3
-#: A preparation that takes longer than it was drawn is about to end.
-MIN_PREPARING_S = 5.0
 #: Standard scores at which what tonight's moves have in common is weighed, and those of the power of slowing down.
 _COMMON, _POWER = np.linspace(-4.0, 4.0, 81), np.linspace(-3.0, 3.0, 31)
+#: Moves that follow one another in the plan and run at the same time, for what those have in common: two at once over
+#: a link, and the one that follows the first of them.
+_SIDE = 3
 #: Least share of a duration's variance that is the move's own.
 _MIN_OWN = 0.05
 _NORMAL = NormalDist()
@@ -74,8 +75,8 @@ class Expected:
 class Surroundings:
     """What limits the moves: frames as listed, capacity of movers, and the lengths that are the site's choice.
 
-    ``slowing`` is how far copies slow one another down, ``common`` the share of their durations' errors that the moves
-    of one night have in common.
+    ``slowing`` is how far copies slow one another down; ``common`` the share of their durations' errors that the moves
+    of one night have in common, ``beside_common`` the further share of those that run at the same time.
     """
 
     frames: Mapping[str, Frame]
@@ -86,6 +87,7 @@ class Surroundings:
     preparing_s: LogNormal = PREPARING
     slowing: Slowing = FIRST_DAY
     common: float = COMMON
+    beside_common: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +155,26 @@ def _drawn(
     """
     count = len(common)
     own = rng.standard_normal((count, len(moves)))
+    side = rng.standard_normal((count, len(moves) + _SIDE - 1))
     scatter = min(PREPARING_SCATTER, around.preparing_s.spread)
     unknown = sqrt(around.preparing_s.spread**2 - scatter**2) * rng.standard_normal((count, 1))
     preparations = around.preparing_s.median * np.exp(unknown + scatter * rng.standard_normal((count, len(moves))))
     for index, move in enumerate(moves):
         if move.stage is Stage.PREPARING:
-            preparations[:, index] = np.maximum(preparations[:, index] - move.since_s, MIN_PREPARING_S)
+            whole_s = around.preparing_s.quantiles
+            preparations[:, index] = [rest(whole_s, float(score), move.since_s) for score in own[:, index]]
     durations = np.zeros((count, len(moves)))
     for index, move in enumerate(moves):
         if move.whole_s is None:
             continue
-        scores = sqrt(around.common) * common + sqrt(1 - around.common) * own[:, index]
+        scores = (
+            sqrt(around.common) * common
+            + sqrt(around.beside_common) * side[:, index : index + _SIDE].sum(axis=1) / sqrt(_SIDE)
+            + sqrt(max(0.0, 1 - around.common - around.beside_common)) * own[:, index]
+        )
+        if move.is_seen:
+            # The recorder has measured the network of tonight: its forecast holds what the moves have in common.
+            scores = own[:, index]
         passed = move.since_s if move.stage is Stage.MOVING else 0.0
         durations[:, index] = [rest(move.whole_s, float(score), passed) for score in scores]
     return durations, preparations
@@ -189,10 +200,13 @@ def tonight(
         return common, around.slowing.at(common, own)
     common, own = (grid.ravel() for grid in np.meshgrid(_COMMON, _POWER))
     powers = around.slowing.at(common, own)
+    own_share = max(1 - around.common, _MIN_OWN)
+    # Those that ran at the same time say much the same: so many count as one.
+    repeated = 1 + (_SIDE - 1) * around.beside_common / own_share
     weight = -0.5 * (common**2 + own**2)
     for move in over:
-        off = _scores_of(move, powers) - sqrt(around.common) * common
-        weight -= 2.5 * np.log1p(off**2 / max(1 - around.common, _MIN_OWN) / 4)
+        off = _scores_of(move, around.slowing, powers) - sqrt(around.common) * common
+        weight -= 2.5 * np.log1p(off**2 / own_share / 4) / repeated
     shares = np.cumsum(np.exp(weight - weight.max()))
     chosen = np.searchsorted(shares / shares[-1], (np.arange(count) + rng.random(count)) / count).clip(0, len(own) - 1)
     rng.shuffle(chosen)
@@ -200,12 +214,12 @@ def tonight(
     return common, powers[chosen]
 
 
-def _scores_of(move: Expected, powers: Floats) -> Floats:
+def _scores_of(move: Expected, slow: Slowing, powers: Floats) -> Floats:
     """The standard score of a move that is over, at each power: with the others beside it that it did have."""
     assert move.whole_s is not None
     assert move.took_s is not None
     others = move.beside if move.had_beside is None else move.had_beside
-    slower = 1 + move.copy_share * (((1 + others) / (1 + move.beside)) ** powers - 1)
+    slower = 1 + move.copy_share * ((slow.load(others) / slow.load(move.beside)) ** powers - 1)
     return np.array([_score(move.whole_s, move.took_s / float(factor)) for factor in slower])
 
 
@@ -432,7 +446,8 @@ class _State:
         if not move.copy_share:
             return 1.0
         others = sum(self._moves[other].copy_share for other in self._left if other in self._neighbours[number])
-        slower: float = ((1 + others) / (1 + move.beside)) ** self._power
+        slow = self._around.slowing
+        slower: float = (slow.load(others) / slow.load(move.beside)) ** self._power
         return 1 + move.copy_share * (slower - 1)
 
 

@@ -49,6 +49,12 @@ class LogNormal:
     median: float
     spread: float
 
+    @property
+    def quantiles(self) -> Quantiles:
+        """P10, P50 and P90."""
+        width = math.exp(self.spread * 1.2816)
+        return Quantiles(self.median / width, self.median, self.median * width)
+
     def draw(self, rng: np.random.Generator, count: int) -> Floats:
         """Draw ``count`` values with the given generator."""
         return self.median * np.exp(self.spread * rng.standard_normal(count))

@@ -27,12 +27,22 @@ MIN_SCATTER = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Slowing:
-    """How far copies slow one another down: with *n* others beside it a copy has 1/(1 + n) to this power of the
-    bandwidth. 0: they have all they need; 1: one link or mover is all that they share.
+    """How far copies slow one another down. ``room`` of them go over a frame as fast as one alone; with *n* others
+    beside it, more than that, a copy has room/(1 + n) to this power of the bandwidth. 0: they have all they need; 1:
+    one link or mover is all that they share.
     """
 
     power: float
     error: float
+    room: float = 1.0
+
+    def load(self, others: float) -> float:
+        """By how much more the copies are than have room, with so many others; 1 at least.
+
+        >>> Slowing(1.0, 0.0, room=2.0).load(1.0), Slowing(1.0, 0.0, room=2.0).load(3.0)
+        (1.0, 2.0)
+        """
+        return max(1.0, (1 + others) / self.room)
 
     def at(self, common: Floats, own: Floats) -> Floats:
         """Powers between 0 and 1, by the standard score of what the durations of a night have in common and by one of
@@ -51,6 +61,8 @@ class Slowing:
 #: than half of 10 Gb (powers of 0.6 and 0.76) and little of a faster network (0). So a little above the middle, and as
 #: wide as anything between 0 and 1 (standard deviation of the uniform distribution).
 FIRST_DAY = Slowing(0.6, 0.29)
+#: Copies that may go over a frame before they slow one another down, from which `slowing` chooses.
+ROOMS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
 #: Correlation of the power with the length of the night's moves before past copies tell. A choice, for the reason that
 #: `Slowing.at` has: nothing published tells how close it is.
 TIED = 0.8
@@ -97,29 +109,47 @@ def usual_beside(past: Sequence[ObservedMove]) -> float:
 
 
 def slowing(past: Sequence[ObservedMove]) -> Slowing:
-    """What past copies tell of the power, each against the others over the same movers.
+    """What past copies tell of room and power, each against the others over the same movers.
 
-    Bayesian linear regression of the logarithm of the bandwidth on that of 1 + n, with a level for each pair of movers
-    and the scatter that the copies have.
+    For each of `ROOMS` a Bayesian linear regression of the logarithm of the bandwidth on that of the load, with a level
+    for each pair of movers and the scatter that the copies have. The room with the best fit counts; one for more than a
+    single copy has to fit better by what another unknown is worth (Schwarz).
     """
     groups: dict[str, list[tuple[float, float]]] = {}
     for move in past:
         if move.fitted is not None and move.fitted.bytes_per_s > 0:
-            point = math.log1p(move.inputs.beside), math.log(move.fitted.bytes_per_s)
-            groups.setdefault(move.inputs.movers, []).append(point)
-    points = [np.array(group) - np.mean(group, axis=0) for group in groups.values() if len(group) > 1]
-    if not points:
+            groups.setdefault(move.inputs.movers, []).append((move.inputs.beside, math.log(move.fitted.bytes_per_s)))
+    several = [group for group in groups.values() if len(group) > 1]
+    if not several:
         return FIRST_DAY
-    more, speed = np.concatenate(points).T
-    power, error = FIRST_DAY.power, FIRST_DAY.error
-    for _ in range(3):
-        scatter = max(1.4826 * float(np.median(np.abs(speed + power * more))), MIN_SCATTER)
+    best, learned = -math.inf, FIRST_DAY
+    for room in ROOMS:
+        fit, told = _with_room(room, several)
+        fit -= 0.0 if room == 1 else 0.5 * math.log(sum(map(len, several)))
+        if fit > best:
+            best, learned = fit, told
+    return learned
+
+
+def _with_room(room: float, groups: Sequence[Sequence[tuple[float, float]]]) -> tuple[float, Slowing]:
+    """The regression with so much room: the logarithm of its likelihood, and what it tells."""
+    form = Slowing(0.0, 0.0, room)
+    centred = []
+    for group in groups:
+        points = np.array([(math.log(form.load(others)), speed) for others, speed in group])
+        centred.append(points - points.mean(axis=0))
+    more, speed = np.concatenate(centred).T
+    power, error, scatter = FIRST_DAY.power, FIRST_DAY.error, MIN_SCATTER
+    for _ in range(5):
+        off = speed + power * more
+        scatter = max(1.4826 * float(np.median(np.abs(off))), MIN_SCATTER)
         # A copy that is far off counts less (Student's weights, four degrees of freedom).
-        weights = 5 / (4 + ((speed + power * more) / scatter) ** 2)
+        weights = 5 / (4 + (off / scatter) ** 2)
         precision = 1 / FIRST_DAY.error**2 + float(np.sum(weights * more**2)) / scatter**2
         told = FIRST_DAY.power / FIRST_DAY.error**2 - float(np.sum(weights * more * speed)) / scatter**2
         power, error = min(1.0, max(0.0, told / precision)), precision**-0.5
-    return Slowing(power, error)
+    fit = -float(np.sum(math.log(scatter) + 2.5 * np.log1p(((speed + power * more) / scatter) ** 2 / 4)))
+    return fit, Slowing(power, error, room)
 
 
 def night_of(moves: Sequence[ObservedMove]) -> list[int]:

@@ -8,6 +8,7 @@ predictions beside actual figures and reads them again as past moves.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,32 +105,71 @@ def leave_one_out(past: tuple[ObservedMove, ...], prior: Prior = POWERVM) -> tup
 #: Share of the variance of a duration's error that all moves of a night have in common: without past moves, since the
 #: bandwidth of the site is one unknown for all of them and has nine tenths of the variance of what is believed
 #: (`lpmkit.prediction.prior.POWERVM`: 1.02 squared beside 0.25 squared of the touched memory, and writing); and with
-#: many, before two nights tell (a choice). The share falls from the one to the other: half of the way with so many
-#: past moves.
-COMMON, COMMON_LATER, HALVED_BY = 0.9, 0.3, 5.0
+#: many, before two nights tell: of all moves, and of those that run at the same time (a choice). The share falls from
+#: the one to the other: half of the way with so many past moves.
+COMMON, COMMON_LATER, HALVED_BY = 0.9, (0.1, 0.3), 5.0
+#: Standard scores beyond which an error counts no more: one move that stalled tells nothing of its night.
+FAR_OFF = 2.5
 #: Nights that this counts as, beside the past nights themselves.
 COMMON_COUNTS = 2.0
 
 
-def common_share(past: Sequence[ObservedMove], prior: Prior = POWERVM) -> float:
-    """Share of the variance of a duration's error that the moves of one night have in common, between 0 and 0.95.
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Shares of the variance of a duration's error that moves have in common: all of a ``night``, and ``beside`` that
+    those that ran at the same time. Both are 0 or more, and 0.95 together at most.
+    """
 
-    Each past night with several moves has its own: the mean product of two errors over their mean square, in units of
-    what was claimed (the intraclass correlation).
+    night: float
+    beside: float
+
+
+def common_shares(past: Sequence[ObservedMove], prior: Prior = POWERVM) -> Common:
+    """The shares of a site.
+
+    A pair of moves tells the product of their errors over the mean square of all, in units of what was claimed (the
+    intraclass correlation); the pairs of a night count as one. What copies do to one another while they run at the same
+    time is in the errors of both, and nothing of it is left for a move that comes later: only pairs that did not run at
+    the same time tell what all of a night have in common.
     """
     past = tuple(past)[-MAX_HISTORY:]
-    at_first = COMMON_LATER + (COMMON - COMMON_LATER) / (1 + len(past) / HALVED_BY)
-    by_night: dict[int, list[float]] = {}
-    for night, error in zip(night_of(past), leave_one_out(past, prior), strict=True):
+    at_first, beside_too = (later + (COMMON - later) / (1 + len(past) / HALVED_BY) for later in COMMON_LATER)
+    by_night: dict[int, list[tuple[float, tuple[float, float] | None]]] = {}
+    for night, move, error in zip(night_of(past), past, leave_one_out(past, prior), strict=True):
         if "whole_s" in error.logs:
-            by_night.setdefault(night, []).append(error.logs["whole_s"] / error.spreads["whole_s"])
-    several = [np.array(scores) for scores in by_night.values() if len(scores) > 1]
+            score = error.logs["whole_s"] / error.spreads["whole_s"]
+            by_night.setdefault(night, []).append((min(max(score, -FAR_OFF), FAR_OFF), _around_copy(move)))
+    several = [moves for moves in by_night.values() if len(moves) > 1]
     if len(by_night) < 2 or not several:
-        return at_first
-    square = float(np.mean(np.concatenate(several) ** 2))
-    products = [(scores.sum() ** 2 - (scores**2).sum()) / (len(scores) * (len(scores) - 1)) for scores in several]
-    told = (COMMON_COUNTS * at_first + float(np.sum(products)) / square) / (COMMON_COUNTS + len(products))
-    return min(max(told, 0.0), 0.95)
+        return Common(at_first, beside_too - at_first)
+    square = float(np.mean([score**2 for moves in several for score, _ in moves]))
+    apart, together = [], []
+    for moves in several:
+        pairs = [(one[0] * other[0], _met(one[1], other[1])) for one, other in itertools.combinations(moves, 2)]
+        apart += _mean([product for product, met in pairs if not met])
+        together += _mean([product for product, met in pairs if met])
+    of_night, all_in = (
+        min(max((COMMON_COUNTS * guess + sum(told) / square) / (COMMON_COUNTS + len(told)), 0.0), 0.95)
+        for guess, told in ((at_first, apart), (beside_too, together))
+    )
+    return Common(of_night, max(0.0, all_in - of_night))
+
+
+def _mean(products: Sequence[float]) -> list[float]:
+    return [float(np.mean(products))] if products else []
+
+
+def _around_copy(move: ObservedMove) -> tuple[float, float] | None:
+    """A time within which the whole move ran, in seconds since 1970; ``None`` if not known."""
+    actual = move.actual
+    if move.began_ns is None or actual.copy_s is None or actual.whole_s is None:
+        return None
+    began_s, around_s = move.began_ns / 1e9, max(0.0, actual.whole_s - actual.copy_s)
+    return began_s - around_s, began_s + actual.copy_s + around_s
+
+
+def _met(span: tuple[float, float] | None, other: tuple[float, float] | None) -> bool:
+    return span is not None and other is not None and span[0] < other[1] and other[0] < span[1]
 
 
 def _spread(predicted: Quantiles) -> float:

@@ -156,7 +156,7 @@ def _alone(move: ObservedMove, slow: Slowing) -> ObservedMove:
     """The move with the bandwidth that its copy would have had without others beside it."""
     if move.fitted is None or not move.inputs.beside:
         return move
-    bytes_per_s = move.fitted.bytes_per_s * (1 + move.inputs.beside) ** slow.power
+    bytes_per_s = move.fitted.bytes_per_s * slow.load(move.inputs.beside) ** slow.power
     return replace(move, fitted=replace(move.fitted, bytes_per_s=bytes_per_s))
 
 
@@ -165,8 +165,8 @@ def _beside(alone: LogNormal, inputs: Inputs, usual: float, slow: Slowing) -> Lo
 
     How far they slow it down is not known exactly: that counts as far as the past copies had more or fewer beside them.
     """
-    doubt = slow.error * (math.log1p(inputs.beside) - math.log1p(usual))
-    return LogNormal(alone.median / (1 + inputs.beside) ** slow.power, math.hypot(alone.spread, doubt))
+    doubt = slow.error * (math.log(slow.load(inputs.beside)) - math.log(slow.load(usual)))
+    return LogNormal(alone.median / slow.load(inputs.beside) ** slow.power, math.hypot(alone.spread, doubt))
 
 
 def _touched(inputs: Inputs, prior: Prior) -> tuple[LogNormal, str]:
