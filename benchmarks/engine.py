@@ -1,4 +1,4 @@
-"""Two jump hosts with one store while things die: ``python -m benchmarks.engine [--nights 40] [--seed 1]``.
+"""Two jump hosts with one store while things die: ``python -m benchmarks.engine [--nights 40] [--seed 1] [--observed]``.
 
 Each night the workers of two hosts carry out a plan each, at the same time; one partition is in both. At a random
 instant a worker, a conductor or a recorder is killed (SIGKILL), the database is killed and started again, or the cable
@@ -7,10 +7,15 @@ by itself, until both plans are over.
 
 Counted are the commands ``migrlpar -o m`` that the managers received, beside the intents on the disks. A night is bad
 if a command came without an intent of its own or for a partition that was being moved, if more moves than the frames
-take were under way at once, if a move did not end in a state that is true, or if a plan did not go on.
+and the link take were under way at once (by the managers' file, and by the events of both plans' moves), if a move did
+not end in a state that is true, or if a plan did not go on.
+
+With ``--observed`` the hosts share their folder of runs, and each watches the moves of the other. A recorder that dies
+may then be that of a watch. A night is also bad if a watch had two recorders at once or went on after its move, or if
+nothing says why a move was not watched.
 
 The managers are a file (`tests.hosts`); workers, conductors, recorders, locks and PostgreSQL are real.
-``benchmarks/results/engine.json`` keeps every night, ``engine.md`` the sums.
+``benchmarks/results/engine.json`` keeps every night, ``engine.md`` the sums; of observed ones ``engine_observed``.
 """
 
 from __future__ import annotations
@@ -45,6 +50,8 @@ RESULTS = Path(__file__).parent / "results"
 VICTIMS = ("worker", "conductor", "recorder", "database", "cable")
 #: The plans of both hosts: one partition is in both.
 PLANS = {"jump1": "pqr", "jump2": "pst"}
+#: Seconds of the baseline before each move; longer where another host is to watch it too.
+LEAD_IN_S, WATCHED_LEAD_IN_S = 0.2, 3.0
 #: Seconds within which something dies, and for which a database or a cable is away.
 WITHIN_S, AWAY_S = 4.0, 1.0
 #: Seconds after which a night that is not over has failed.
@@ -54,7 +61,8 @@ PATIENCE_S = 180.0
 class Night:
     """One night on two hosts."""
 
-    def __init__(self, folder: Path, server: Cluster, name: str) -> None:
+    def __init__(self, folder: Path, server: Cluster, name: str, *, observed: bool = False) -> None:
+        self.observed = observed
         self.server, self.world = server, World(folder / "world.json")
         self.world.make(dict.fromkeys("".join(PLANS.values()), "a"))
         server.database(name)
@@ -63,8 +71,12 @@ class Night:
         prepare(self.store)
         self.cables = {host: Cable(server.port) for host in PLANS}
         self.hosts = {
-            host: Host(host, folder, server.url(name, cable.port), self.world) for host, cable in self.cables.items()
-        }
+            host: Host(
+                host, folder, server.url(name, cable.port), self.world, "runs" if observed else "",
+                WATCHED_LEAD_IN_S if observed else LEAD_IN_S,
+            )
+            for host, cable in self.cables.items()
+        }  # fmt: skip
         self.plans = {
             host: create(
                 self.hosts[host].runs / "plans",
@@ -73,7 +85,9 @@ class Night:
                 facts={
                     "person": acting_person().as_data(),
                     "plan": planned(
-                        *({"partition": partition, "target": "b"} for partition in names), on_failure="go-on"
+                        *({"partition": partition, "target": "b"} for partition in names),
+                        on_failure="go-on",
+                        observe_from=[other for other in PLANS if other != host] if observed else [],
                     ).as_data(),
                 },
             )
@@ -112,7 +126,7 @@ class Night:
                 return False
             kill(int(started.data["pid"]))
         elif victim == "recorder":
-            pids = [pid for name in PLANS for pid in self.hosts[name].recorders()]
+            pids = sorted({pid for name in PLANS for pid in self.hosts[name].recorders()})
             if not pids:
                 return self._is_over("jump1") and self._is_over("jump2")
             kill(pids[-1])
@@ -141,7 +155,9 @@ class Night:
         wrong = [] if is_over else ["a plan did not go on"]
         known = self.world.look()
         asked = Counter(command["partition"] for command in known["commands"])
-        runs = [Run(path.parent) for host in self.hosts.values() for path in host.runs.glob("*/events.jsonl")]
+        folders = {host.runs for host in self.hosts.values()}
+        every = [Run(path.parent) for folder in folders for path in folder.glob("*/run.json")]
+        runs = [run for run in every if run.manifest["mode"] == "move" and run.events()]
         intents = Counter(
             str(run.manifest["order"]["partition"])
             for run in runs
@@ -150,8 +166,9 @@ class Night:
         )
         wrong += [f"{name}: more commands than intents" for name in asked if asked[name] > intents[name]]
         wrong += [f"{one['partition']}: {one['refused']}" for one in known["commands"] if one["refused"]]
-        if known["most"] > AT_ONCE:
-            wrong.append(f"{known['most']} moves at once")
+        most = max(known["most"], most_at_once(runs))
+        if most > AT_ONCE:
+            wrong.append(f"{most} moves at once")
         settled_here = set()
         for run in runs:
             last = run.last_event("phase")
@@ -173,9 +190,30 @@ class Night:
         left = [intent.run for intent in open_intents(self.store) if not settled(self.store, intent)]
         held = [claim.partition for claim in reservations_held(self.store)]
         wrong += [f"the store has no end of {run}" for run in left] + [f"room is held for {name}" for name in held]
-        return {
-            "commands": sum(asked.values()), "intents": sum(intents.values()), "arrived": len(moved), "wrong": wrong,
-        }  # fmt: skip
+        told = {"commands": sum(asked.values()), "intents": sum(intents.values()), "arrived": len(moved)}
+        return {**told, "at_once": most, **(self._watched(every, runs, wrong) if self.observed else {}), "wrong": wrong}
+
+    def _watched(self, every: Sequence[Run], moves: Sequence[Run], wrong: list[str]) -> dict[str, int]:
+        """How many moves were watched from the other host, and of how many it is told that they were not; adds to
+        ``wrong``.
+        """
+        events = [event for plan in self.plans.values() for event in plan.events() if event.kind == "observed"]
+        excused = {event.data["partition"] for event in events if event.data["why"]}
+        watched, told = 0, 0
+        for move in moves:
+            partition = str(move.manifest["order"]["partition"])
+            began = any(
+                watch.events() for watch in every if (watch.manifest.get("belongs_to") or {}).get("run") == move.name
+            )
+            watched, told = watched + began, told + (partition in excused)
+            if not began and partition not in excused:
+                wrong.append(f"{move.name}: nothing says why it was not watched")
+        for watch in every:
+            kinds = [event for event in watch.events() if event.kind.startswith("recorder-")]
+            pids = [event.data["pid"] for event in kinds if event.kind == "recorder-started"]
+            if watch.manifest["mode"] == "watch" and (any(map(is_alive, pids)) or len(pids) != len(set(pids))):
+                wrong.append(f"{watch.name}: it is watched on")
+        return {"watched": watched, "told_of": told}
 
     def close(self) -> None:
         """End the hosts and their cables."""
@@ -190,13 +228,30 @@ class Night:
             cable.close()
 
 
-def nights(server: Cluster, folder: Path, count: int, seed: int) -> list[dict[str, Any]]:
+def most_at_once(runs: Sequence[Run]) -> int:
+    """The most moves that were under way at one instant, from the intent to the phase that ends each, by their events:
+    all of them leave one frame for one other, over one link.
+    """
+    turns: list[tuple[int, int]] = []
+    for run in runs:
+        begun = [event.mono_ns for event in run.events() if event.kind == "intent"]
+        ends = [event.mono_ns for event in run.events() if event.kind == "phase" and event.data["phase"] in FINAL]
+        if begun and ends:
+            turns += [(begun[0], 1), (ends[0], -1)]
+    count = most = 0
+    for _, turn in sorted(turns):
+        count += turn
+        most = max(most, count)
+    return most
+
+
+def nights(server: Cluster, folder: Path, count: int, seed: int, *, observed: bool = False) -> list[dict[str, Any]]:
     """Nights with one death each, the victims in turn."""
     rng, rows = random.Random(seed), list[dict[str, Any]]()
     for number in range(count):
         place = folder / f"night{number}"
         place.mkdir()
-        night = Night(place, server, f"night{number}")
+        night = Night(place, server, f"night{number}", observed=observed)
         try:
             victim = VICTIMS[number % len(VICTIMS)]
             rows.append(night.carry_out([(rng.uniform(0.2, WITHIN_S), victim, rng.choice(tuple(PLANS)))]))
@@ -208,11 +263,13 @@ def nights(server: Cluster, folder: Path, count: int, seed: int) -> list[dict[st
 
 def table(rows: Sequence[dict[str, Any]], seed: int) -> str:
     """The sums as a page."""
+    observed = any("watched" in row for row in rows)
     deaths = Counter(victim for row in rows for _, victim, _ in row["deaths"])
     lines = [
         "# Two jump hosts, one store",
         "",
-        f"`python -m benchmarks.engine --nights {len(rows)} --seed {seed}`: two plans at once, one partition in both.",
+        f"`python -m benchmarks.engine --nights {len(rows)} --seed {seed}{' --observed' * observed}`: two plans at once, "
+        f"one partition in both{', each host watches the moves of the other' * observed}.",
         "",
         "| | |",
         "|---|---|",
@@ -222,6 +279,15 @@ def table(rows: Sequence[dict[str, Any]], seed: int) -> str:
         f"| intents on the disks | {sum(row['intents'] for row in rows)} |",
         f"| partitions that arrived, of {len(rows) * len(set(''.join(PLANS.values())))} | "
         f"{sum(row['arrived'] for row in rows)} |",
+        *(
+            [
+                f"| moves that the other host watched | {sum(row['watched'] for row in rows)} |",
+                f"| moves that it did not watch for a while or at all, as the plan says | "
+                f"{sum(row['told_of'] for row in rows)} |",
+            ]
+            if observed
+            else []
+        ),
         f"| nights in which something was wrong | {sum(bool(row['wrong']) for row in rows)} |",
         f"| longest night, s | {max(row['lasted_s'] for row in rows)} |",
         "",
@@ -235,13 +301,15 @@ def main() -> None:
     asked.add_argument("--nights", type=int, default=40)
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--results", type=Path, default=RESULTS)
+    asked.add_argument("--observed", action="store_true", help="each host watches the moves of the other")
     given = asked.parse_args()
     if WHY_NOT:
         sys.exit(WHY_NOT)
     with tempfile.TemporaryDirectory(prefix="lpmkit-engine-") as folder, cluster() as server:
-        rows = nights(server, Path(folder), given.nights, given.seed)
-    (given.results / "engine.json").write_text(json.dumps(rows, indent=1) + "\n")
-    (given.results / "engine.md").write_text(table(rows, given.seed))
+        rows = nights(server, Path(folder), given.nights, given.seed, observed=given.observed)
+    name = "engine_observed" if given.observed else "engine"
+    (given.results / f"{name}.json").write_text(json.dumps(rows, indent=1) + "\n")
+    (given.results / f"{name}.md").write_text(table(rows, given.seed))
     sys.exit(1 if any(row["wrong"] for row in rows) else 0)
 
 

@@ -282,8 +282,8 @@ def test_the_plans_of_a_dead_host_are_taken_over_and_no_move_is_asked_for_twice(
 
 @needs_server
 def test_two_hosts_move_every_partition_once_whatever_dies(tmp_path: Path, server: Cluster) -> None:
-    """The short form of ``python -m benchmarks.engine``: both plans have one partition in common."""
-    night = Night(tmp_path, server, "night")
+    """The short form of ``python -m benchmarks.engine --observed``: both plans have one partition in common."""
+    night = Night(tmp_path, server, "night", observed=True)
     try:
         row = night.carry_out(
             [(1.0, "recorder", "jump1"), (1.2, "cable", "jump2"), (1.5, "worker", "jump1"),
