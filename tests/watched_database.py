@@ -38,6 +38,9 @@ class Watched:
 
     def __init__(self, folder: Path, landscape: str = "p7pair", **settings: Any) -> None:
         self.simulator = Simulator(landscape, directory=folder / "simulator")
+        #: The suspension lasts as long as the analysis needs to tell it from the noise of this machine.
+        self.is_to_be_told = False
+        self.stood_s = 0.0
         self._folder, self._settings = folder, {**HURRIED, **settings}
         self._posted: queue.SimpleQueue[Callable[[RunWriter], object] | None] = queue.SimpleQueue()
 
@@ -110,6 +113,13 @@ class Watched:
         rows = self.run.observations(name) if name in self.run.observed() else []
         return ["\n".join(row["lines"]) for row in rows if "lines" in row]
 
+    def tellable_s(self) -> float:
+        """The shortest suspension that the run so far could tell from its own noise. The baseline here is a dozen beats:
+        one that a busy machine delivers late makes it longer than a second.
+        """
+        told = [host.shortest_ns for host in self.analysed().hosts if host.shortest_ns is not None]
+        return max(told, default=0) / 1e9
+
     def move(self, seconds: float = 1.2, *, during: Sequence[str] = (), after: Sequence[str] = ()) -> None:
         """Copy, suspend, resume: with what happens to the database before and after."""
         self.say("phase", phase="asked")
@@ -117,9 +127,12 @@ class Watched:
         for deed in during:
             self.host.tell_oracle(deed)
         self.until(lambda: self.beats() >= 12)
+        if self.is_to_be_told:
+            seconds = max(seconds, 1.5 * self.tellable_s())
         self.host.suspend()
         time.sleep(seconds)
         self.host.resume()
+        self.stood_s = seconds
         heard = self.beats()
         for deed in after:
             self.host.tell_oracle(deed)
