@@ -352,6 +352,14 @@ def test_a_log_that_was_not_read_for_the_quarter_of_an_hour_does_not_pass() -> N
     assert "15 are asked for" in found.question("sap-log-BX5").answer
 
 
+def test_a_log_that_was_read_before_the_pause_alone_does_not_pass_however_short_the_watch() -> None:
+    refused = seen("system_log", 40, trouble="Permission denied")
+    found = judged(seen("system_log", 10), refused, watch_after_s=0.0).question("sap-log-BX5")
+    assert (found.state, "Permission denied" in found.answer) == ("not evaluated", True)
+    dumps = judged(seen("dumps", 10), seen("dumps", 40, trouble="Permission denied")).question("sap-dumps-BX5")
+    assert dumps.state == "not evaluated"
+
+
 def test_a_log_of_which_a_reading_since_the_pause_may_lack_entries_does_not_pass() -> None:
     late = replace(seen("system_log", 930, entry(40, "R68")), trouble="it was begun anew")
     found = judged(seen("system_log", 10), read_observation(late.as_data()))

@@ -37,6 +37,7 @@ ASKED = {
     "enqueue": "enqueue",
     "queues": "queues",
     "dumps": "dumps",
+    "log": "system_log",
 }
 #: How much before the end of the observation the last look may lie, beside three intervals of the question: the bound
 #: on requests holds questions back.

@@ -26,8 +26,8 @@ def log(case: Case, tallies: Sequence[SapTally]) -> Question:
     bad = [tally for tally in tallies if tally.meaning is Class.FAIL]
     if bad:
         return Question(key, title, FAILED, _listed(bad), bad[0].reason, reply=ReplyWord.NO)
-    if read is None:
-        replies = answers(case.observations, "system_log", case.pause)
+    replies = answers(case.observations, "system_log", case.pause)
+    if replies.last is None or read is None:
         return not_evaluated(case, key, title, "system_log", replies)
     if missing := _missing(case):
         return Question(key, title, OPEN, f"not all of it was seen: {missing}")
@@ -74,9 +74,9 @@ def _missing(case: Case) -> str:
 
 def dumps(case: Case) -> Question:
     key, title = f"sap-dumps-{case.sid}", f"{case.sid}: short dumps looked at?"
-    new, _, read = fresh(case.observations, "dumps", case.pause)
-    if read is None:
-        replies = answers(case.observations, "dumps", case.pause)
+    new, _, _ = fresh(case.observations, "dumps", case.pause)
+    replies = answers(case.observations, "dumps", case.pause)
+    if replies.last is None:
         return not_evaluated(case, key, title, "dumps", replies)
     if not new:
         return Question(key, title, PASSED, "none since the suspension", reply=ReplyWord.YES)
