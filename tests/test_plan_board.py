@@ -15,6 +15,7 @@ from lpmkit.commands import plan as commands
 from lpmkit.config import FrameSettings, RunSettings, Site
 from lpmkit.control.base import Order
 from lpmkit.errors import NotReady
+from lpmkit.plan import confirm
 from lpmkit.plan.banner import ACTIONS
 from lpmkit.plan.board import FollowedPlan
 from lpmkit.plan.book import CheckedPlan, may_start
@@ -151,6 +152,16 @@ def test_a_move_that_waits_for_an_approval_says_who_types_what(tmp_path: Path) -
     case = replace(case, moves=(replace(case.moves[0], run=prepared), *case.moves[1:]))
     rows = dict(plan_summary(cast(Runbook, machines), case))
     assert rows["not approved yet"].startswith("bxapp1 waits at its turn: this order needs 1 approval")
+
+
+def test_the_summary_names_the_other_places_that_are_to_watch_and_those_that_will_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confirm, "not_served", lambda *_: {"ber": "no worker has served it yet"})
+    case = checked()
+    case = replace(case, plan=case.plan.model_copy(update={"observe_from": ("fra", "ber")}))
+    assert _summary(tmp_path, case)["also observed from"] == "fra; ber: NOT, no worker has served it yet"
+    assert "also observed from" not in _summary(tmp_path, checked())
 
 
 def test_what_could_not_be_asked_stands_in_the_summary(tmp_path: Path) -> None:

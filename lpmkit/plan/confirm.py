@@ -12,6 +12,7 @@ from lpmkit.checks import Answer, Finding
 from lpmkit.checks.wording import count_findings
 from lpmkit.errors import NotApproved
 from lpmkit.plan.book import CheckedPlan, MoveCheck
+from lpmkit.plan.observing import not_served
 from lpmkit.plan.outlook import Outlook, shown
 from lpmkit.prediction.distributions import Quantiles
 from lpmkit.prediction.moves import Prediction
@@ -43,6 +44,12 @@ def _rows(book: Runbook, checked: CheckedPlan) -> Iterator[Row]:
         yield f"move {number}", _move(move, ahead)
     yield from _checks(checked)
     yield from _forecast(ahead)
+    if plan.observe_from:
+        dead = not_served(book, plan.observe_from)
+        yield (
+            "also observed from",
+            "; ".join(f"{place}: NOT, {dead[place]}" if place in dead else place for place in plan.observe_from),
+        )
     yield "if one fails", _ON_FAILURE[plan.on_failure]
     yield "back-out", BACK_OUT
     yield from _approvals(book, checked.moves)

@@ -44,14 +44,14 @@ def ask_places(
 
     ``belongs_to`` names the move and its plan, and goes into the ``run.json`` of the watches.
     """
-    dead = _not_served(book, shares)
+    dead = not_served(book, shares)
     return [
         Observer(place, why=dead[place]) if place in dead else _ask(book, place, hosts, belongs_to, duration_s)
         for place, hosts in shares.items()
     ]
 
 
-def _not_served(book: Runbook, names: Collection[str]) -> dict[str, str]:
+def not_served(book: Runbook, names: Collection[str]) -> dict[str, str]:
     """The places that nobody serves, with the reason; every one where the store does not answer."""
     try:
         store = shared_store(book.site, book.secrets)
