@@ -35,7 +35,7 @@ def with_json() -> Iterator[tuple[str, ...]]:
                 yield words
 
 
-@pytest.mark.parametrize("words", with_json(), ids=" ".join)
+@pytest.mark.parametrize("words", list(with_json()), ids=" ".join)
 def test_an_error_in_the_options_of_any_command_is_json_too(words: tuple[str, ...]) -> None:
     result = CliRunner().invoke(main, [*words, "--json", "--no-such-option"])
     assert result.exit_code == 2
