@@ -25,11 +25,20 @@ def resolved(requirements: list[str], version: str, folder: Path) -> dict[str, s
     return {row["metadata"]["name"].lower(): row["metadata"]["version"] for row in rows}
 
 
+def an_index_answers(folder: Path) -> bool:
+    """True where pip gets a package that surely is there."""
+    try:
+        return bool(resolved(["packaging"], "3.11", folder))
+    except subprocess.CalledProcessError:
+        return False
+
+
 def test_the_core_has_wheels_for_the_newest_python(tmp_path: Path) -> None:
     try:
-        resolved(["packaging"], "3.11", tmp_path)
+        found = resolved(PROJECT["dependencies"], "3.14", tmp_path)
     except subprocess.CalledProcessError:
-        pytest.skip("no package index can be reached")
-    found = resolved(PROJECT["dependencies"], "3.14", tmp_path)
+        if not an_index_answers(tmp_path):
+            pytest.skip("no package index can be reached")
+        raise
     assert {"numpy", "paramiko", "cryptography", "pydantic"} <= set(found)
     assert len(found) <= 25
