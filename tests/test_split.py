@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 
 from lpmkit.analysis import SessionOutage, analyse, summary
 from lpmkit.analysis.session_outage import waiting_of
+from lpmkit.probes import silence as silence_module
 from lpmkit.probes.silence import COLUMNS, Silence
 from lpmkit.probes.ssh import EchoProbe
 from lpmkit.runs.folder import Run
 from lpmkit.runs.writer import RunWriter
-from lpmkit.ssh.tcp_info import tcp_info
+from lpmkit.ssh.tcp_info import TcpInfo, tcp_info
 from lpmkit.timeline import Clock, wait_until
 from tests.made_runs import MS, START, Made, MadeClock, S, make
 from tests.real_host import RealHost
@@ -25,6 +27,14 @@ def _row(at_s: float, sent_ms: int, *, unacked: int = 3, repeats: int = 0, acked
     named = {"mono_ns": START + round(at_s * S), "since_sent_ms": sent_ms, "unacked": unacked, "rtt_us": 300}
     named |= {"total_retransmits": repeats, "retransmits": 0, "since_ack_ms": round((at_s - acked_s) * 1000)}
     return [named.get(name, 0) for name in COLUMNS]
+
+
+NOTHING = TcpInfo(*(0 for _ in COLUMNS[1:]))
+
+
+def rows_of(told: dict[str, Any]) -> list[dict[str, int]]:
+    """The rows of a ``tcp`` event by their columns."""
+    return [dict(zip(told["columns"], row, strict=True)) for row in told["rows"]]
 
 
 def _told(answered_s: float, *rows: list[int], silent_since_s: float = 12.0) -> dict[str, Any]:
@@ -196,6 +206,30 @@ def test_where_a_socket_cannot_be_looked_at_nothing_is_made_up(monkeypatch: pyte
     clock.now_ns += 300 * MS
     silence.look(START)
     assert silence.ended(clock.now_ns) is None
+
+
+def test_every_transmission_of_a_long_silence_is_seen_in_few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TCP waits 0.2 s, then twice as long each time (RFC 6298, 5.5), up to two minutes."""
+    clock, sent_s, wait_s = MadeClock(), [0.0], 0.2
+    while sent_s[-1] < 600:
+        sent_s.append(sent_s[-1] + wait_s)
+        wait_s = min(2 * wait_s, 120.0)
+
+    def read(_: object) -> TcpInfo:
+        since_s = (clock.now_ns - START) / S
+        last_s = max(at for at in sent_s if at <= since_s)
+        return replace(NOTHING, since_sent_ms=round(1000 * (since_s - last_s)), unacked=3)
+
+    monkeypatch.setattr(silence_module, "tcp_info", read)
+    silence, looks = Silence(clock, object()), 0
+    while clock.now_ns < START + 600 * S:
+        clock.now_ns += round(silence.look(START) * S)
+        looks += 1
+    told = silence.ended(clock.now_ns)
+    assert told is not None
+    seen = {round((row["mono_ns"] - START) / S - row["since_sent_ms"] / 1000, 1) for row in rows_of(told)}
+    assert seen >= {round(at, 1) for at in sent_s if 0.2 <= at < 599}
+    assert looks < 1500, "fifty a second would be 30,000"
 
 
 def test_our_tcp_shows_what_nobody_acknowledges() -> None:

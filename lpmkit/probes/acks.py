@@ -28,8 +28,9 @@ from lpmkit.ssh.rx_timestamps import StampedSocket
 from lpmkit.timeline import Clock, Outcome, Sample, TroubleCode
 
 #: Seconds between two looks for acknowledgements; each has the kernel's stamp, however late it is looked at. A question
-#: that is not acknowledged is seen before requests for a connection would begin (`lpmkit.probes.syn.PATIENCE_NS`).
-LOOK_S = 0.05
+#: that is not acknowledged is seen before requests for a connection would begin (`lpmkit.probes.syn.PATIENCE_NS`). In a
+#: silence the looks become as rare as a share of it, at most the third figure.
+LOOK_S, LOOKS_IN_SILENCE, MAX_LOOK_S = 0.05, 16, 0.5
 #: The same while every question is acknowledged: the next look is at the next question when it is as old as that, at
 #: most this, for the rate may change meanwhile.
 IDLE_S = 0.15
@@ -166,7 +167,8 @@ class AckProbe(Turning):
 
     def _next_look_s(self) -> float:
         if self._open:
-            return LOOK_S
+            silent_s = (self.clock.mono_ns() - self._open[0].sent_ns) / 1e9
+            return min(max(LOOK_S, silent_s / LOOKS_IN_SILENCE), MAX_LOOK_S)
         next_due_ns = self._newest_due_ns + self._rate.interval_ns
         return min(IDLE_S, max(LOOK_S, (next_due_ns - self.clock.mono_ns()) / 1e9 + LOOK_S))
 

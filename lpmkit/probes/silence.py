@@ -1,7 +1,8 @@
 """Retransmissions of this host's TCP during a gap of a session, which separate the path outage from TCP's wait.
 
-While requests are unanswered the socket is read (`lpmkit.ssh.tcp_info`) dozens of times a second, which takes
-microseconds and sends nothing. Each retransmission adds a row: the transmission before it was lost, so the path was
+While requests are unanswered the socket is read (`lpmkit.ssh.tcp_info`), which sends nothing: at first dozens of times a
+second, then less often, as TCP doubles its waits; else hundreds of sessions that fall silent together would keep the
+other requests of this host from leaving. Each retransmission adds a row: the transmission before it was lost, so the path was
 down then. At the first reply the rows become one ``tcp`` event.
 """
 
@@ -16,7 +17,9 @@ from lpmkit.timeline import Clock
 
 #: Age of an unanswered request that starts a gap: Linux waits at least this long before a retransmission.
 MIN_NS = 200_000_000
-LOOK_EVERY_S = 0.02
+#: Seconds between two looks: a share of the silence, within these. TCP waits at least as long again as it has waited
+#: before it sends once more (RFC 6298, 5.5), so several looks fall between any two transmissions.
+MIN_LOOK_S, MAX_LOOK_S, LOOKS_IN_SILENCE = 0.02, 0.5, 16
 #: Interval of checking a session without a gap.
 IDLE_S = 0.5
 #: Maximum rows of one gap, the newest ones: TCP doubles its waits, so these cover many hours.
@@ -48,7 +51,7 @@ class Silence:
         if self._since is None:
             self._since, self._rows, self._sent_ns = oldest_sent_ns, [], 0
         self._row(always=False)
-        return LOOK_EVERY_S
+        return min(max(MIN_LOOK_S, (now - self._since) / 1e9 / LOOKS_IN_SILENCE), MAX_LOOK_S)
 
     def ended(self, answered_ns: int) -> JsonObject | None:
         """The data of the ``tcp`` event for a gap that a reply ends; ``None`` without a gap or without TCP data."""
