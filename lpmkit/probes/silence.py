@@ -1,9 +1,9 @@
 """Retransmissions of this host's TCP during a gap of a session, which separate the path outage from TCP's wait.
 
-While requests are unanswered the socket is read (`lpmkit.ssh.tcp_info`), which sends nothing: at first dozens of times a
-second, then less often, as TCP doubles its waits; else hundreds of sessions that fall silent together would keep the
-other requests of this host from leaving. Each retransmission adds a row: the transmission before it was lost, so the path was
-down then. At the first reply the rows become one ``tcp`` event.
+While requests are unanswered the socket is read (`lpmkit.ssh.tcp_info`), which sends nothing: at first dozens of times
+a second, then less often, as TCP doubles its waits; else hundreds of sessions that fall silent together would keep the
+other requests of this host from leaving. Each retransmission adds a row: the transmission before it was lost, so the
+path was down then. At the first reply the rows become one ``tcp`` event.
 """
 
 from __future__ import annotations
