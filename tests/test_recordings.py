@@ -39,6 +39,7 @@ from lpmkit.control import (
     hmc,
     hmc_resources,
     ivm,
+    linux_logs,
     listings,
     vios,
     vios_disks,
@@ -61,10 +62,11 @@ READING = (
     aix_identity,
     aix_logs,
     aix_memory,
+    linux_logs,
 )
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
-FOLDERS = ("ivm-", "hmc-", "vios-", "aix-")
+FOLDERS = ("ivm-", "hmc-", "vios-", "aix-", "linux-")
 KEYS = {"source", "from", "mark", "host", "command", "moment", "stdin", "status", "stderr", "reader", "expected"}
 #: Readers of commands whose real output nobody has published in a form that could be recorded; empty is the aim.
 WITHOUT_RECORDING: frozenset[str] = frozenset()

@@ -13,9 +13,20 @@ from typing import TypeVar
 from lpmkit.control.aix_identity import Identity
 from lpmkit.control.aix_memory import RealMemory
 from lpmkit.control.firmware import FirmwareLevel
+from lpmkit.control.linux_logs import (
+    DMESG,
+    FIELDS,
+    HOW_TO_READ,
+    JOURNAL,
+    MAY_NOT_READ,
+    KernelLine,
+    hides_lines,
+    read_dmesg,
+    read_journal,
+)
 from lpmkit.control.listings import lines, understood, whole
-from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply
-from lpmkit.ssh.session import Session
+from lpmkit.errors import CommandRefused, NotPermitted, RemoteError, UnexpectedReply
+from lpmkit.ssh.session import Reply, Session
 
 Value = TypeVar("Value")
 
@@ -162,6 +173,38 @@ class LinuxShell:
             missing=tuple(missing),
             system=LINUX,
         )
+
+    def journal(self) -> tuple[KernelLine, ...]:
+        """The newest lines of the kernel in the journal of this boot, oldest first.
+
+        Raises `RemoteError`, also where it has none: every start of a kernel writes some.
+        """
+        try:
+            told = self._kernel_log((*JOURNAL, FIELDS), read_journal)
+        except NotPermitted:
+            raise
+        except CommandRefused:
+            told = self._kernel_log(JOURNAL, read_journal)
+        if not told:
+            raise UnexpectedReply(
+                "the journal has no line of the kernel",
+                where=self._session.where,
+                next_step="Let journald keep them (ReadKMsg, Storage in journald.conf).",
+            )
+        return told
+
+    def dmesg(self) -> tuple[KernelLine, ...]:
+        """The kernel's ring buffer, oldest first. Raises `RemoteError`."""
+        return self._kernel_log(DMESG, read_dmesg)
+
+    def _kernel_log(
+        self, command: Sequence[str], reader: Callable[[str], tuple[KernelLine, ...]]
+    ) -> tuple[KernelLine, ...]:
+        reply: Reply = self._session.run(command)
+        if hides_lines(reply):
+            status = reply.status or 0
+            raise NotPermitted(MAY_NOT_READ, status=status, where=self._session.where, next_step=HOW_TO_READ)
+        return understood(reply, reader)
 
     def _lparcfg(self) -> Mapping[str, str]:
         newer, older = LPARCFG
