@@ -46,7 +46,7 @@ from lpmkit.runs.folder import Run
 from lpmkit.runs.refusals import refused_accounts
 from lpmkit.runs.remarks import remarks
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.survey.connect import Logs
+from lpmkit.survey.machine_logs import Logs
 from lpmkit.timeline import Clock
 from tests.durable_disk import DurableDisk, Kept
 from tests.scripted_moves import AT_HOME, GONE, THERE, NoProbes, OneManager

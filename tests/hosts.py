@@ -44,7 +44,7 @@ from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
 from lpmkit.store import database, places
-from lpmkit.survey.connect import Logs
+from lpmkit.survey.machine_logs import Logs
 from lpmkit.timeline import Clock, wait_until
 from tests.forked import popen
 from tests.scripted_moves import NoProbes

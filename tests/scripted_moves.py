@@ -19,7 +19,7 @@ from lpmkit.recorder.monitor import MigrationMonitor
 from lpmkit.runs.folder import Run, create
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
-from lpmkit.survey.connect import Logs
+from lpmkit.survey.machine_logs import Logs
 
 ORDER = Order("p", "a", "b", "8286-42A*21A40BC", "192.0.2.2", "padmin")
 AT_HOME = MigrationReading("Running", "Not Migrating")

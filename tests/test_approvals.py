@@ -32,7 +32,7 @@ from lpmkit.runs.approvals import FOLDER, approvals, approve, order_hash, requir
 from lpmkit.runs.folder import Run, create, write_document
 from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.survey.connect import Logs
+from lpmkit.survey.machine_logs import Logs
 from lpmkit.timeline import Clock
 
 SITE = """

@@ -50,7 +50,8 @@ from lpmkit.runs.whereabouts import was_inactive
 from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.logins import keep_refusals, renew
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.survey.connect import Logs, logs_of, survey_both_ends
+from lpmkit.survey.connect import survey_both_ends
+from lpmkit.survey.machine_logs import Logs, logs_of
 from lpmkit.survey.model import Gap, Survey
 from lpmkit.timeline import Clock, EndCode, wait_until
 
@@ -498,9 +499,10 @@ class Recorder:
         for gap in {*self._logs_before.gaps, *now.gaps} - self._gaps_told:
             self._gaps_told.add(gap)
             self._tell("note", text=f"{gap.what} of {gap.where} was not read: {gap.why}")
-        self._tell("logs-read", logs=now.read)
+        torn = now.torn_since(self._logs_before)
+        self._tell("logs-read", logs=now.read, **({"torn": torn} if torn else {}))
         still_known = [line for line in self._logs_before.lines if (line.where, line.log) not in now.read]
-        self._logs_before = Logs((*now.lines, *still_known), self._logs_before.gaps)
+        self._logs_before = replace(self._logs_before, lines=(*now.lines, *still_known))
 
     def _read_logs(self, order: Order) -> Logs:
         return logs_of(self.recording.site, order, self._secrets, lambda reply: self._post(lambda w: w.reply(reply)))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 from lpmkit.config import FrameSettings, HostSettings, Site
 from lpmkit.control.aix import AixShell
@@ -15,9 +13,7 @@ from lpmkit.control.dialect import Dialect, confirm, dialect_of
 from lpmkit.control.hmc import Hmc, ViosThroughHmc, machine_asked
 from lpmkit.control.ivm import Ivm
 from lpmkit.control.vios import ViosShell
-from lpmkit.errors import LpmError, RemoteError, UsageError
-from lpmkit.inventory import ErrorEntry
-from lpmkit.json_values import JsonMapping, JsonObject
+from lpmkit.errors import LpmError, UsageError
 from lpmkit.oracle.driver_choice import choose_driver
 from lpmkit.oracle.snapshot import LOGON, DatabaseSnapshot
 from lpmkit.probes.databases import databases_of
@@ -28,8 +24,8 @@ from lpmkit.ssh.client import SshSession, open_session
 from lpmkit.ssh.refusals import Accounts
 from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Session, Transcript
-from lpmkit.survey.gather import gather, runs_linux
-from lpmkit.survey.model import Gap, Survey
+from lpmkit.survey.gather import gather
+from lpmkit.survey.model import Survey
 from lpmkit.survey.sap_keys import with_past_keys
 
 
@@ -210,143 +206,3 @@ def database_snapshots(
                 )
             )
     return tuple(snapshots)
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """An entry of a machine's own error log.
-
-    ``stamp`` is as the machine prints it, in its local time, to the minute or second.
-    """
-
-    where: str
-    log: str
-    stamp: str
-    resource: str
-    description: str
-    identifier: str = ""
-    #: Of an entry of ``errpt`` or ``errlog``: P, T, I or U, and H, S, O or U.
-    type: str = ""
-    error_class: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Logs:
-    """The entries of the logs of a move's machines, the logs that were read (machine and log), and those that could
-    not be.
-    """
-
-    lines: tuple[LogLine, ...]
-    gaps: tuple[Gap, ...]
-    read: tuple[tuple[str, str], ...] = ()
-
-    def to_dict(self) -> JsonObject:
-        """The logs as JSON values, for the document ``logs-before``."""
-        return {
-            "lines": [asdict(line) for line in self.lines],
-            "gaps": [asdict(gap) for gap in self.gaps],
-            "read": [list(log) for log in self.read],
-        }
-
-    @classmethod
-    def from_dict(cls, values: JsonMapping) -> Logs:
-        """The logs of such a document. Raises `TypeError` or `LookupError` for other values."""
-        return cls(
-            tuple(LogLine(**line) for line in values["lines"]),
-            tuple(Gap(**gap) for gap in values["gaps"]),
-            tuple((str(where), str(log)) for where, log in values["read"]),
-        )
-
-    def since(self, earlier: Logs) -> tuple[LogLine, ...]:
-        """The lines that are new, oldest first.
-
-        Only logs that could be read both times: an old entry must not pass for a new one.
-        """
-        unread = {(gap.where, gap.what) for gap in (*earlier.gaps, *self.gaps)}
-        seen = Counter(earlier.lines)
-        fresh = []
-        for line in self.lines:
-            if seen[line] > 0:
-                seen[line] -= 1
-            elif (line.where, line.log) not in unread:
-                fresh.append(line)
-        return tuple(reversed(fresh))
-
-
-#: The gap of a partition whose system has no such log.
-NO_ERRPT = "it runs Linux, which has none"
-
-
-class NoErrorLog(Exception):
-    """The partition's operating system has no error log of AIX's kind. Caught where the logs are read."""
-
-
-def logs_of(site: Site, order: Order, secrets: Secrets, transcript: Transcript | None = None) -> Logs:
-    """Read ``errpt``, the DLPAR lines of the partition's syslog and what nmon noted there, and ``errlog`` of the I/O
-    servers; of each the newest line first. Linux has none of the first three.
-    """
-    log_lines: list[LogLine] = []
-    gaps: list[Gap] = []
-    done: list[tuple[str, str]] = []
-
-    def read(where: str, log: str, settings: HostSettings, ask: Callable[[SshSession], Iterable[LogLine]]) -> None:
-        try:
-            with closing(open_session(site, settings, secrets=secrets, transcript=transcript)) as session:
-                log_lines.extend(ask(session))
-            done.append((where, log))
-        except NoErrorLog:
-            gaps.append(Gap(log, where, NO_ERRPT))
-        except RemoteError as error:
-            gaps.append(Gap(log, where, str(error)))
-
-    for frame in (order.source, order.target):
-        settings = site.frame(frame)
-        for name in settings.vios or (frame,):
-            read(name, "errlog", settings, partial(_errlog, settings, name))
-    partition = site.partitions.get(order.partition)
-    if partition is None:
-        gaps.append(Gap("errpt", order.partition, "the site file does not say how to log in to it"))
-    else:
-        read(order.partition, "errpt", partition, partial(_errpt, order.partition))
-        if Gap("errpt", order.partition, NO_ERRPT) in gaps:
-            return Logs(tuple(log_lines), tuple(gaps), tuple(done))
-        read(order.partition, "syslog", partition, partial(_dr_lines, order.partition))
-        if partition.nmon is not None:
-            read(order.partition, "nmon", partition, partial(_change_rows, order.partition, partition.nmon))
-    return Logs(tuple(log_lines), tuple(gaps), tuple(done))
-
-
-def _errlog(settings: FrameSettings, name: str, session: Session) -> list[LogLine]:
-    shells = vios_shells(settings, session)
-    return _entries(name, "errlog", (shells.get(name) or shells[settings.host]).error_log())
-
-
-def _errpt(name: str, session: Session) -> list[LogLine]:
-    if runs_linux(session):
-        raise NoErrorLog
-    return _entries(name, "errpt", AixShell(session).error_log())
-
-
-def _entries(where: str, log: str, entries: Iterable[ErrorEntry]) -> list[LogLine]:
-    return [
-        LogLine(
-            where,
-            log,
-            entry.stamp,
-            entry.resource,
-            entry.description,
-            entry.identifier,
-            entry.error_type,
-            entry.error_class,
-        )
-        for entry in entries
-    ]
-
-
-def _dr_lines(name: str, session: Session) -> list[LogLine]:
-    written = [LogLine(name, "syslog", line.stamp, line.process, line.text) for line in AixShell(session).dr_lines()]
-    return written[::-1]
-
-
-def _change_rows(name: str, folder: str, session: Session) -> list[LogLine]:
-    return [LogLine(name, "nmon", row.stamp, "nmon", row.text) for row in AixShell(session).change_rows(folder)][::-1]

@@ -6,6 +6,7 @@ is none here.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 
@@ -92,6 +93,51 @@ def lsblk(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
     return lines(*(f"{name} {wwn}" for name, wwn in zip(names, wwns, strict=True)))
 
 
+def kernel_log(guest: Guest) -> list[tuple[float, int, str]]:
+    """The kernel's log: time of day, level, text. What a move adds is printed by the kernel at its end
+    (`LINUX-KERNEL`), and like every line in the order of time.
+    """
+    written = [
+        (guest.boot_wall_s, 5, "Kernel command line: root=/dev/mapper/rhel-root ro"),
+        (guest.boot_wall_s + 0.4, 6, "EEH: pSeries platform initialized"),
+        (guest.boot_wall_s + 1.7, 6, "ibmvscsi 30000002: SRP_LOGIN succeeded"),
+        (guest.boot_wall_s + 3.1, 4, "hrtimer: interrupt took 8296 ns"),
+    ]
+    for error in guest.errors:
+        if error.label == "CLIENT_PMIG_DONE":
+            written += [
+                (error.wall_s - 0.2, 6, "ibmvscsi 30000002: Re-enabling adapter!"),
+                (error.wall_s - 0.1, 6, "ibmvscsi 30000002: SRP_LOGIN succeeded"),
+                (error.wall_s, 6, "mobility: memory transfer completed."),
+            ]
+    return sorted(written)
+
+
+def journalctl(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
+    """``journalctl -k -o json``: every line of this boot whose level a match ``PRIORITY=`` names; ``-n`` the newest."""
+    if "-k" not in arguments or "json" not in arguments:
+        return Reply(err="journalctl: only -k -o json is simulated\n", status=1)
+    levels = {int(word.partition("=")[2]) for word in arguments if word.startswith("PRIORITY=")}
+    newest = int(arguments[arguments.index("-n") + 1]) if "-n" in arguments else 0
+    rows = [row for row in kernel_log(guest) if not levels or row[1] in levels][-newest:]
+    return lines(
+        *(
+            json.dumps(
+                {
+                    "__CURSOR": f"s=1;i={at:x}",
+                    "__REALTIME_TIMESTAMP": str(round(wall_s * 1e6)),
+                    "__MONOTONIC_TIMESTAMP": str(round((wall_s - guest.boot_wall_s) * 1e6)),
+                    "_BOOT_ID": "0" * 32,
+                    "PRIORITY": str(level),
+                    "MESSAGE": text,
+                },
+                separators=(",", ":"),
+            )
+            for at, (wall_s, level, text) in enumerate(rows, 1)
+        )
+    )
+
+
 def ps(guest: Guest, arguments: Sequence[str], context: Context) -> Reply:
     """``ps -e -o pid,args``: what a system that was just installed runs."""
     daemons = ["/usr/lib/systemd/systemd", "/usr/sbin/sshd -D", "/opt/rsct/bin/rmcd -a IBM.LPCommands -r"]
@@ -103,6 +149,7 @@ HANDLERS: dict[str, Handler] = {
     "uname": uname,
     "lsblk": lsblk,
     "ps": ps,
+    "journalctl": journalctl,
     "date": aix_system.date,
     "hostname": aix_system.hostname,
     "uptime": aix_system.uptime,
