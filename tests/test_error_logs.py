@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from lpmkit.analysis.error_logs import ErrorLogRules, error_log_question
+from lpmkit.analysis.error_logs import ErrorLogRules, KernelLogRules, error_log_question
 from lpmkit.analysis.model import Interval
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.rules.table import Class
-from lpmkit.survey.connect import Logs
+from lpmkit.survey.machine_logs import Logs
 from lpmkit.survey.model import Gap
 from lpmkit.timeline import Event
 
@@ -105,5 +105,7 @@ def test_logs_are_stored_and_read_again() -> None:
 
 
 def test_every_rule_has_a_source() -> None:
-    assert all(rule.reason and rule.source and rule.mark in ("V", "S", "U") for rule in ErrorLogRules.standard())
-    assert {rule.meaning for rule in ErrorLogRules.standard()} == {Class.FAIL, Class.WARN, Class.EXPECTED}
+    rules = [*ErrorLogRules.standard(), *KernelLogRules.standard()]
+    assert all(rule.reason and rule.source and rule.mark in ("V", "S", "U") for rule in rules)
+    assert {rule.meaning for rule in rules} == {Class.FAIL, Class.WARN, Class.EXPECTED}
+    assert all(text == text.upper() for rule in rules for text in (*rule.contains, *rule.eased_by))

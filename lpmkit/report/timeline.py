@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from lpmkit.analysis import Analysis, Interval
+from lpmkit.analysis.error_logs import KERNEL_LOGS, rules_of
 from lpmkit.control.codes import known_codes
 from lpmkit.oracle.judge import LogPosition
 from lpmkit.rules.table import Class
@@ -60,11 +61,14 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Stamp:
-    """A stamp of a log in local time, as far as it is printed; ``has_date`` is false for a time of day."""
+    """A stamp of a log in local time, as far as it is printed; ``has_date`` is false for a time of day, ``is_utc`` true
+    for seconds since 1970.
+    """
 
     at: datetime
     resolution: timedelta
     has_date: bool = True
+    is_utc: bool = False
 
 
 #: Forms of stamps: pattern, format, resolution, and whether a day is in it.
@@ -76,11 +80,16 @@ _FORMS = (
 
 
 def read_stamp(text: str, year: int) -> _Stamp | None:
-    """A stamp of ``errpt``, a syslog or nmon; ``None`` for any other text.
+    """A stamp of ``errpt``, a syslog, nmon or a journal; ``None`` for any other text.
 
     >>> read_stamp("1130230526", 2026).at.isoformat(), read_stamp("Nov 30 07:12:13", 2026).resolution.seconds
     ('2026-11-30T23:05:00', 1)
+    >>> read_stamp("1796115600.000042", 2026).at.isoformat(), read_stamp("3541.218905", 2026)
+    ('2026-12-01T09:00:00', None)
     """
+    if re.fullmatch(r"\d{10}\.\d{6}", text):  # the journal's; seconds since the start (dmesg) are no instant
+        at = datetime.fromtimestamp(int(text[:10]), tz=UTC).replace(tzinfo=None)
+        return _Stamp(at, timedelta(seconds=1), is_utc=True)
     for pattern, form, resolution, has_date in _FORMS:
         if re.fullmatch(pattern, text):
             dated = text if "%y" in form else f"{year} {text}"
@@ -132,7 +141,7 @@ def _alert_logs(analysis: Analysis) -> Iterator[TimelineEntry]:
 
 def _entries(analysis: Analysis, events: Sequence[Event]) -> Iterator[TimelineEntry]:
     """The entries of the machines' logs, each placed as well as its stamp allows."""
-    logs = [event for event in events if event.kind == "log"]
+    logs = [event for event in events if event.kind == "log" and not _is_routine(event)]
     begin_ns = min((event.wall_ns for event in events if event.kind == "recorder-started"), default=None)
     by_machine: dict[str, list[Event]] = {}
     for event in logs:
@@ -149,6 +158,12 @@ def _entries(analysis: Analysis, events: Sequence[Event]) -> Iterator[TimelineEn
             yield TimelineEntry(span.lo_ns, span.hi_ns, "entry", where, text, label, log, resolution, rank)
 
 
+def _is_routine(event: Event) -> bool:
+    """Whether a line is one of the hundreds that a kernel writes about nothing that matters here."""
+    log, resource, text, level = (str(event.data.get(name)) for name in ("log", "resource", "description", "type"))
+    return log in KERNEL_LOGS and rules_of(log).meaning(resource, text, level)[0] is Class.ROUTINE
+
+
 def _placed(lines: Sequence[Event], window: Interval) -> Iterator[tuple[Interval, float | None]]:
     """Where each entry of one machine lies, and the resolution of its stamp; the whole window where that is not
     known.
@@ -156,9 +171,11 @@ def _placed(lines: Sequence[Event], window: Interval) -> Iterator[tuple[Interval
     begin = datetime.fromtimestamp(window.lo_ns / 1e9, tz=UTC).replace(tzinfo=None)
     end = datetime.fromtimestamp(window.hi_ns / 1e9, tz=UTC).replace(tzinfo=None)
     stamps = [read_stamp(str(line.data.get("stamp")), begin.year) for line in lines]
-    zones = [zone for zone in _ZONES if all(_fits(one, zone, begin, end) is not None for one in stamps if one)]
+    local = [one for one in stamps if one and not one.is_utc]
+    zones = [zone for zone in _ZONES if all(_fits(one, zone, begin, end) is not None for one in local)]
     for stamp in stamps:
-        at = _fits(stamp, zones[0], begin, end) if stamp and len(zones) == 1 else None
+        known = [timedelta(0)] if stamp and stamp.is_utc else zones
+        at = _fits(stamp, known[0], begin, end) if stamp and len(known) == 1 else None
         if stamp is None or at is None:
             yield window, None
             continue
