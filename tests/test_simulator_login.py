@@ -82,12 +82,13 @@ def test_a_person_types_at_the_vios(simulator: Simulator) -> None:
 def test_interrupt_and_end_of_file(simulator: Simulator) -> None:
     person = Typist(simulator, "bxaix85")
     person.expect(b"# ")
-    person.type(b"perl -e 'sleep 100'\r")
-    person.expect(b"100'\r\n")
-    until(lambda: b"sleep 100" in processes_of(simulator))
+    asleep = b"sleep %d" % (100_000 + os.getpid())  # of no other test's partition
+    person.type(b"perl -e '%s'\r" % asleep)
+    person.expect(b"%s'\r\n" % asleep)
+    until(lambda: asleep in processes_of(simulator))
     person.type(b"\x03")
     person.expect(b"# ")
-    until(lambda: b"sleep 100" not in processes_of(simulator))
+    until(lambda: asleep not in processes_of(simulator))
     person.type(b"abc\x03")
     person.expect(b"# ")
     person.type(b"hostname\r")
