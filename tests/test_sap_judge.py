@@ -308,6 +308,9 @@ def test_an_answer_that_spans_the_pause_is_neither_before_nor_after() -> None:
 def test_a_user_that_is_gone_right_after_the_pause_fails_one_that_leaves_later_does_not() -> None:
     a, b = User("T1", "100", "A"), User("T2", "100", "B")
     assert judged(seen("users", 20, a, b), seen("users", 35, a)).question("sap-users-BX5").state == "failed"
+    end_s = 32
+    found = judged(seen("users", 20, a, b), seen("users", end_s + 0.1, a, b), seen("users", end_s + 4, a))
+    assert found.question("sap-users-BX5").state == "failed", "the dispatcher came upon it after the first look"
     later = judged(seen("users", 20, a, b), seen("users", 35, a, b), seen("users", 65, a))
     assert later.question("sap-users-BX5").state == "passed"
     assert "1 session ended later" in later.question("sap-users-BX5").answer

@@ -35,7 +35,7 @@ class Heard(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class ComparedSilence:
     """A silence at one place, and what the other heard meanwhile. ``at_ns`` is its begin on the clock of the place that
     reports; ``None`` where a silence of the other place cannot be put there. ``within_ns`` is how well the clocks are
     tied.
@@ -69,19 +69,19 @@ def same_length(ours: Interval, theirs: Interval) -> bool:
     return ours.widened(rate_ns).overlaps(theirs)
 
 
-def compared(ours: HostAnalysis, theirs: HostAnalysis) -> Iterator[Silence]:
+def compared(ours: HostAnalysis, theirs: HostAnalysis) -> Iterator[ComparedSilence]:
     """The silences of one host at both places, each with what the other place heard; ours first."""
     is_set = any(step.clock == tie.clock for host in (ours, theirs) if (tie := host.tie) for step in host.steps)
     tie = None if is_set else theirs.tie
     for kind, begin_ns, core, length in _silences(ours):
         between = ahead(ours.tie, tie, core.middle_ns)
         heard = _heard(core, theirs.traces, between)
-        yield Silence(True, kind, begin_ns, length, heard, _half_ns(between))
+        yield ComparedSilence(True, kind, begin_ns, length, heard, _half_ns(between))
     for kind, begin_ns, core, length in _silences(theirs):
         back = ahead(tie, ours.tie, core.middle_ns)
         heard = _heard(core, ours.traces, back)
         at_ns = None if back is None else begin_ns + back.middle_ns
-        yield Silence(False, kind, at_ns, length, heard, _half_ns(back))
+        yield ComparedSilence(False, kind, at_ns, length, heard, _half_ns(back))
 
 
 def _silences(host: HostAnalysis) -> Iterator[tuple[OutageKind, int, Interval, Interval]]:

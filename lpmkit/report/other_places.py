@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lpmkit.analysis import Analysis, HostAnalysis, Suspension, analyse, seconds
-from lpmkit.analysis.other_places import Heard, Silence, compared, same_length
+from lpmkit.analysis.other_places import ComparedSilence, Heard, compared, same_length
 from lpmkit.errors import LpmError
 from lpmkit.migration.observers import Observer, observers_of, watch_of, why_not
 from lpmkit.report.facts import clock_text
@@ -84,7 +84,7 @@ def _agreement(ours: Suspension | None, theirs: Suspension | None) -> str:
     return "the bounds exclude each other: one of them holds a silence of its path"
 
 
-def _row(observer: Observer, analysis: Analysis, silence: Silence) -> dict[str, str]:
+def _row(observer: Observer, analysis: Analysis, silence: ComparedSilence) -> dict[str, str]:
     at_ns = silence.at_ns
     return {
         "from": "" if silence.is_ours else observer.place,
@@ -96,7 +96,7 @@ def _row(observer: Observer, analysis: Analysis, silence: Silence) -> dict[str, 
     }
 
 
-def _told(place: str, silence: Silence) -> str:
+def _told(place: str, silence: ComparedSilence) -> str:
     """What the other side heard meanwhile, as a sentence."""
     if silence.heard is Heard.UNKNOWN:
         if silence.within_ns is None:

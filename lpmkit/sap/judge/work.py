@@ -8,7 +8,7 @@ from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.sap.job_history import Answers, answers
 from lpmkit.sap.judge.everyday import updates_left, users_gone, usual_rate, workers_renewed
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
-from lpmkit.sap.model import Activity, Colour, Enqueue, User, WorkProcess
+from lpmkit.sap.model import Activity, Colour, Enqueue, User, WorkProcess, interface_of
 from lpmkit.sap.observation import SapObservation
 from lpmkit.wording.counts import plural
 
@@ -17,6 +17,8 @@ from lpmkit.wording.counts import plural
 LOCKS_LOST = 2
 #: Dialog work processes that are all busy in so many looks over so long a time are jammed; a dialog step takes seconds.
 JAM_LOOKS, JAM_NS = 5, 60_000_000_000
+#: Seconds until a session that the pause broke is missing from the list: the dispatcher has to come upon it. A choice.
+NOTICED_S = 3
 
 # --- the NI lane ------------------------------------------------------------------------------------------------------
 
@@ -146,18 +148,25 @@ def _types_without_any(before: Collection[WorkProcess], after: Collection[WorkPr
     return [f"no work process of type {kind} is left" for server, kind in had if (server, kind) not in left]
 
 
+def _look_without_the_lost(answered: Sequence[SapObservation], after: SapObservation, end_ns: int) -> SapObservation:
+    """The first look by the way of ``after`` that was asked `NOTICED_S` after the pause, else the last one."""
+    looks = [one for one in answered if one.asked_ns >= end_ns and interface_of(one.way) == interface_of(after.way)]
+    return next((one for one in looks if one.asked_ns >= end_ns + NOTICED_S * 1e9), looks[-1])
+
+
 def users(case: Case) -> Question:
     key, title = f"sap-users-{case.sid}", f"{case.sid}: user sessions kept?"
     replies = answers(case.observations, "users", case.pause)
     if replies.before is None or replies.after is None or replies.last is None:
         return not_evaluated(case, key, title, "users", replies)
+    first = _look_without_the_lost(replies.all, replies.after, case.pause.end_ns)
     before: dict[str, User] = {row.key: row for row in replies.before.rows or ()}
-    after = {row.key for row in replies.after.rows or ()}
+    after = {row.key for row in first.rows or ()}
     last = {row.key for row in replies.last.rows or ()}
     lost = [one for name, one in before.items() if name not in after]
     names = some([f"{one.name} ({one.tid}{', ' + one.terminal if one.terminal else ''})" for one in lost])
-    by = f"by {replies.after.way}"
-    gap = (replies.after.asked_ns - replies.before.answered_ns) / 1e9
+    by = f"by {first.way}"
+    gap = (first.asked_ns - replies.before.answered_ns) / 1e9
     usual = usual_rate(case, "users", users_gone)
     if len(lost) > case.slo.lost_users and not usual.explains(len(lost), gap):
         return Question(
