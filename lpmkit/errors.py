@@ -84,8 +84,8 @@ class LpmError(Exception):
 
 
 def kind_of_error(error: LpmError) -> str:
-    """What sort of error it is, for programs: the words of its class, or of the nearest above that is in this module
-    or has ``names_a_kind``. docs/schemas.md lists them.
+    """The kind of an error, for programs: the words of its class, or of the nearest above that is in this module or has
+    ``names_a_kind``. docs/schemas.md lists them.
 
     >>> kind_of_error(NotFound("run", "x")), kind_of_error(LpmError("x"))
     ('not-found', 'error')

@@ -169,8 +169,9 @@ def _is_as_late(outage: Outage, spans: Sequence[tuple[Suspension, Interval]], tr
 
 
 def _worst_since(still: Suspension, until_ns: int, stills: Sequence[Suspension], traces: Sequence[Trace]) -> int:
-    """How late the host was at worst between the end of a suspension and a later moment, by its kernel's answers and by
-    ticks that no other suspension made late; an answer over TCP may have waited for TCP.
+    """The host's worst delay between the end of a suspension and a later moment, in nanoseconds: by its kernel's
+    answers and by ticks that no other suspension made late. An answer over TCP does not count; it may have waited for
+    TCP.
     """
     worst, others = 0, [one.outer.widened(_TICK_WINDOW_NS) for one in stills if one is not still]
     for trace in traces:
@@ -182,8 +183,8 @@ def _worst_since(still: Suspension, until_ns: int, stills: Sequence[Suspension],
 
 
 def _waits_for_pages(spans: Sequence[tuple[Suspension, Interval]], traces: Sequence[Trace]) -> Iterator[Suspension]:
-    """What looks like a suspension in the brown-out after another one, or at once after it, where the clock stood still
-    in that one and ran on in this one, and no request was lost.
+    """Apparent suspensions that were waits for memory pages: in the brown-out after a suspension, or at once after it,
+    where the clock stood still in the first and ran on in the second, and no request was lost.
     """
     stood, until = False, 0
     for still, span in sorted(spans, key=lambda one: one[0].begin):

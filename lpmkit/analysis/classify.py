@@ -329,7 +329,7 @@ def _lost_with(mine: Trace, outage: Outage, asked: Trace) -> bool:
 
 
 def _first_late(mine: Trace, outage: Outage) -> int:
-    """When the first question of a silence was sent."""
+    """The time at which the first late question of a silence was sent."""
     return int(mine.sent[mine.late & (mine.sent >= outage.begin.lo_ns)].min(initial=outage.begin.hi_ns))
 
 

@@ -209,8 +209,8 @@ def agree(
 
 
 def _stamped_early(reference: Outage, traces: Sequence[Trace], inside_ns: int) -> Interval | None:
-    """When the host stopped by the requests that were lost, where the batch that was pending then has ticks stamped
-    after that; ``None`` where it has not.
+    """The bounds of the host's stop by the requests that were lost, where the batch that was pending then has ticks
+    stamped after that; ``None`` where it has not.
 
     Either the way was closed before the host stopped, or its clock stood still, and was set on before the batch left:
     such ticks were made after the resume.

@@ -1,4 +1,4 @@
-"""What a run kept of one database: its probes, their questions and troubles, its states, and the rows of its log."""
+"""The record of one database in a run: its probes, their questions and troubles, its states, the rows of its log."""
 
 from __future__ import annotations
 

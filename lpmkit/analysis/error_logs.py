@@ -89,7 +89,8 @@ def rules_of(log: str) -> ErrorLogRules:
 def error_log_question(
     partition: str, events: Sequence[Event], before: JsonMapping | None, window: Interval
 ) -> Question | None:
-    """Whether the error logs hold new errors; ``None`` for a run of an earlier version, which did not keep them.
+    """The question whether the error logs hold new errors; ``None`` for a run of an earlier version, which did not keep
+    them.
 
     ``before`` is the document ``logs-before``, ``window`` the time between both readings.
     """
@@ -135,8 +136,8 @@ def _not_read(partition: str, events: Sequence[Event], before: JsonMapping) -> t
 
 
 def _missing(partition: str, events: Sequence[Event], before: JsonMapping) -> tuple[str, bool]:
-    """What was not read besides, empty where nothing is missing; and whether that is of this move rather than of the
-    site.
+    """A sentence on logs that were not read, empty where nothing is missing; and true if the cause lies in this move
+    rather than in the site.
     """
     torn = {
         str(log)
@@ -196,7 +197,7 @@ def _log(line: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _kind(line: Mapping[str, Any]) -> tuple[str, ...]:
-    """What makes two entries the same: of the kernel's lines the text without its numbers."""
+    """The key by which two entries are the same: of the kernel's lines the text without its numbers."""
     if line.get("log") in KERNEL_LOGS:
         return (*_log(line), _NUMBERS.sub("#", str(line.get("description"))))
     return (*_log(line), str(line.get("identifier")), str(line.get("resource")))

@@ -109,7 +109,7 @@ _SUBJECTS_BY_SYSTEM = {
 
 
 def subject(question: Question) -> str:
-    """What a question is about, for a sentence, where its title says what is well; empty for any other.
+    """The subject of a question, for a sentence, where its title states what is well; empty for any other.
 
     >>> subject(Question("limit-job-delay-BX5", "BX5: jobs delayed within the limit?", FAILED, ""))
     'BX5: delay of SAP jobs'
@@ -121,7 +121,7 @@ def subject(question: Question) -> str:
 
 
 def _named(question: Question, words: Words) -> str:
-    """What a question is about, within a sentence."""
+    """The subject of a question, within a sentence."""
     if about := subject(question):
         return words.said(about)
     title = question_title(words, question.key, question.title).rstrip("?")
@@ -167,7 +167,7 @@ def reasons(answers: Iterable[tuple[str, str]]) -> str:
 
 
 def counted(questions: Sequence[Question]) -> str:
-    """How many questions passed, failed and were not evaluated, as a sentence.
+    """The numbers of questions that passed, failed and were not evaluated, as a sentence.
 
     >>> counted([Question("moved", "Moved?", PASSED, ""), Question("ora", "Oracle?", OPEN, "", counts=False)])
     '1 question passed, none failed, 1 not evaluated.'

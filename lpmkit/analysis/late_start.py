@@ -1,4 +1,4 @@
-"""How long after its machine the processes of a partition run again: its late start.
+"""The late start: the time from a machine's resume until the processes of its partition run again.
 
 A kernel that is asked shows the resume, and the first tick after it shows the late start. Where processes alone show
 the resume, it lies before their first sign by a late start that nobody saw: by one such as earlier moves of this site
@@ -52,7 +52,9 @@ def late_starts(seen_ns: Sequence[int] = ()) -> LateStarts:
 
 
 def of_record(events: Iterable[Event]) -> LateStarts | None:
-    """What the first recorder knew of; ``None`` in a run of an earlier version, which keeps its figures."""
+    """The late starts that the first recorder knew of; ``None`` in a run of an earlier version, which keeps its
+    figures.
+    """
     for event in events:
         if event.kind == "recorder-started" and isinstance(event.data.get("late_starts_s"), list):
             return late_starts([round(seen_s * SECOND) for seen_s in event.data["late_starts_s"] if _is_one(seen_s)])
@@ -65,7 +67,7 @@ def _is_one(seen_s: object) -> bool:
 
 
 def about_late_starts(usual: LateStarts | None, kinds: Iterable[str]) -> str:
-    """Why the lower bound of a suspension is lower where no kernel was asked; empty where one was."""
+    """The reason why a suspension's lower bound is lower where no kernel was asked; empty where one was."""
     if usual is None or not set(kinds) or not set(KERNEL).isdisjoint(kinds):
         return ""
     late_ms = usual.most_ns // MILLISECOND

@@ -99,8 +99,8 @@ def against(limit: Limit, found: Measured) -> tuple[LimitState, str]:
 def effects_of(
     hosts: Sequence[HostAnalysis], sap: Sequence[SapOutcome], databases: Sequence[DatabaseAnalysis]
 ) -> dict[str, Measured]:
-    """What the move cost beside the suspension, by the keys of the limits: the worst of all SAP systems and databases;
-    none where there is none.
+    """The costs of the move besides the suspension, by the keys of the limits: the worst of all SAP systems and
+    databases; none where there is none.
     """
     measured = {"session_outage_s": session_outage(hosts), "brown_out_s": brown_out(hosts)}
     if sap:
@@ -263,7 +263,9 @@ def time_out_question(
 def window_question(
     limits: MoveLimits, phases: Sequence[PhaseSpan], events: Sequence[Event], wall: WallClock
 ) -> Iterator[Question]:
-    """Whether the move lay within the change window, from the command to its end; only where a window is set."""
+    """The question whether the move lay within the change window, from the command to its end; only where a window is
+    set.
+    """
     if limits.window == MoveLimits().window:
         return
     key, title, window = "window", "Within the change window?", limits.window.sentence()

@@ -1,5 +1,5 @@
-"""How punctual a probe is when nothing happens, and how often it would cry wolf: what every threshold and every soft
-edge rests on.
+"""The noise of a probe: how punctual it is when nothing happens, and how often it would cry wolf. Every threshold and
+every soft edge rests on it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why a partition is not on its target: the migration was refused, stopped, rolled back, or interrupted."""
+"""The reason why a partition is not on its target: the migration was refused, stopped, rolled back, or interrupted."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def percent_copied(events: Sequence[Event], until_ns: int) -> int | None:
 
 
 def why_not_moved(events: Sequence[Event]) -> str:
-    """Why a partition was not moved, of a run whose last phase is failed, stopped or needs-recovery."""
+    """The reason why a partition was not moved, of a run whose last phase is failed, stopped or needs-recovery."""
     last = next(event for event in reversed(events) if event.kind == "phase")
     phase, ended_ns = str(last.data.get("phase")), last.wall_ns
     broken = list(interruptions(events, ""))

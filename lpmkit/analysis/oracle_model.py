@@ -1,4 +1,4 @@
-"""What the analysis tells of a database."""
+"""The results of the analysis of a database."""
 
 from __future__ import annotations
 

@@ -326,7 +326,7 @@ def _commits(title: str, database: DatabaseAnalysis) -> Question:
 
 
 def _named(tally: LogTally, verdict: LogVerdict) -> str:
-    """What a tally counts, as a DBA looks it up: its first entry's code, or the beginning of its text."""
+    """The name of a tally, with its first entry's code, or the beginning of its text, for a DBA to look up."""
     first = next((entry for entry in verdict.notable if _is_counted_in(entry, tally)), None)
     if first is None:  # an entry without a rule: its key is its code or its text
         return tally.key

@@ -27,7 +27,7 @@ OF_THE_PATH = (OutageKind.UNDECIDED, OutageKind.NETWORK)
 
 
 class Heard(StrEnum):
-    """What another place heard of a host during a silence."""
+    """The answer to whether another place heard a host during a silence."""
 
     YES = "heard"
     NO = "silent too"
@@ -116,7 +116,7 @@ def _core(begin: Interval, end: Interval) -> Interval:
 
 
 def _heard(core: Interval, traces: Sequence[Trace], between: Interval | None) -> Heard:
-    """What the traces of the other place show of the middle of a silence."""
+    """The answer to whether the other place heard the host in the middle of a silence, by its traces."""
     if between is None:
         return Heard.UNKNOWN
     inside = deep(core)

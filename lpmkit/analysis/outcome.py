@@ -1,4 +1,4 @@
-"""How a move ended: what became of it, where the partition is as far as that is known, why, and the next command.
+"""The outcome of a move: its kind, where the partition is as far as that is known, why, and the next command.
 
 One value for every front end. A state that needs somebody to act is never hidden behind "not moved".
 """
@@ -87,14 +87,14 @@ class MoveOutcome:
 
     @property
     def details(self) -> str:
-        """What is known of it as one text; where it may be anywhere, it begins with the head."""
+        """All that is known of the outcome as one text; it begins with the head where the partition may be anywhere."""
         head = HEADS[self.kind]
         begin = (head[:1].lower() + head[1:],) if self.kind in _WITHOUT_PLACE else ()
         return "; ".join((*begin, *self.sentences))
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What is known of it, most important first, without capitals and full stops."""
+        """All that is known of the outcome, most important first, without capitals and full stops."""
         return tuple(filter(None, (self.place, self.heard, self.cause, self.doubt)))
 
 

@@ -15,7 +15,7 @@ from lpmkit.sap.time_outs import profiles_in, sap_waits
 
 @dataclass(frozen=True, slots=True)
 class TimeOut:
-    """How long somebody waits, in seconds; ``None`` where that is not known. ``was_read``: it is no vendor's default.
+    """A time-out in seconds, ``None`` where it is not known. ``was_read``: it is no vendor's default.
 
     ``group`` are those of which only the shortest one counts.
     """

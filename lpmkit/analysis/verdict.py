@@ -65,7 +65,7 @@ def judge(evidence: Evidence) -> RunVerdict:
 
 
 def _outcome(evidence: Evidence, questions: Sequence[Question] = ()) -> MoveOutcome:
-    """How the move ended; a partition that was started anew was not moved live."""
+    """The outcome of the move; a partition that was started anew was not moved live."""
     outcome = outcome_of(
         evidence.record.events, evidence.manifest.get("order") or {}, evidence.run, _answered_ns(evidence)
     )
@@ -76,7 +76,7 @@ def _outcome(evidence: Evidence, questions: Sequence[Question] = ()) -> MoveOutc
 
 
 def _answered_ns(evidence: Evidence) -> int | None:
-    """When the partition was last heard of, nanoseconds since 1970; ``None`` where it never was."""
+    """The time at which the partition was last heard of, nanoseconds since 1970; ``None`` where it never was."""
     heard = [int(trace.alive_hi[-1]) for host in evidence.hosts for trace in host.traces if len(trace.alive_hi)]
     return evidence.record.wall.at(max(heard)) if heard else None
 

@@ -241,8 +241,8 @@ def _needs_recovery(view: View) -> Banner:
 
 
 def answers(view: View) -> str:
-    """Whether users feel anything, from the last heartbeats, or what the record has of it; "not known" where nothing
-    was observed.
+    """A sentence on what users feel, from the last heartbeats or from the record; "not known" where nothing was
+    observed.
     """
     heard = [lane.ago_s for lane in view.lanes if lane.ago_s is not None]
     if not view.now.recorded and view.summary is not None and _has_sessions(view):

@@ -23,8 +23,8 @@ Row = tuple[str, str]
 
 
 def move_summary(run: Run, approvals: Sequence[Approval] = (), words: Words | None = None) -> tuple[Row, ...]:
-    """What a move of this run would do: partition, way, validation, warnings that are accepted with it, expectation,
-    back-out, approvals, change. In English unless there are ``words``.
+    """The effects of a move of this run, to be confirmed: partition, way, validation, warnings that are accepted with
+    it, expectation, back-out, approvals, change. In English unless there are ``words``.
     """
     words = words or words_of("en")
     return tuple((words.said(name), words.said(text)) for name, text in _rows(run, approvals, words))

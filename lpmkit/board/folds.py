@@ -213,8 +213,8 @@ def _frames(view: View) -> Iterator[Fold]:
 
 
 def failure(view: View) -> Fold | None:
-    """What went wrong, in the order in which it is asked: the manager's words and their meaning, where the partition
-    runs, what its users feel, what to do. ``None`` while nothing is wrong.
+    """The fold on a failure, in the order in which people ask: the manager's words and their meaning, where the
+    partition runs, what its users feel, what to do. ``None`` while nothing is wrong.
     """
     if view.now.is_deserted:
         told = [Item("The recorder died; what happens now is in no record.", Tone.BAD)]
@@ -240,8 +240,8 @@ def _words(view: View) -> Iterator[Item]:
 
 
 def _without_words(view: View) -> str:
-    """What is known where the manager gave no message: why lpmkit asked for nothing, or the state that the manager
-    reported, and where to look.
+    """The text on a failure for which the manager gave no message: why lpmkit asked for nothing, or the state that the
+    manager reported, and where to look.
     """
     phases = [event for event in view.events if event.kind == "phase"]
     ended = next((event for event in phases if event.data.get("phase") in ("needs-recovery", "failed")), None)

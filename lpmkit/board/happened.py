@@ -1,4 +1,4 @@
-"""What happened: the events of a run that people want to see, in their order, with the suspension among them."""
+"""The events of a run that people want to see, in their order, with the suspension among them."""
 
 from __future__ import annotations
 

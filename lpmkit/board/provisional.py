@@ -35,7 +35,7 @@ _BESIDE_NS = 1_000_000_000
 
 
 class Cause(StrEnum):
-    """What a silence was, by the stamps from inside the partition."""
+    """The cause of a silence, by the stamps from inside the partition."""
 
     SUSPENSION = "suspension"  #: the partition's own stamps stand still too
     NETWORK = "network"  #: they go on: it ran, and the network was down
@@ -125,14 +125,14 @@ def explained(gap: SharedSilence, rows: Mapping[str, Columns]) -> SharedSilence:
 
 
 def _sent(gap: SharedSilence, rows: Columns) -> int | None:
-    """When the last request that was answered before a silence was sent."""
+    """The time at which the last request that was answered before a silence was sent."""
     known = (rows.sent_ns != MISSING) & (rows.answered_ns != MISSING) & (rows.answered_ns <= gap.begin_ns)
     return int(rows.sent_ns[known].max()) if known.any() else None
 
 
 def _cause(gap: SharedSilence, rows: Columns) -> Cause:
-    """What the stamps from inside the partition say: whether they have a hole as long as the silence, or lack its time
-    as those of a clock that stood still, or go on.
+    """The cause of a silence by the stamps from inside the partition: they have a hole as long as the silence, or lack
+    its time as those of a clock that stood still, or go on.
     """
     inside = rows.remote_mono_ns if (rows.remote_mono_ns != MISSING).any() else rows.remote_wall_ns
     known = (inside != MISSING) & (rows.answered_ns != MISSING)

@@ -100,7 +100,7 @@ def _elapsed(view: View) -> Tile:
 
 
 def _whole(view: View) -> str:
-    """What the time from the command to the end of a move is."""
+    """The name of the time from the command to the end of a move."""
     if view.now.phase is Phase.STOPPED:
         return "until stopped"
     if view.now.phase is Phase.FAILED:
@@ -264,7 +264,7 @@ def _oracle_tile(view: View, sid: str) -> Tile:
 
 
 def _alert_log(view: View, sid: str) -> str:
-    """What is known of an alert log without a failure; a log that is not read is not quiet."""
+    """The state of an alert log without a failure; a log that is not read is not quiet."""
     if sid not in view.alerts:
         return ""
     name = alert_order(view.run, sid)["name"]

@@ -1,4 +1,4 @@
-"""What the board is made from: the facts of a run folder at one moment, gathered once for all its parts."""
+"""The facts of a run folder at one moment, gathered once for all parts of the board."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class View:
         return summary if self.order is None or (seen and seen[-1] == ended) else None
 
     def since(self, *phases: Phase) -> int | None:
-        """When the first of these phases began (monotonic nanoseconds); ``None`` if none did."""
+        """The time at which the first of these phases began (monotonic nanoseconds); ``None`` if none did."""
         wanted = {phase.value for phase in phases}
         return next((e.mono_ns for e in self.events if e.kind == "phase" and e.data.get("phase") in wanted), None)
 

@@ -18,7 +18,7 @@ _REMEDY = (
 
 
 class Pairing(StrEnum):
-    """What the matrices say about a pair of levels."""
+    """The entry of the matrices for a pair of levels."""
 
     MOBILE = "mobile"
     BLOCKED = "blocked"
@@ -59,7 +59,7 @@ def _rows() -> tuple[_Row, ...]:
 
 
 def pairing(source: FirmwareLevel, target: FirmwareLevel) -> Pairing:
-    """What the matrices say about a move from one level of firmware to another.
+    """The entry of the matrices for a move from one level of firmware to another.
 
     >>> pairing(FirmwareLevel("AL", 720, 101), FirmwareLevel("AL", 770, 52)).value
     'blocked'

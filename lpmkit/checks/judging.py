@@ -216,8 +216,8 @@ class Check:
         return tuple(self._judged(survey, judge) for judge in self.judges(survey))
 
     def _owner(self, survey: Survey, about: str) -> str:
-        """Who must act: under an IVM the manager is the VIOS, and nobody administers an HMC; a partition is its own
-        system's.
+        """The administrator who must act. Under an IVM the manager is the VIOS, and nobody administers an HMC; a
+        partition has the administrator of its own operating system.
         """
         if self.who == AIX_ADMIN and survey.operating_system in SYSTEM_ADMINS:
             return SYSTEM_ADMINS[survey.operating_system]

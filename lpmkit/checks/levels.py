@@ -132,8 +132,8 @@ def guest_level(survey: Survey) -> RuleResult:
 
 
 def _is_told(version: str, level: tuple[int, ...], *, own: bool) -> bool:
-    """Whether this is the level of AIX: zeros behind the release are a placeholder of the manager (and the true level
-    in the partition's own words), a release alone tells enough only where the matrix asks for no technology level.
+    """True if this is the level of AIX: zeros behind the release are a placeholder of the manager (and the true level
+    in the partition's own words); a release alone is enough only where the matrix asks for no technology level.
     """
     if not version.startswith("AIX") or len(level) < 2 or (_is_placeholder(level) and not own):
         return False

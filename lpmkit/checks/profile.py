@@ -45,6 +45,6 @@ def required_field(survey: Survey, field: str) -> str:
 
 
 def change_profile(survey: Survey, change: str) -> str:
-    """How to change the profile; it holds from the next activation."""
+    """The instruction that changes the profile; it holds from the next activation."""
     command = f'chsyscfg -r prof -i "lpar_name={survey.partition},{change}"'
     return f"On the manager: {command}, then shut the partition down and start it."

@@ -100,7 +100,9 @@ def terminal() -> Terminal:
 
 
 def people(as_json: bool) -> Console:
-    """Where people read: standard output, or standard error where a program reads the answer from standard output."""
+    """The console that people read: standard output, or standard error where a program reads the answer from standard
+    output.
+    """
     from lpmkit.commands.rich_terminal import Terminal
 
     return Terminal(stderr=True) if as_json else terminal()

@@ -60,7 +60,7 @@ def licences(
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Which partition was on which frame with how many entitled cores, from when to when, by product.
+    """List which partition was on which frame with how many entitled cores, from when to when, by product.
 
     From the recorded moves: every instant has two bounds, and what was not recorded is a gap. Exit status 3 if there is
     a gap, or a run or a log entry that could not be read.

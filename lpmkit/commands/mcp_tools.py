@@ -1,4 +1,4 @@
-"""What agents can have done (`lpmkit mcp`): a closed table of command lines.
+"""The tools of agents (`lpmkit mcp`): a closed table of command lines.
 
 The words of each are fixed here but for values, and those follow ``--`` or ``=``, where none of them is read as an
 option.
@@ -94,7 +94,7 @@ class Tool:
     logs_in: bool = False
 
     def description(self) -> str:
-        """What an agent reads about the tool."""
+        """The description of the tool that an agent reads."""
         reach = (
             "It logs in to machines of the site, reads and changes nothing there; lpmkit records the answers on its "
             "own host. If a login is refused, stop and tell the person: tries may lock an account."

@@ -143,7 +143,7 @@ def _plans(written: Sequence[tuple[Path, PlaceOfPlan]]) -> list[dict[str, object
 
 
 def _next_steps(written: Sequence[tuple[Path, PlaceOfPlan]]) -> Iterator[str]:
-    """What was written, and what to type."""
+    """The plans that were written, and the commands to type."""
     if len(written) < 2:
         yield (
             f"Written: {written[0][0]}. Look at it with `lpmkit plan check {written[0][0]}`."

@@ -1,4 +1,4 @@
-"""What AIX notes: its error log, dynamic reconfiguration in syslog, changes in recordings of nmon."""
+"""The logs of AIX: its error log, dynamic reconfiguration in syslog, changes in recordings of nmon."""
 
 from __future__ import annotations
 

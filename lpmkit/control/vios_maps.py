@@ -1,4 +1,4 @@
-"""What hangs on the adapters of an I/O server: ``lsmap`` and ``lsnports`` (`SNAP`, `ZIU`, A; `ANS-VIOS`, C)."""
+"""The devices on the adapters of an I/O server: ``lsmap`` and ``lsnports`` (`SNAP`, `ZIU`, A; `ANS-VIOS`, C)."""
 
 from __future__ import annotations
 

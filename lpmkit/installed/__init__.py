@@ -1,1 +1,1 @@
-"""What is installed beside lpmkit: the packages of its extras, and plug-ins."""
+"""The packages beside lpmkit: those of its extras, and plug-ins."""

@@ -46,7 +46,7 @@ def plugins(group: str) -> tuple[EntryPoint, ...]:
 
 
 def load(entry: EntryPoint) -> Any:
-    """What an entry point names. Raises `PluginFailed`, whatever its package raises."""
+    """The object that an entry point names. Raises `PluginFailed`, whatever its package raises."""
     try:
         return entry.load()
     except (Exception, SystemExit) as error:

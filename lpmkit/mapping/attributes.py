@@ -46,7 +46,7 @@ class Reserved:
 
     @classmethod
     def of(cls, records: Iterable[Mapping[str, str]]) -> Reserved:
-        """What these records name.
+        """The ids and slots that these records name.
 
         >>> Reserved.of([{"dest_lpar_id": "7", "virtual_scsi_mappings": "2/v1/1/11,3//2/12,4/v1"}]).ids
         frozenset({7})
@@ -62,7 +62,7 @@ class Reserved:
         return cls(frozenset(ids), frozenset(slots))
 
     def __or__(self, other: Reserved) -> Reserved:
-        """What either reserves."""
+        """The ids and slots that either reserves."""
         return Reserved(self.ids | other.ids, self.slots | other.slots)
 
 

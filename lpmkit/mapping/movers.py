@@ -34,7 +34,7 @@ _ITEM_PARTS = 7
 
 
 class Redundancy(StrEnum):
-    """Whether a move has a second pair of movers."""
+    """The number of pairs of movers that a move has, and who chose it."""
 
     NAMED = "two pairs of movers, named in the order"
     BY_DEFAULT = "two pairs of movers, chosen by the manager"

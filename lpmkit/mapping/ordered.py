@@ -1,4 +1,4 @@
-"""What an order names and what the partition got on the target: id, processor pool, VIOS and their slots."""
+"""The order of a partition against what it got on the target: id, processor pool, VIOS and their slots."""
 
 from __future__ import annotations
 

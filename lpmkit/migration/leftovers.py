@@ -1,4 +1,4 @@
-"""What is left of a partition on the frame where it is not."""
+"""The leftovers of a partition on the frame where it is not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Leftovers:
     things: tuple[Leftover, ...]
 
     def lines(self, proposal: Proposal) -> list[str]:
-        """What is left, each with what becomes of it by the proposal: only what recovery leaves is removed by hand.
+        """The leftovers, each with what becomes of it by the proposal: only what recovery leaves is removed by hand.
 
         >>> found = Leftovers("bvio83", (Leftover("bvio83", "the partition bxaix85"),))
         >>> found.lines(Proposal(RecoveryAction.RECOVER, "failed", "", ()))

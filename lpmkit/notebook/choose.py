@@ -134,7 +134,7 @@ class Chooser(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         return self._book.order(name, self.target.value, source=source)
 
     def _values(self, column: str) -> list[str]:
-        """What a column can be narrowed to: its values, or steps where each row has its own."""
+        """The choices that narrow a column: its values, or steps where each row has its own."""
         if column == "GB":
             return [*(f"≤ {most}" for most in _MEMORY_GB), f"> {_MEMORY_GB[-1]}"]
         if column == "last move":

@@ -38,7 +38,7 @@ _GO_ON = "then run the cells from here on (menu Run, Run Selected Cell and All B
 
 
 def waiting(what: str, words: Words = ENGLISH) -> HTML:
-    """What a section waits for, and how to go on."""
+    """A line on what a section waits for, and how to go on."""
     text = escaped(words.said(f"Waiting: {what}, {_GO_ON}"))
     return HTML(f"<p style='border-left:6px solid #f5b025;padding:2px 10px'>{text}.</p>")
 

@@ -116,7 +116,7 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
         return board
 
     def reasons(self) -> dict[str, str]:
-        """Why each action does not apply now; empty where it does."""
+        """The reason why each action does not apply now; empty where it does."""
         now = self.course.state()
         proposal = self.course.proposal(self._looked)
         apply = refusals(now, proposal[0] if proposal else None)

@@ -145,7 +145,7 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         return [move.partition for move in self._followed.status.moves if move.stage in (Stage.FAILED, Stage.DROPPED)]
 
     def reasons(self) -> dict[str, str]:
-        """Why each action does not apply now; empty where it does."""
+        """The reason why each action does not apply now; empty where it does."""
         if self._followed is None:
             later = dict.fromkeys(("halt", "go-on", "again", "attach", "report"), "the plan is not started yet")
             return {"start": "", "check": "", **later}

@@ -203,7 +203,7 @@ class SiteSetup:
 
     @property
     def found(self) -> Discovery | None:
-        """What the managers answered; ``None`` before."""
+        """The answers of the managers; ``None`` before."""
         return self.form.found if self.form else None
 
     def in_use(self) -> HTML:

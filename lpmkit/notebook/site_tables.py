@@ -1,4 +1,4 @@
-"""What was found at a site, its check and its site file, as plain tables that stay in the saved copy."""
+"""The findings at a site, its check and its site file, as plain tables that stay in the saved copy."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def checks_table(rows: Sequence[Diagnosis]) -> HTML:
 
 
 def summary(found: Discovery) -> str:
-    """What was found, in two sentences."""
+    """The numbers of frames and partitions that were found, and the SAP systems and databases."""
     usable = sum(frame.is_usable for frame in found.frames)
     systems, databases = ", ".join(found.sap_systems) or "none", ", ".join(found.databases) or "none"
     return (

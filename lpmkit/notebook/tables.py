@@ -94,8 +94,8 @@ def _findings_rows(rows: Sequence[str], words: Words) -> str:
 
 
 def causes_table(causes: Sequence[Finding], words: Words = ENGLISH, order: JsonMapping = NO_ORDER) -> HTML:
-    """What lpmkit's own checks have against an order that the manager refused, with remedies; or that they have
-    nothing.
+    """The findings of lpmkit's own checks against an order that the manager refused, with remedies; or that there are
+    none.
     """
     heading = words.said(causes_words(causes))
     rows = [_finding_row(one, words, order) for one in causes]

@@ -51,7 +51,9 @@ def look_at(
 
 
 def _own_objects(settings: DatabaseSettings) -> dict[str, tuple[str, str]]:
-    """What the site file names in the database: the statement that reads it, and what to do where it cannot be read."""
+    """The objects in the database that the site file names: the statement that reads each, and what to do where it
+    cannot be read.
+    """
     found = {}
     if settings.commit_table:
         # the site file's check limits the table's name

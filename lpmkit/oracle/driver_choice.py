@@ -144,7 +144,7 @@ class DatabaseAccess:
 
     @property
     def logon(self) -> str:
-        """What is waited for when nothing answers: a port without TLS is silent when it is asked for TLS."""
+        """The step that is waited for when nothing answers: a port without TLS is silent when it is asked for TLS."""
         return "logon over TLS" if self.protocol == "tcps" else "logon"
 
     @property

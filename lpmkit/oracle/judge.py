@@ -286,8 +286,9 @@ class Judge:
             self._witnesses.append((when, entry.witness))
 
     def _subject(self, entry: Classified) -> str:
-        """What has a rate of its own below a rule: the codes of a stack and the clusterware's resources that it names,
-        the first code of a network block, which may be torn, or the text without what differs from time to time.
+        """The subject that has a rate of its own below a rule: the codes of a stack and the clusterware's resources
+        that it names, the first code of a network block, which may be torn, or the text without what differs from time
+        to time.
         """
         if entry.event.kind is EventKind.NETWORK:
             return entry.codes[0] if entry.codes else ""
@@ -295,7 +296,7 @@ class Judge:
         return " ".join(dict.fromkeys((*entry.codes, *names))) or self._shape(entry)
 
     def _shape(self, entry: Classified) -> str:
-        """What an event without a code speaks of; past `MAX_SHAPES` of them they are one, which is never usual."""
+        """The subject of an event without a code; past `MAX_SHAPES` of them they are one, which is never usual."""
         shape = trouble_in(entry.event.text) or shape_of(entry.event.headline) or Class.UNKNOWN.value
         if shape not in self._shapes and len(self._shapes) >= MAX_SHAPES:
             return Class.UNKNOWN.value

@@ -1,4 +1,4 @@
-"""How long Oracle Net waits for a silent partition or its clients: parameters of the server's ``sqlnet.ora``.
+"""The time that Oracle Net waits for a silent partition or its clients: parameters of the server's ``sqlnet.ora``.
 
 The file lies in ``network/admin`` of the database's home, which ``/etc/oratab`` names (`ORATAB`, `ORACLE-NET`). A
 read-only home has a base home, whose file comes first (`ORACLE-HOMES`). The folder that TNS_ADMIN names comes before
@@ -197,7 +197,7 @@ def told(host: Session, sid: str, sqlplus: Sequence[str] = ()) -> tuple[dict[str
 
 
 def net_waits(values: Mapping[str, str], release: Sequence[int]) -> tuple[NetWait, ...]:
-    """How long Oracle Net waits by each parameter that counts, in the order of the table.
+    """The waits of Oracle Net by each parameter that counts, in the order of the table.
 
     >>> [(wait.parameter, wait.text) for wait in net_waits({"SQLNET.RECV_TIMEOUT": "30"}, (19,))]
     [('SQLNET.RECV_TIMEOUT', '30 s'), ('SQLNET.INBOUND_CONNECT_TIMEOUT', "60 s, Oracle's default")]

@@ -200,7 +200,7 @@ def _measure(row: JsonMapping) -> Measure:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a text without its digits is known for: the rules of which a text is in it, whether it speaks of trouble;
+    """All that is known of a text without its digits: the rules of which a text is in it, whether it speaks of trouble;
     and, where that decides for any digits, the rule that fits it without a code.
     """
 
@@ -278,8 +278,8 @@ class LogRules(RuleTable[LogRule]):
         return Classified(event, Class.UNKNOWN if known else Class.OTHER, None, codes)
 
     def _seen(self, text: str) -> _Seen:
-        """What a text is known for: looked up once for lines that differ in their digits only, as most lines of a log
-        do.
+        """All that is known of a text: looked up once for lines that differ in their digits only, as most lines of a
+        log do.
         """
         bare = text.translate(_WITHOUT_DIGITS)
         if (known := self._known_texts.get(bare)) is None:

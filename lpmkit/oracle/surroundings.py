@@ -106,7 +106,7 @@ def worse_around(before: JsonMapping, after: JsonMapping) -> list[str]:
 
 
 def not_asked_again(before: JsonMapping, after: JsonMapping) -> list[str]:
-    """What was answered before the move and not after it, each with the reason.
+    """The facts that were answered before the move and not after it, each with the reason.
 
     >>> not_asked_again({"facts": {"asm": [{"name": "DATA"}]}}, {"facts": {}, "gaps": {"asm": "ORA-00942"}})
     ['asm: ORA-00942']

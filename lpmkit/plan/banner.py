@@ -73,7 +73,7 @@ def _arrived(status: PlanStatus) -> str:
 
 
 def _under_way(status: PlanStatus) -> str:
-    """What goes on by itself, for a plan that starts nothing more."""
+    """The moves that go on by themselves, for a plan that starts nothing more."""
     going_on = [move.partition for move in status.moves if move.stage in _UNDER_WAY]
     return f" {', '.join(going_on)} {'goes' if len(going_on) == 1 else 'go'} on by itself." if going_on else ""
 

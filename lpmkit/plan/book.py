@@ -114,7 +114,7 @@ class CheckedPlan:
         return Answer.READY if all_known else Answer.COULD_NOT_TELL
 
     def against(self) -> tuple[str, ...]:
-        """What stands against a start of the plan, a sentence each."""
+        """The reasons against a start of the plan, a sentence each."""
         return tuple(self._against())
 
     def _against(self) -> Iterator[str]:

@@ -27,7 +27,7 @@ class PlaceOfPlan:
     plan: MovePlan
 
     def suffix(self, steps: int) -> str:
-        """What its file's name has besides: the place, and the step where there are several."""
+        """The suffix of its file's name: the step where there are several, and the place."""
         return (f"-{self.step}" if steps > 1 else "") + f"-{self.place or HERE}"
 
 

@@ -31,8 +31,8 @@ _ON_FAILURE = {
 
 
 def plan_summary(book: Runbook, checked: CheckedPlan) -> tuple[Row, ...]:
-    """What a start of this plan would do: moves in order with their expected times, checks and warnings that are
-    accepted with it, forecast, change window, back-out, approvals.
+    """The effects of a start of this plan, to be confirmed: moves in order with their expected times, checks and
+    warnings that are accepted with it, forecast, change window, back-out, approvals.
     """
     return tuple(_rows(book, checked))
 
@@ -132,7 +132,7 @@ def _forecast(ahead: Outlook) -> Iterator[Row]:
 
 
 def _approvals(book: Runbook, moves: Sequence[MoveCheck]) -> Iterator[Row]:
-    """Who has approved the orders, and what waits for an approval at its turn."""
+    """The names of those who approved the orders, and the moves that wait for an approval at their turn."""
     approved: dict[str, list[str]] = {}
     missing = []
     for move in moves:

@@ -41,7 +41,7 @@ PASSING = frozenset({"concurrency"})
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a partition should go: its targets, and the id that it should have there (0: the one it has)."""
+    """The destination of a partition: its targets, and the id that it should have there (0: the one it has)."""
 
     targets: tuple[str, ...]
     lpar_id: int = 0

@@ -1,4 +1,4 @@
-"""What the forecast of a plan needs of its moves and machines, asked of them. Reads only."""
+"""The facts that the forecast of a plan needs of its moves and machines, asked of them. Reads only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def surroundings(
     clusters: Mapping[str, frozenset[Membership]],
     past: Sequence[ObservedMove],
 ) -> Surroundings:
-    """What limits these moves: frames as listed, and what their movers take at once.
+    """The limits of these moves: frames as listed, and what their movers take at once.
 
     A frame that does not tell the latter is taken to allow `lpmkit.plan.MOVER_TAKES`.
     """

@@ -18,7 +18,9 @@ _LOST = (Stage.FAILED, Stage.RECOVERY, Stage.DROPPED)
 
 
 def lost_fold(status: PlanStatus, name: str) -> Fold | None:
-    """What went wrong, and the commands to type; ``None`` while nothing is wrong. ``name`` is that of the folder."""
+    """The fold on what went wrong, with the commands to type; ``None`` while nothing is wrong. ``name`` is that of the
+    folder.
+    """
     items = tuple(_lost(status, name))
     return Fold("failure", "What went wrong", (), items, is_open=True) if items else None
 
@@ -49,7 +51,7 @@ def _has_lost(status: PlanStatus) -> bool:
 
 
 def against_fold(checked: CheckedPlan) -> Fold:
-    """What stands against a start."""
+    """The fold with the reasons against a start."""
     items = tuple(Item(text, Tone.BAD) for text in checked.against())
     return Fold("failure", "Not ready", (), items, is_open=True)
 

@@ -122,8 +122,8 @@ def _is_asked_to_end(watch: Run) -> bool:
 
 
 class PlanObservers:
-    """What a conductor does about the other places that watch the moves of its plan. ``tell`` records an event
-    ``observed`` whenever a place begins to watch a move, or does not watch it.
+    """The other places that watch the moves of a conductor's plan. ``tell`` records an event ``observed`` whenever a
+    place begins to watch a move, or does not watch it.
     """
 
     def __init__(self, book: Runbook, places: Sequence[str], tell: Callable[..., object]) -> None:
@@ -234,8 +234,8 @@ def why_not_begun(watch: Run, clock: Clock) -> str:
 
 
 class WatchKeeper:
-    """What the worker of a place does for one watch that it was handed: see that it has a recorder here until the move
-    to which it belongs is over.
+    """The keeper of the watches that the worker of a place was handed: each has a recorder here until the move to which
+    it belongs is over.
     """
 
     def __init__(self, site: Site, secrets: Secrets, place: str, clock: Clock) -> None:

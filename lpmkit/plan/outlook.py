@@ -62,7 +62,7 @@ class Outlook:
 
     @property
     def end_ns(self) -> Quantiles | None:
-        """When the last move has ended, in nanoseconds since 1970."""
+        """The time at which the last move has ended, in nanoseconds since 1970."""
         return None if self.table.end_s is None else _shifted(self.table.end_s, self.zero_ns)
 
     def times(self, partition: str) -> Times | None:
@@ -229,7 +229,7 @@ def from_listing(
 
 
 def preparations(runs: Path) -> LogNormal:
-    """How long the conductor prepares a move, by the plans of a folder of runs."""
+    """The time that the conductor needs to prepare a move, by the plans of a folder of runs."""
     seconds = []
     for folder in plans(runs)[-20:]:
         since: dict[str, int] = {}
@@ -243,7 +243,7 @@ def preparations(runs: Path) -> LogNormal:
 
 
 def preparing_of(past_s: Sequence[float]) -> LogNormal:
-    """How long a move is prepared, by past preparations in seconds."""
+    """The time that a move takes to prepare, by past preparations in seconds."""
     return pooled(PREPARING, [(past_s, PREPARING_SCATTER)])
 
 
@@ -259,7 +259,7 @@ def outlook(plan: MovePlan, moves: Iterable[Expected], around: Surroundings, now
 
 
 def without_forecast(moves: Iterable[Expected], now_ns: int, why_not: NoForecast, *, begun: bool = False) -> Outlook:
-    """What stands in place of a forecast that could not be made: the windows, of which nothing is known."""
+    """The outlook without a forecast, where none could be made: the windows, of which nothing is known."""
     return Outlook(now_ns, Timetable((), None), _windows(moves), begun, why_not)
 
 
@@ -268,7 +268,7 @@ def _windows(moves: Iterable[Expected]) -> dict[str, int]:
 
 
 def to_document(moves: Iterable[Expected], around: Surroundings) -> JsonObject:
-    """What the forecast of a running plan needs, as JSON values; `running_outlook` reads it."""
+    """The input of a running plan's forecast, as JSON values; `running_outlook` reads it."""
     surroundings = asdict(around)
     surroundings["clusters"] = {name: sorted(map(list, members)) for name, members in around.clusters.items()}
     return {"moves": [asdict(move) for move in moves], "around": surroundings}

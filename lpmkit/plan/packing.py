@@ -19,7 +19,7 @@ UNIT_ERROR = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a partition takes along. ``barred`` holds the reasons that keep it from a target, by target.
+    """The needs of a partition on a target. ``barred`` holds the reasons that keep it from a target, by target.
 
     ``adapters`` are the server adapters that are made for it on the target, ``fibre`` those of them with a Fibre
     Channel port. ``pool`` is its shared processor pool by name, ``None`` for the default one or dedicated processors.
@@ -351,7 +351,7 @@ def _ids(order: Sequence[Need], places: Mapping[str, str], taken: Mapping[str, f
 
 
 def _remarks(need: Need, shelf: _Shelf, lpar_id: int) -> Iterable[str]:
-    """What somebody should know about a placement."""
+    """The remarks on a placement that a reader of the plan should know."""
     yield from need.remarks.get(shelf.room.target, ())
     if lpar_id != need.lpar_id:
         yield f"gets the id {lpar_id}, because {need.lpar_id} is taken on {shelf.room.target}"

@@ -116,7 +116,7 @@ def write_plans(made: Made, purpose: str, wall_ns: int, path: Path, site: Site) 
 
 
 def _notes(files: Sequence[tuple[Path, PlaceOfPlan]], part: PlaceOfPlan) -> Iterator[str]:
-    """How the plan of one place belongs to those of the others."""
+    """The sentences on how the plan of one place belongs to those of the others."""
     others = [file.name for file, other in files if other.step == part.step and other is not part]
     earlier = [file.name for file, other in files if other.step < part.step]
     if earlier:

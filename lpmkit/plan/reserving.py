@@ -80,7 +80,9 @@ def names_slots(move: PlannedMove) -> bool:
 
 
 def not_as_ordered(run: Run) -> str:
-    """What a partition got otherwise than its order names; empty if nothing did, or no survey after the move tells."""
+    """The values that a partition got otherwise than its order names; empty if there are none, or no survey after the
+    move shows them.
+    """
     document: Any = run.document("changes")
     rows = [row for row in document if isinstance(row, dict)] if isinstance(document, list) else []
     return ", ".join(

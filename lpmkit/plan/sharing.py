@@ -39,7 +39,7 @@ Judge = Callable[[Sequence[Other]], str | None]
 
 
 class PlanRoom(Protocol):
-    """What a conductor asks about the moves of others."""
+    """The room that a conductor's plan has beside the moves of others."""
 
     def others(self) -> list[Other]:
         """The moves of others that hold room now. Raises `StoreUnavailable`."""
@@ -109,7 +109,7 @@ class SharedRoom:
 
 
 def room_of(site: Site, secrets: Secrets, folder: Run) -> PlanRoom:
-    """Where the plan of a folder finds room: in the site's shared store, if it has one."""
+    """The room of a folder's plan: in the site's shared store, if it has one."""
     store = shared_store(site, secrets)
     return OwnRoom() if store is None else SharedRoom(store, plan_key(folder))
 

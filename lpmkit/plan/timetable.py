@@ -1,4 +1,5 @@
-"""When the moves of a plan begin and end: the plan is carried out many times with drawn durations. Pure functions.
+"""The times at which the moves of a plan begin and end: the plan is carried out many times with drawn durations. Pure
+functions.
 
 The rules are those of `lpmkit.plan.schedule`: order, clusters, frames, links and movers; preparations go one after the
 other, as the conductor makes them. Seconds, counted from the start of the forecast.
@@ -73,7 +74,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What limits the moves: frames as listed, capacity of movers, and the lengths that are the site's choice.
+    """The limits of the moves: frames as listed, capacity of movers, and the lengths that are the site's choice.
 
     ``slowing`` is how far copies slow one another down; ``common`` the share of their durations' errors that the moves
     of one night have in common, ``beside_common`` the further share of those that run at the same time.
@@ -92,7 +93,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a move begins (is asked for) and ends (runs on the target)."""
+    """The times at which a move begins (is asked for) and ends (runs on the target)."""
 
     partition: str
     begin_s: Quantiles
@@ -408,7 +409,7 @@ class _State:
         self._advance(moment)
 
     def _next(self) -> float | None:
-        """When something happens next."""
+        """The time at which something happens next."""
         ends = [self._now + left * self._slower[number] for number, left in self._left.items()]
         if self._events:
             ends.append(self._events[0][0])
@@ -452,7 +453,7 @@ class _State:
 
 
 class _Event(IntEnum):
-    """What happens at a time that is known beforehand: the order after a baseline, the end of a recording."""
+    """An event whose time is known in advance: the order after a baseline, the end of a recording."""
 
     ASKED = 0
     WATCHED = 1

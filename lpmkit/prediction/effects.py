@@ -1,5 +1,5 @@
-"""What a move costs its users beside the suspension: the wait of an open session, the brown-out, the delay of jobs and
-the stall of commits. Pure functions of plain values; seconds.
+"""The costs of a move to its users besides the suspension: the wait of an open session, the brown-out, the delay of
+jobs and the stall of commits. Pure functions of plain values; seconds.
 
 Each is predicted as a multiple of the suspension. On the first day the multiple is `FIRST_DAY`; what past moves
 measured replaces it, first over the site and then for the partition, as for every other figure of a move.

@@ -79,7 +79,7 @@ def exchange(site: Site, secrets: Secrets) -> str:
 
 
 def _sightings(folder: Path) -> list[JsonObject] | None:
-    """What a move saw, for the licence ledger of other hosts; ``None`` where its folder cannot be read."""
+    """The sightings of a move, for the licence ledger of other hosts; ``None`` where its folder cannot be read."""
     try:
         return [seen.as_data() for seen in sightings_of(Run(folder))]
     except (RecordError, OSError, KeyError, TypeError, ValueError, AttributeError):

@@ -251,7 +251,8 @@ def outcome(run: Run) -> ObservedMove | None:
 
 
 def late_starts(runs_folder: Path) -> list[float]:
-    """How late processes ran after the resumes of a site's moves, in seconds, the newest last; at most `LATE_STARTS`.
+    """The late starts of processes after the resumes of a site's moves, in seconds, the newest last; at most
+    `LATE_STARTS`.
 
     Only where a kernel that was asked showed the resume.
     """

@@ -1,4 +1,5 @@
-"""What moves of one night have in common: they share links and movers, and the load of the network that night.
+"""The things that moves of one night have in common: they share links and movers, and the load of the network that
+night.
 
 Pure functions of past moves. `beside` counts the copies that ran over the same frames meanwhile, `slowing` learns from
 it how far copies slow one another down, `night_of` tells which moves belong together.
@@ -27,9 +28,9 @@ MIN_SCATTER = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Slowing:
-    """How far copies slow one another down. ``room`` of them go over a frame as fast as one alone; with *n* others
-    beside it, more than that, a copy has room/(1 + n) to this power of the bandwidth. 0: they have all they need; 1:
-    one link or mover is all that they share.
+    """The degree to which copies slow one another down. ``room`` of them go over a frame as fast as one alone; with *n*
+    others beside it, more than that, a copy has room/(1 + n) to this power of the bandwidth. 0: they have all they
+    need; 1: one link or mover is all that they share.
     """
 
     power: float
@@ -88,7 +89,9 @@ def beside(moves: Sequence[ObservedMove]) -> list[float]:
 
 
 def _span(move: ObservedMove) -> tuple[int, int] | None:
-    """When a copy ran, in nanoseconds since 1970: as seconds, a copy within one reading of its counters took none."""
+    """The begin and end of a copy, in nanoseconds since 1970; ``None`` where they are not known, as of a copy within
+    one reading of its counters.
+    """
     if move.began_ns is None or not move.actual.copy_s:
         return None
     return move.began_ns, move.began_ns + max(1, round(move.actual.copy_s * 1e9))
@@ -109,7 +112,7 @@ def usual_beside(past: Sequence[ObservedMove]) -> float:
 
 
 def slowing(past: Sequence[ObservedMove]) -> Slowing:
-    """What past copies tell of room and power, each against the others over the same movers.
+    """The slowing that past copies show, each against the others over the same movers.
 
     For each of `ROOMS` a Bayesian linear regression of the logarithm of the bandwidth on that of the load, with a level
     for each pair of movers and the scatter that the copies have. The room with the best fit counts; one for more than a

@@ -31,7 +31,7 @@ class NoForecast:
 
 
 def forecast_or_why(make: Callable[[], Forecast]) -> Forecast | NoForecast:
-    """What ``make`` returns, or the reason why it raised: any error but the end of the process.
+    """The forecast that ``make`` returns, or the reason why it raised: any error but the end of the process.
 
     >>> forecast_or_why(lambda: 1 // 0)
     NoForecast(why='ZeroDivisionError: integer division or modulo by zero')

@@ -1,4 +1,4 @@
-"""What is believed of a move before it begins: the facts of its partition, and what past moves teach.
+"""The expectation of a move before it begins: from the facts of its partition, and from what past moves teach.
 
 `posterior` makes distributions of both; `lpmkit.prediction.predicting` plays the move with draws from them. Pure
 functions; docs/prediction.md has the arithmetic and its limits. Bytes, seconds, bytes per second.

@@ -79,7 +79,7 @@ class SentQuestions:
             self._told.put(what)
 
     def taken(self) -> Iterator[OpenQuestion | Opened | Ended | CannotProbe]:
-        """What was told since the last call, in its order."""
+        """All that was handed over since the last call, in its order."""
         with suppress(queue.Empty):
             while True:
                 yield self._told.get_nowait()

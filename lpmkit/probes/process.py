@@ -56,8 +56,8 @@ class Probe(Protocol):
 
 
 class Shared:
-    """What the probes of a process share: their rate, and for each host the questions that one probe sends and another
-    follows.
+    """The state that the probes of a process share: their rate, and for each host the questions that one probe sends
+    and another follows.
     """
 
     def __init__(self, setting: RateSetting | None = None) -> None:
@@ -210,7 +210,7 @@ def run_before_others() -> None:
 
 
 def _scheduling() -> dict[str, str]:
-    """How the calling thread is scheduled, where that is not as usual."""
+    """The scheduling of the calling thread, where that is not as usual."""
     if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) == os.SCHED_RR:
         return {"scheduling": f"SCHED_RR {os.sched_getparam(0).sched_priority}"}
     return {}

@@ -48,8 +48,8 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where the move stands. Nanoseconds; ``read_ns`` is when the source's manager answered last (monotonic), ``None``
-    where it did not, ``left_bytes`` the rest of the copy that it told.
+    """The state of the move. Nanoseconds; ``read_ns`` is when the source's manager answered last (monotonic), ``None``
+    where it did not, ``left_bytes`` the rest of the copy that it reported.
     """
 
     phase: Phase
@@ -238,8 +238,8 @@ class Guard:
                 yield Breach(f"time-out:{name}", text, may_stop=one.was_read)
 
     def _of_limits(self) -> Iterator[Breach]:
-        """What is expected of the move, against its limits. Only the suspension is simulated; the other figures are
-        multiples of it, which are no ground to stop a copy.
+        """The breaches of limits that are to be expected of the move. Only the suspension is simulated; the other figures
+        are multiples of it, which are no ground to stop a copy.
         """
         for quantity, expected in self._expected.items():
             limit = self.limits.of(quantity)

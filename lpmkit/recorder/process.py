@@ -292,7 +292,7 @@ class Recorder:
             self._done.set()
 
     def _late_starts(self) -> list[float]:
-        """What earlier moves showed, kept in this run: it is judged by what was known when it began."""
+        """The late starts of earlier moves, kept in this run: it is judged by what was known when it began."""
         known = forecast_or_why(lambda: late_starts(self.run_folder.path.parent))
         if isinstance(known, NoForecast):
             self._tell("note", text=f"no late starts of earlier moves: {known.why}")

@@ -1,5 +1,5 @@
-"""Which pace the probes should keep during a move: calm in the bulk of the copy, quick whenever the partition could be
-suspended before we knew.
+"""The pace that the probes should keep during a move: calm in the bulk of the copy, quick whenever the partition could
+be suspended before we knew.
 
 Calm has to be earned. It takes a fresh reading of the manager's counters, a forecast, and that both leave no doubt that
 the partition is not suspended soon: what is left to send would take longer than `AHEAD_S` even half as fast again as
@@ -89,7 +89,7 @@ class RateController:
 
     @property
     def known(self) -> Known:
-        """What is known of the move now."""
+        """The facts of the move that are known now."""
         return self._known
 
     def lost(self) -> None:

@@ -104,7 +104,7 @@ def _rules(found: DatabaseAnalysis, watched_s: float) -> Iterator[tuple[str, str
 
 
 def _more_often(tally: LogTally, watched_s: float) -> str:
-    """Where a routine rule applied more often than chance lets it: how often, in what time."""
+    """The remark on a routine rule that applied more often than chance lets it: how often, in what time."""
     if tally.usual_per_hour is None or tally.meaning is not Class.ROUTINE:
         return ""
     expected = tally.usual_per_hour * watched_s / 3600

@@ -1,4 +1,5 @@
-"""What a manager reads first in the report: five figures with bounds, who and when, deviations, back-out, follow-ups.
+"""The first page of the report, for a manager: five figures with bounds, who and when, deviations, back-out,
+follow-ups.
 
 The texts are those of the write-up, which is what gets signed.
 """

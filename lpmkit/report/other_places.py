@@ -1,5 +1,5 @@
-"""What other places saw of the host that a run watched: figures of their own beside the run's, and which silence was
-the path's (`lpmkit.analysis.other_places`).
+"""The observations that other places made of a run's host: figures of their own beside the run's, and which silence
+was the path's (`lpmkit.analysis.other_places`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class SeenElsewhere:
 
 
 def seen_elsewhere(run: Run, analysis: Analysis) -> SeenElsewhere:
-    """What every other place saw of a run's hosts; each place that did not watch, or could not be read, is named with
-    the reason.
+    """The figures and silences of a run's hosts as every other place saw them; each place that did not watch, or could
+    not be read, is named with the reason.
     """
     figures, silences, missing = list[dict[str, str]](), list[dict[str, str]](), list[str]()
     try:
@@ -97,7 +97,7 @@ def _row(observer: Observer, analysis: Analysis, silence: ComparedSilence) -> di
 
 
 def _told(place: str, silence: ComparedSilence) -> str:
-    """What the other side heard meanwhile, as a sentence."""
+    """A sentence on what the other side heard meanwhile."""
     if silence.heard is Heard.UNKNOWN:
         if silence.within_ns is None:
             return "not compared: no clock of the host ties the clocks of both places"

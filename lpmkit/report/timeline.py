@@ -1,4 +1,5 @@
-"""What happened, in the order in which it happened: events of the record, entries of machines' logs, suspensions.
+"""The timeline of a run: events of the record, entries of machines' logs and suspensions, in the order in which they
+happened.
 
 A log's entry was read minutes after it was written, and its stamp is in the local time of its machine, some to the
 minute. It is new since the recorder began, so it lies between then and the reading; the stamp narrows that down where
@@ -159,14 +160,14 @@ def _entries(analysis: Analysis, events: Sequence[Event]) -> Iterator[TimelineEn
 
 
 def _is_routine(event: Event) -> bool:
-    """Whether a line is one of the hundreds that a kernel writes about nothing that matters here."""
+    """True if a line is one of the hundreds that a kernel writes about nothing that matters here."""
     log, resource, text, level = (str(event.data.get(name)) for name in ("log", "resource", "description", "type"))
     return log in KERNEL_LOGS and rules_of(log).meaning(resource, text, level)[0] is Class.ROUTINE
 
 
 def _placed(lines: Sequence[Event], window: Interval) -> Iterator[tuple[Interval, float | None]]:
-    """Where each entry of one machine lies, and the resolution of its stamp; the whole window where that is not
-    known.
+    """The bounds in time of each entry of one machine, and the resolution of its stamp; the whole window where that is
+    not known.
     """
     begin = datetime.fromtimestamp(window.lo_ns / 1e9, tz=UTC).replace(tzinfo=None)
     end = datetime.fromtimestamp(window.hi_ns / 1e9, tz=UTC).replace(tzinfo=None)

@@ -57,8 +57,8 @@ class Examination(Folders):
         return findings
 
     def causes(self, run: Run) -> tuple[Finding, ...]:
-        """What lpmkit itself finds against an order that the firmware refused: the failing checks, or, without any,
-        those that could not tell. Reads only; surveys where that was not done yet.
+        """The findings of lpmkit itself against an order that the firmware refused: the failing checks, or, without
+        any, those that could not tell. Reads only; surveys where that was not done yet.
         """
         findings = run.read("findings", findings_of) or self.check(run)
         telling = [one for one in findings if not one.only_firmware and not one.key.startswith(PREDICTED)]

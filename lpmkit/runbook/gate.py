@@ -21,7 +21,7 @@ LOOK_AT_CLOCK_S = 5.0
 
 
 class Gate(Examination):
-    """What must be true before a move begins. Each refusal is raised before a person types the name."""
+    """The conditions that must hold before a move begins. Each refusal is raised before a person types the name."""
 
     def may_move(self, run: Run, typed_name: str) -> None:
         """Raise unless a validation of this very order passed lately, the partition's name was typed, and as many
@@ -84,7 +84,7 @@ class Gate(Examination):
             )
 
     def _would_begin_ns(self) -> int:
-        """When a move that is started now asks the manager: after the baseline."""
+        """The time at which a move that is started now asks the manager: after the baseline."""
         return self.clock.wall_ns() + int(self.site.runs.lead_in_s * 1e9)
 
     def opens_in_s(self, order: Order) -> float:

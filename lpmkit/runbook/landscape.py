@@ -1,4 +1,4 @@
-"""What the site's frames hold, and orders made from it. Changes nothing on any machine."""
+"""The contents of the site's frames, and orders made from them. Changes nothing on any machine."""
 
 from __future__ import annotations
 

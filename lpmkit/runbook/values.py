@@ -1,4 +1,4 @@
-"""What the steps of a move hand on: what there is, and the firmware's word on an order."""
+"""The values that the steps of a move hand on: what there is, and the firmware's word on an order."""
 
 from __future__ import annotations
 

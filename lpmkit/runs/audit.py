@@ -15,7 +15,7 @@ ERROR, WARNING, NOTICE, INFORMATIONAL = 3, 4, 5, 6
 
 
 class Action(StrEnum):
-    """What an audit record tells."""
+    """The action that an audit record reports."""
 
     STARTED = "started"  #: a person had the recorder started, which asks for the move after its baseline
     ATTACHED = "attached"  #: another recorder goes on

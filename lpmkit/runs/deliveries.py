@@ -1,4 +1,5 @@
-"""What the sinks of a site were sent of a run, and what they did not take: lines of ``deliveries.jsonl``.
+"""The records of a run that the sinks of a site were sent, and those that they did not take: lines of
+``deliveries.jsonl``.
 
 Only the courier of the run and ``lpmkit sinks send`` write there, one at a time. A record that no line calls delivered
 is not delivered: a courier that was killed loses nothing silently.

@@ -54,7 +54,7 @@ class Entitlement:
 
 
 class Onward(StrEnum):
-    """What the record says between a sighting and the next one."""
+    """The move that the record shows between a sighting and the next one."""
 
     NOTHING = "nothing"
     MOVED = "a move that settled; the next sighting is its end"
@@ -160,7 +160,8 @@ def _gap(partition: str, between: Bounds, basis: LicenceBasis, runs: tuple[str, 
 
 
 def read_sightings(folder: Path) -> tuple[dict[str, list[Sighting]], dict[str, str]]:
-    """What the moves of a folder of runs saw, by partition, and the runs that could not be read with the reason.
+    """The sightings of the moves of a folder of runs, by partition, and the runs that could not be read with the
+    reason.
 
     Raises `RecordError` without such a folder.
     """
@@ -181,7 +182,7 @@ def read_sightings(folder: Path) -> tuple[dict[str, list[Sighting]], dict[str, s
 
 
 def sightings_elsewhere(rows: Iterable[Elsewhere]) -> tuple[dict[str, list[Sighting]], list[str]]:
-    """What the moves of other hosts saw, by partition, and the runs that told nothing of it with the reason."""
+    """The sightings of the moves of other hosts, by partition, and the runs without any, with the reason."""
     sightings: dict[str, list[Sighting]] = {}
     untold: list[str] = []
     for row in rows:
@@ -199,7 +200,7 @@ def sightings_elsewhere(rows: Iterable[Elsewhere]) -> tuple[dict[str, list[Sight
 
 
 def sightings_of(run: Run) -> list[Sighting]:
-    """What one run saw: the partition before its move and after it; nothing if no move was asked for.
+    """The sightings of one run: the partition before its move and after it; nothing if no move was asked for.
 
     Before is when the order was sent, or the earliest begin of the suspension; after is when it was first found on its
     target, or the latest end of the suspension. A move that failed or was stopped left it where it was.

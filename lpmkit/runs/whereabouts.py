@@ -1,4 +1,4 @@
-"""Where a partition was seen when a move ended, from the phases that a run recorded."""
+"""The frame where a partition was seen when a move ended, from the phases that a run recorded."""
 
 from __future__ import annotations
 

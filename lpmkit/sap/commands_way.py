@@ -265,7 +265,7 @@ class CommandsWay:
         return f"{folder}/{self._sid}_{instance[1]}_{name}"
 
     def _profiles_read(self) -> Iterator[InstanceProfile]:
-        """What the profiles of each instance set: its own, over the default profile beside it."""
+        """The values that the profiles of each instance set: its own, over the default profile beside it."""
         defaults: dict[str, dict[str, str]] = {}
         for number in self._numbers:
             own = self._profile(number)

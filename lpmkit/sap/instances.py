@@ -1,4 +1,4 @@
-"""Which instance of a system is asked what: by its features, and by what it refused before."""
+"""The choice of the instance of a system that is asked: by its features, and by what it refused before."""
 
 from __future__ import annotations
 

@@ -358,7 +358,7 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class InstanceProfile:
-    """What the profiles of one instance set of the parameters that are read, and the files that were read."""
+    """The parameters that are read from the profiles of one instance, and the files that were read."""
 
     instance: str
     values: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""How long SAP waits for a partition that is silent: profile parameters, read from the profiles of its instances.
+"""The time that SAP waits for a partition that is silent: profile parameters, read from the profiles of its instances.
 
 A parameter has the value of the instance profile, else of ``DEFAULT.PFL``, else the kernel's default (`SAP-HELP-PFL`).
 What was changed while the system runs is in no profile, and not seen. The table of parameters is ``time_outs.yaml``.
@@ -95,7 +95,7 @@ def read_profile(text: str) -> dict[str, str]:
 
 
 def sap_waits(profiles: Sequence[InstanceProfile]) -> tuple[SapWait, ...]:
-    """How long a system waits by each parameter that counts, the least of its instances; in the order of the table."""
+    """The waits of a system by each parameter that counts, the least of its instances; in the order of the table."""
     found = []
     for name, row in parameters().items():
         waits = [_wait(name, row, profile.values) for profile in profiles if _counts(row, profile.values)]

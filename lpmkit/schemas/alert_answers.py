@@ -54,7 +54,7 @@ class AlertWitness(TypedDict):
 
 
 class AlertSource(TypedDict):
-    """How much of the log was read."""
+    """The extent of the log that was read."""
 
     size_bytes: int
     read_from_byte: int

@@ -299,7 +299,7 @@ class CompareAnswer(TypedDict):
 
 
 class Pages(TypedDict):
-    """What could not be read, and the page that was written."""
+    """The runs that could not be read, and the page that was written."""
 
     unreadable: dict[str, str]
     page: str | None
@@ -350,7 +350,7 @@ class StoreShowAnswer(TypedDict):
 
 
 class SinkRow(TypedDict):
-    """What a sink was sent of a run, and what not; ``why`` is empty where it took everything."""
+    """The numbers of records of a run that a sink took, and did not; ``why`` is empty where it took everything."""
 
     sink: str
     kind: str

@@ -105,7 +105,7 @@ class SessionOpened(LoginFacts):
 
 
 class LoginAgain(LoginFacts):
-    """Who answers after a silence."""
+    """The login after a silence: it shows who answers."""
 
     same: bool
 
@@ -128,7 +128,7 @@ class PaceAsked(TypedDict):
 
 
 class TcpSilence(TypedDict):
-    """What our TCP did in a silence."""
+    """The state of our TCP in a silence."""
 
     probe: str
     silent_since_ns: int
@@ -187,7 +187,7 @@ class IntentEvent(TypedDict):
 
 
 class AnswerEvent(TypedDict):
-    """What a command ended with; no status without an answer."""
+    """The status and text with which a command ended; no status without an answer."""
 
     what: str
     status: int | None
@@ -210,7 +210,7 @@ class DiskHasRoom(TypedDict):
 
 
 class RequestEvent(TypedDict):
-    """What a front end asked of the recorder."""
+    """A request of a front end to the recorder."""
 
     what: str
     force: bool

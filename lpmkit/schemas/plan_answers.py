@@ -102,7 +102,7 @@ class PlanCheckAnswer(TypedDict):
 
 
 class PlanRequestAnswer(TypedDict):
-    """What was asked of a plan's conductor."""
+    """The request that was made to a plan's conductor."""
 
     plan: str
     text: str

@@ -57,7 +57,7 @@ class SummaryQuestion(TypedDict):
 
 
 class SummaryOutcome(TypedDict):
-    """What became of a move: the kind, where the partition is as far as it is known, why, and the next command."""
+    """The outcome of a move: the kind, where the partition is as far as it is known, why, and the next command."""
 
     kind: str
     place: str
@@ -83,7 +83,7 @@ SummaryOutage = TypedDict(
 
 
 class SummaryClock(TypedDict):
-    """What a guest clock did in the suspension."""
+    """The behaviour of a guest clock in the suspension."""
 
     clock: str
     verdict: str
@@ -155,7 +155,7 @@ class SummaryBrownOut(TypedDict):
 
 
 class FalseAlarms(TypedDict):
-    """What a probe alone showed in the baseline, where nothing happened."""
+    """The false alarms of a probe alone in the baseline, where nothing happened."""
 
     seen: int
     over_s: float
@@ -164,7 +164,7 @@ class FalseAlarms(TypedDict):
 
 
 class SummaryNoise(TypedDict):
-    """How punctual a probe was in quiet times."""
+    """The punctuality of a probe in quiet times."""
 
     p99_9_s: float
     median_s: float
@@ -203,7 +203,7 @@ class ClockStepRow(TypedDict):
 
 
 class SummaryClockRate(TypedDict):
-    """How much faster a guest clock ran than the observer's."""
+    """The rate by which a guest clock ran faster than the observer's."""
 
     clock: str
     over: Span
@@ -211,7 +211,7 @@ class SummaryClockRate(TypedDict):
 
 
 class SummaryHost(TypedDict):
-    """What was seen of one host."""
+    """The observations of one host."""
 
     host: str
     suspensions: list[SummarySuspension]
@@ -269,7 +269,7 @@ class OwnMeasureRow(TypedDict):
 
 
 class SummaryDatabase(TypedDict):
-    """What was seen of one database."""
+    """The observations of one database."""
 
     sid: str
     host: str
@@ -307,7 +307,7 @@ class NotLookedSpan(LookedSpan):
 
 
 class LookedRow(TypedDict):
-    """When a probe looked, when not, and what answered."""
+    """The times at which a probe looked, and did not, and what answered."""
 
     probe: str
     host: str

@@ -1,1 +1,1 @@
-"""What people write in files for lpmkit: the parts of the site file, references to secrets, where the site file is."""
+"""The files that people write for lpmkit: the parts of the site file, references to secrets, where the site file is."""

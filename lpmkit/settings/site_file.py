@@ -1,4 +1,4 @@
-"""Where the site file is. Nothing else: completion and help look for it without the libraries that read it."""
+"""The place of the site file. Nothing else: completion and help look for it without the libraries that read it."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ def read_settings(path: Path, model: type[Settings], holds: str, what: str | Non
 
 
 def _problems(data: Any, error: ValidationError) -> list[str]:
-    """What is wrong, with line and key: keys that are missing beside keys that do not exist in one sentence, because
-    the one is mostly meant by the other.
+    """The problems of a file, with line and key: keys that are missing beside keys that do not exist in one sentence,
+    because the one is mostly meant by the other.
     """
     items = [item for item in error.errors() if item["type"] != "too_short" or not _lies_within(item["loc"], error)]
     missing, strange = _keys_of(items, "missing"), _keys_of(items, "extra_forbidden")

@@ -248,7 +248,7 @@ class Message(_AtTheEnd):
 
 
 def without_address(text: str, address: str) -> str:
-    """What a library logged, without addresses and without the parts of ours, which are tokens and passwords.
+    """The text that a library logged, without addresses and without the parts of ours, which are tokens and passwords.
 
     >>> without_address("404 of https://x/y: no hook T0AAAA/s3cr3t-t0ken", "slack://T0AAAA/B1/s3cr3t-t0ken")
     '404 of no hook …/…'
@@ -323,7 +323,7 @@ def receiver(name: str, settings: Any, secret_of: SecretOf) -> Receiver:
 
 
 def reason(error: BaseException) -> tuple[str, bool]:
-    """Why something was not delivered, as a sentence, and whether the same again would not help."""
+    """The reason why something was not delivered, as a sentence, and true if the same again would not help."""
     if isinstance(error, NotDelivered):
         return str(error), error.is_final
     if isinstance(error, ModuleNotFoundError) and (missing := missing_extra(error)) is not None:

@@ -218,7 +218,7 @@ class SshSession:
         return _text(error).removeprefix(self._greeting.error)
 
     def _over(self) -> str:
-        """What serves a new connection, for its first reply; empty for the others."""
+        """Transport, algorithms and login of a new connection, for its first reply; empty for the others."""
         unsaid, self._unsaid = self._unsaid, ""
         return unsaid
 

@@ -106,7 +106,7 @@ class ParamikoConnection:
 
 
 class _Choices:
-    """Why a route needs OpenSSH, once a host has shown it; a reconnection then wastes no attempt."""
+    """The reasons why routes need OpenSSH, once a host has shown it; a reconnection then wastes no attempt."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

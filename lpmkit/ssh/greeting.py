@@ -1,4 +1,4 @@
-"""What a host prints around every reply: notices of its login scripts, which are no part of any reply.
+"""The notice that a host's login scripts print around every reply, and that is no part of any reply.
 
 A new connection is asked for one ``echo``. What comes before its word is a notice that every command will bring; what
 comes instead of it may be a trouble of the account, such as an expired password.

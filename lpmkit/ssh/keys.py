@@ -28,7 +28,7 @@ AGENT_TIMEOUT_S = 10.0
 
 
 class Usable(StrEnum):
-    """What can be done with a key in one login."""
+    """The use of a key in one login."""
 
     YES = "yes"
     OPENSSH = "only OpenSSH can sign with it"

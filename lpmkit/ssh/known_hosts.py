@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class Trust(StrEnum):
-    """What the files say about a host's key. Any other key of the host, of any type, makes it a changed one."""
+    """The standing of a host's key in the files. Any other key of the host, of any type, makes it a changed one."""
 
     KNOWN = "known"
     CHANGED = "changed"
@@ -59,7 +59,7 @@ class KnownHosts:
         return cls(tuple(keys), names)
 
     def trust(self, key_type: str, blob: bytes) -> tuple[Trust, KnownKey | None]:
-        """What is known about this key of the host, and the line that says so.
+        """The standing of this key of the host, and the line that shows it.
 
         A key that was found only under the host's name without its port counts as known; one that differs from it does
         not count as changed.

@@ -1,4 +1,4 @@
-"""What hosts say when a login is refused for a reason of the account: its password, its lock, its shell.
+"""The texts of hosts when a login is refused for a reason of the account: its password, its lock, its shell.
 
 The texts come before the login (a banner, an instruction), with the end of the connection, or instead of the reply to
 the first command.

@@ -185,7 +185,7 @@ def could_not_sign(target: Route, key_type: str, name: str, why: str) -> NoKey:
 
 
 def _unused_ways(target: Route, methods: Sequence[str]) -> str:
-    """What else the configuration and the host allow, and what that lacks: a ticket, or the PIN of a token."""
+    """The other ways that the configuration and the host allow, and what each lacks: a ticket, the PIN of a token."""
     token = target.options.first("pkcs11provider")
     ticket = "gssapi-with-mic" in methods and "gssapi-with-mic" in methods_of(target)
     return (

@@ -132,7 +132,7 @@ class MuxRefused(paramiko.SSHException):
 
 
 class ChannelWire:
-    """What carries a channel: the arrival of its newest bytes, and the TCP connection below, if it is ours.
+    """The connection below a channel: the arrival of its newest bytes, and the TCP connection, if it is ours.
 
     ``placed`` gives the arrival at this host for output that ``ssh`` wrote at a time; ``None`` if unknown.
     """
@@ -161,7 +161,7 @@ class ChannelWire:
 
 
 class _Below:
-    """What paramiko's channels have for their transport."""
+    """The part of a transport that paramiko's channels need."""
 
     def __init__(self, sock: ChannelWire) -> None:
         self.sock = sock

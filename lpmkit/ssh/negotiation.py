@@ -34,7 +34,7 @@ _NO_METHODS = ("ext-info-", "kex-strict-")
 
 @dataclass(frozen=True, slots=True)
 class Negotiation:
-    """What a host offers of each kind, by the option that lists it; both directions of a connection taken together."""
+    """The offers of a host of each kind, by the option that lists them; both directions of a connection together."""
 
     offers: Mapping[str, tuple[str, ...]]
 
@@ -106,7 +106,7 @@ def lines_for(kind: str, offered: Iterable[str]) -> list[str]:
 
 @cache
 def _client_knows(query: str) -> frozenset[str]:
-    """What the installed OpenSSH client can do of one kind."""
+    """The algorithms of one kind that the installed OpenSSH client knows."""
     reply = subprocess.run(  # noqa: S603 - ssh -Q with a word of ours
         [ssh_program(), "-Q", query], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""What an ``ssh`` process wrote to standard error: the algorithms that served, or the trouble by its own name.
+"""The messages of an ``ssh`` process on standard error: the algorithms that served, or the trouble by its own name.
 
 C `OPENSSH-CLIENT`. Lines that begin with ``debug1:`` are for the record; all others are messages, or the host's banner.
 """
@@ -96,7 +96,7 @@ def _algorithm_trouble(target: Route, message: str, log: str) -> NoCommonAlgorit
 
 
 def _offers(log: str) -> dict[str, tuple[str, ...]]:
-    """What the host offers, by the option that lists it."""
+    """The offers of the host, by the option that lists them."""
     _, _, proposal = log.partition("debug2: peer server KEXINIT proposal")
     offers = {}
     for option, words in _PROPOSED.items():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class Support(StrEnum):
-    """Who honours an option."""
+    """The transports that honour an option."""
 
     #: Read from ``ssh -G`` and honoured over paramiko; OpenSSH, the other transport, honours it by itself.
     BOTH = "honoured by both transports"
@@ -100,7 +100,7 @@ OPTIONS: Mapping[str, Option] = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What ``ssh -G`` printed for one host, by option; each value as it was printed."""
+    """The options that ``ssh -G`` printed for one host; each value as it was printed."""
 
     values: Mapping[str, tuple[str, ...]]
 

@@ -50,7 +50,7 @@ TROUBLES = (paramiko.SSHException, OSError, EOFError, ValueError)
 
 
 class NeedsOpenSsh(Exception):
-    """What the configuration and this host ask for is beyond the installed paramiko; nothing was tried."""
+    """The configuration and this host ask for more than the installed paramiko can do; nothing was tried."""
 
 
 class Transport(paramiko.Transport):
@@ -129,7 +129,7 @@ class Login:
 
 
 def supported(kind: str) -> tuple[str, ...]:
-    """What the installed paramiko can do of one kind of algorithm, by the option's name."""
+    """The algorithms of one kind that the installed paramiko knows, by the option's name."""
     attribute = {
         "kexalgorithms": "_preferred_kex",
         "hostkeyalgorithms": "_preferred_keys",

@@ -93,7 +93,7 @@ class Secrets:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """How a secret may stand in what a server sends back."""
+    """The forms that a secret may have in what a server sends back."""
     yield secret
     yield quote(secret, safe="")
     yield quote_plus(secret)

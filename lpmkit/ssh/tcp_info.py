@@ -38,8 +38,8 @@ _AGREED_OPTIONS = 1 | 2 | 4
 
 
 def agreed_options(wire: socket.socket) -> tuple[int, int] | None:
-    """What the peer's TCP agreed to in its answer to the request for this connection: its options, and the shift of its
-    window. Two connections to one program of one host agree in it; ``None`` if not available.
+    """The options that the peer's TCP agreed to in its answer to the request for this connection, and the shift of its
+    window. Two connections to one program of one host agree in them; ``None`` if not available.
     """
     if not sys.platform.startswith("linux"):
         return None

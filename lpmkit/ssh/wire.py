@@ -131,7 +131,7 @@ class ProxySocket(socket.socket):
         return proxy
 
     def told(self) -> str:
-        """What the command has written to standard error."""
+        """The text that the command has written to standard error."""
         self.errors.seek(0)
         return self.errors.read(4000).decode("utf-8", "replace").strip()
 
@@ -179,5 +179,5 @@ def _by_proxy(target: Route, command: str) -> socket.socket:
 
 
 def words_of_proxy(wire: object) -> str | None:
-    """What a proxy command has written to standard error; ``None`` for another wire and for silence."""
+    """The text that a proxy command has written to standard error; ``None`` for another wire and for silence."""
     return (wire.told() or None) if isinstance(wire, ProxySocket) else None

@@ -433,7 +433,7 @@ def runs_linux(session: Session) -> bool:
 
 
 def _inside_linux(session: Session, partition: str) -> GuestFacts:
-    """What Linux tells. Its adapters and RMC are judged as the manager lists them."""
+    """The facts from inside Linux. Its adapters and RMC are judged as the manager lists them."""
     asking = Gathering()
     shell = LinuxShell(session)
     identity = shell.identity()

@@ -179,7 +179,9 @@ class Survey:
 
     @property
     def operating_system(self) -> OperatingSystem | None:
-        """What the partition runs: as the manager lists it, else as the partition itself says; ``None`` if neither."""
+        """The operating system of the partition: as the manager lists it, else as its own identity shows; ``None`` if
+        neither.
+        """
         listed = self.moving.operating_system if self.moving else None
         if listed is not None or self.guest is None:
             return listed

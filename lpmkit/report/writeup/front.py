@@ -88,7 +88,7 @@ def _duration(source: WriteUpInputs) -> str:
 
 
 def header(source: WriteUpInputs) -> Section:
-    """What, when, by whom, approved by whom at what time, and whether within the window."""
+    """The header of the write-up: what, when, by whom, approved by whom at what time, and whether within the window."""
     words, facts, order = source.words, source.run.manifest, source.order
     change = change_of(source.remarks[0])
     nobody = words("not_given")
@@ -189,7 +189,7 @@ def _approvers(source: WriteUpInputs) -> str:
 
 
 def back_out(source: WriteUpInputs) -> Section:
-    """How the change would be taken back."""
+    """The section on how the change would be taken back."""
     words = source.words
     said = source.of_kind("back-out")
     blocks: list[Block] = [Text(f"{one.text} ({one.by})") for one in said]
@@ -274,7 +274,7 @@ def _interruptions(source: WriteUpInputs) -> Iterator[tuple[str, str, str]]:
 
 
 def manager_owner(source: WriteUpInputs) -> str:
-    """Who acts on the managers of a move: an HMC's administrator; with an IVM, which is the VIOS itself, that one's."""
+    """The administrator of the managers of a move: of an HMC; with an IVM, which is the VIOS itself, of the VIOS."""
     survey = source.surveys[0]
     sides = [survey.get(side) for side in ("source", "target")] if isinstance(survey, dict) else []
     under_hmc = any(isinstance(side, dict) and side.get("manager") == "hmc" for side in sides)
@@ -319,7 +319,7 @@ def follow_up(source: WriteUpInputs) -> Section:
 
 
 def sign_off(source: WriteUpInputs) -> Section:
-    """Who signed, or the lines to sign on."""
+    """The signatures, or the lines to sign on."""
     words, signed = source.words, source.of_kind("sign-off")
     rows = [(one.text, one.by, f"{both_times(words, one.wall_ns)[0]} UTC") for one in signed]
     rows = rows or [(words(f"sign.{role}"), "", "") for role in ("operator", "approver")]

@@ -43,7 +43,7 @@ def happened(source: WriteUpInputs) -> Section:
 
 
 def _times(words: Words, moment: TimelineEntry) -> tuple[str, str]:
-    """When it happened, in UTC and in local time: an instant of our clock, or the bounds of what is known."""
+    """The time of an entry, in UTC and in local time: an instant of our clock, or the bounds of what is known."""
     if moment.lo_ns == moment.hi_ns:
         return both_times(words, moment.lo_ns, 3)
     return instants(words, moment.lo_ns, moment.hi_ns), instants(words, moment.lo_ns, moment.hi_ns, is_local=True)

@@ -1,4 +1,4 @@
-"""What the sections of a write-up are made from, and the words for its values."""
+"""The inputs of the sections of a write-up, and the words for their values."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class WriteUpInputs:
 
     @property
     def outcome(self) -> MoveOutcome:
-        """What became of the move. Raises `AssertionError` for a watch."""
+        """The outcome of the move. Raises `AssertionError` for a watch."""
         assert self.analysis.verdict.outcome is not None
         return self.analysis.verdict.outcome
 

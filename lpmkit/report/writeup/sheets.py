@@ -102,7 +102,7 @@ def _measurements(source: WriteUpInputs) -> Iterator[JsonObject]:
 
 
 def _predicted(source: WriteUpInputs) -> Iterator[JsonObject]:
-    """What was predicted before the move, with the limit and the outcome; seconds."""
+    """The figures predicted before the move, with the limit and the outcome; seconds."""
     words = source.words
     limits, _ = limits_of(source.run.manifest)
     quantities = {figure: quantity for quantity, figure in PREDICTED_FIGURES.items()}

@@ -240,7 +240,7 @@ def enqueue(case: Case) -> Question:
 
 
 def _worse_lock_server(was: Enqueue, now: Enqueue) -> Iterator[str]:
-    """What a lock server's own figures say against the move. Counters that started again count from zero."""
+    """The signs against the move in a lock server's own figures. Counters that started again count from zero."""
     if was.replication is Colour.GREEN and now.replication is not Colour.GREEN:
         yield f"replication was green and is {now.replication.value.lower() if now.replication else 'unknown'}"
     errors = 0 if _began_anew(was, now) else was.errors
