@@ -34,7 +34,7 @@ class TroubleCode(StrEnum):
 
 
 def trouble_code(data: JsonMapping) -> TroubleCode | None:
-    """The kind of a probe's trouble; ``None`` for any other. Runs of earlier versions tell it by their text.
+    """The kind of a probe's trouble; ``None`` for any other. Runs of earlier versions show it by their text.
 
     >>> trouble_code({"code": "died"}), trouble_code({"what": "not looked at: a jump host"}), trouble_code({})
     (<TroubleCode.DIED: 'died'>, <TroubleCode.BY_DESIGN: 'by-design'>, None)
@@ -57,7 +57,7 @@ class EndCode(StrEnum):
 
 
 def end_code(data: JsonMapping) -> EndCode:
-    """The way in which a recorder ended. Runs of earlier versions tell it by their reason.
+    """The way in which a recorder ended. Runs of earlier versions show it by their reason.
 
     >>> end_code({"reason": "trouble: no answer"}), end_code({"code": "asked", "reason": "x"})
     (<EndCode.TROUBLE: 'trouble'>, <EndCode.ASKED: 'asked'>)

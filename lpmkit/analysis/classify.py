@@ -81,7 +81,7 @@ def _was_silent(trace: Trace, core: Interval) -> bool:
 def _was_not_acknowledged(trace: Trace, core: Interval) -> bool:
     """True where a question sent early in ``core`` reached a kernel that did not acknowledge it in its time.
 
-    Later ones tell nothing: TCP holds back what follows a loss until it sends again, also where the way is open by
+    Later ones show nothing: TCP holds back what follows a loss until it sends again, also where the way is open by
     then.
     """
     unanswered = (trace.sent <= core.middle_ns) & ((trace.answered == MISSING) | (trace.answered > core.hi_ns))

@@ -313,7 +313,7 @@ _DEPENDS: Mapping[str, tuple[tuple[str, ...], bool]] = {
 
 
 def _is_the_host(gap: UnobservedStretch, host: str, hosts: Sequence[HostAnalysis]) -> bool:
-    """Tell whether a gap of ticks is the host's own silence: it lies within a suspension that several mechanisms agree
+    """True if a gap of ticks is the host's own silence: it lies within a suspension that several mechanisms agree
     on, and nothing happened to the probe.
     """
     return (

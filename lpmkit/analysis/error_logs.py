@@ -61,7 +61,7 @@ class ErrorLogRules(RuleTable[ErrorLogRule]):
     def meaning(
         self, resource: str, description: str, entry_type: str, others: Collection[str] = ()
     ) -> tuple[Class, str]:
-        """The class of an entry, before it is held against the time before the move, and what is told with it.
+        """The class of an entry, before it is held against the time before the move, and the remark with it.
 
         ``others`` are the texts of all new entries, in capitals.
         """
@@ -205,7 +205,7 @@ def _kind(line: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _hours_of(stamps: Sequence[str]) -> float:
     """The hours between the oldest and the newest of the stamps ``MMDDhhmmYY``, or in seconds with a decimal point;
-    0 where nothing can be said.
+    0 where nothing is known.
     """
     moments = []
     for text in stamps:

@@ -160,7 +160,7 @@ def _question(key: str, title: str, limit: Limit | None, found: Measured) -> Que
 
 
 def session_outage(hosts: Sequence[HostAnalysis]) -> Measured:
-    """The longest session outage. Where no session was silent it lies below what its probe could have told."""
+    """The longest session outage. Where no session was silent it lies below what its probe could have shown."""
     waits = [session for host in hosts for session in host.sessions]
     if waits:
         low, high = max(wait.bounds.lo_ns for wait in waits), max(wait.bounds.hi_ns for wait in waits)

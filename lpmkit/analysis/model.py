@@ -488,7 +488,7 @@ class HostAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class UnobservedStretch:
-    """A stretch in which a probe did not look, and why as far as the record tells."""
+    """A stretch in which a probe did not look, and why as far as the record shows."""
 
     probe: str
     kind: str

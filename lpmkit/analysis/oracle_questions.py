@@ -120,7 +120,7 @@ class DatabaseQuestions:
         return Question(name, what, PASSED, f"no restart: started {_date(start)}", "V$INSTANCE.STARTUP_TIME")
 
     def _spoke_after(self) -> bool:
-        """Tell whether our own session was answered after the suspension, or late in the record where none
+        """True if our own session was answered after the suspension, or late in the record where none
         was found.
         """
         still = self._of.suspension
@@ -164,7 +164,7 @@ class DatabaseQuestions:
         return Question(name, what, PASSED, text, reply=ReplyWord.YES)
 
     def _is_watched_after(self) -> bool:
-        """Tell whether the session's probe still asked after the suspension: without that, silence is ours."""
+        """True if the session's probe still asked after the suspension: without that, silence is ours."""
         return any(sent >= self._of.turn_ns for sent in self._of.looks("sql"))
 
     def _others(self, title: str, database: DatabaseAnalysis) -> Question:

@@ -80,8 +80,8 @@ def host_clock(states: Sequence[JsonMapping]) -> HostClock | None:
 
 
 def clock_of_the_log(rows: Iterable[JsonMapping]) -> HostClock | None:
-    """The clock by the log itself, where no session tells it: by the entries that appeared between two readings, within
-    `ANY_ZONE_NS` both ways. It tells the history of a log from what may be of the move.
+    """The clock by the log itself, where no session shows it: by the entries that appeared between two readings, within
+    `ANY_ZONE_NS` both ways. It separates the history of a log from what may be of the move.
     """
     bounds = []
     for row in rows:
@@ -139,8 +139,8 @@ class LogTimes:
                 self._learned.append((seen, timezone(timedelta(minutes=15 * quarters))))
 
     def zone_at(self, mono_ns: int) -> tzinfo | None:
-        """The zone of stamps without one, by the entry that appeared nearest to an instant; ``None`` where
-        none tells.
+        """The zone of stamps without one, by the entry that appeared nearest to an instant; ``None`` where there is
+        none.
         """
         if not self._learned:
             return self.clock.zone if self._is_old and self.clock is not None else None

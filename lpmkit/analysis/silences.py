@@ -43,7 +43,7 @@ MIN_WAKE_NS = 6 * MILLISECOND
 DELIVERY_CHANGE_NS = 5 * MILLISECOND
 
 
-#: The last ticks of so many batches tell what a clock missed: each is sent as soon as it is made.
+#: The last ticks of so many batches show what a clock missed: each is sent as soon as it is made.
 _BATCHES_TELL = 3
 
 
@@ -254,7 +254,7 @@ def unsure_ticks(ticks: Signals, stamp: Int64Array, alignment: Alignment, breaks
     or just after the resume.
 
     A batch may have been pending at the stop, and a host that limps is late once more soon after its resume. Their
-    stamps tell neither from the other.
+    stamps do not separate the two.
     """
     unsure = np.zeros(len(stamp), dtype=np.bool_)
     for index, one in enumerate(breaks):

@@ -1,4 +1,4 @@
-"""The questions that a change record asks, and what the run says to each. Missing data never passes."""
+"""The questions that a change record asks, and the run's answer to each. Missing data never passes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _longest(hosts: Sequence[HostAnalysis]) -> Any:
 
 def _moved(evidence: Evidence) -> Question:
     outcome = _outcome(evidence)
-    # where it may be anywhere, nobody can say no
+    # where it may be anywhere, the reply is not "no"
     reply = {PASSED: ReplyWord.YES, FAILED: ReplyWord.NO if outcome.is_at_home else None}.get(outcome.state)
     why = f"Next step: {outcome.next_command}" if outcome.next_command else ""
     return Question("moved", "Moved?", outcome.state, outcome.details, why, reply=reply)

@@ -1,6 +1,6 @@
 """Events of a record as sentences, without raw values, empty fields or JSON.
 
-A kind of event without a sentence of its own is told by its fields: names as words, times with a unit, nothing that is
+A kind of event without a sentence of its own is shown by its fields: names as words, times with a unit, nothing that is
 empty.
 """
 

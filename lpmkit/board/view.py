@@ -31,7 +31,7 @@ class View:
     """A run at one moment. ``order`` is ``None`` of a watch; ``now_ns`` is monotonic, ``to_wall_ns`` added to it gives
     nanoseconds since 1970.
 
-    ``documents`` are by name, ``None`` where there is none; ``unreadable`` tells of those that cannot be read.
+    ``documents`` are by name, ``None`` where there is none; ``unreadable`` lists those that cannot be read.
     ``gap`` is the suspension as the lanes show it, ``breaks`` the silences in which the partition ran on, ``still`` the
     silence of all probes that lasts now. ``sap`` has each
     system's newest answers by question, ``alerts`` each database's newest entries of the alert

@@ -5,7 +5,7 @@ fact that it needs is *unknown*, with the reason; it never passes for want of ev
 partition does not have is *not applicable*. ``warn`` does not block the move.
 
 `CHECKS` is the table, in the order in which an administrator would check (`IBMDOC:iphc3ivmvalidation`, `KSH-IVM`;
-docs/checks.md lists the prerequisites). The firmware's own validation decides; these rules tell before it, with the
+docs/checks.md lists the prerequisites). The firmware's own validation decides; these rules come before it, with the
 commands to type.
 """
 

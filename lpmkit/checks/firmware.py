@@ -99,7 +99,7 @@ def firmware_pair(survey: Survey) -> RuleResult:
 
 
 def _level(side: SystemFacts) -> FirmwareLevel | None:
-    """The level of a system, as its VIOS told it."""
+    """The level of a system, as its VIOS reported it."""
     servers = side.servers or ((side.vios,) if side.vios else ())
     told = {server.firmware for server in servers if server.firmware}
     return FirmwareLevel.from_text(told.pop()) if len(told) == 1 else None

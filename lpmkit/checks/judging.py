@@ -111,7 +111,7 @@ class NotApplicable(Exception):
 
 
 class OnlyFirmware(NotKnown):
-    """No command tells this at this level; the validation does. ``remedy`` is what to do before it."""
+    """No command shows this at this level; the validation does. ``remedy`` is what to do before it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class FleetCheck:
 
     @property
     def answer(self) -> Answer:
-        """Not ready if one is not; could not tell if of one it cannot be told, or if there is none."""
+        """Not ready if one is not; could not tell if one could not tell, or if there is none."""
         return _together(result.answer for result in self.partitions)
 
     def to_dict(self) -> JsonObject:

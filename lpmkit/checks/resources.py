@@ -57,7 +57,7 @@ def memory_region(survey: Survey) -> RuleResult:
 def required_memory(survey: Survey) -> int:
     """MB that the partition needs on the target: what it has, or what it would get where it is not activated.
 
-    Raises `NotKnown` where neither the manager nor the profile tells.
+    Raises `NotKnown` where neither the manager nor the profile shows it.
     """
     moving = moving_of(survey)
     if not is_inactive(survey):

@@ -190,7 +190,7 @@ def json_text(value: Any, *, indent: int | None, ensure_ascii: bool = False) -> 
 
 
 def tell_started(what: str, path: Path, as_json: bool) -> None:
-    """Tell the folder of a run or plan that goes on in the background."""
+    """Print the folder of a run or plan that goes on in the background."""
     if as_json:
         print_json({what: str(path)})
     else:
@@ -209,7 +209,7 @@ output_option = click.option(
 
 
 def exchange_runs(site: Site) -> None:
-    """Exchange runs with the other hosts of a site that has a shared store; a trouble is told on standard error."""
+    """Exchange runs with the other hosts of a site that has a shared store; a trouble is printed on standard error."""
     if site.store is None:
         return
     from lpmkit.prediction.exchange import exchange
@@ -222,7 +222,7 @@ def exchange_runs(site: Site) -> None:
 def site_of(context: click.Context) -> Site:
     """The site of the site file that the command line, the environment or a default place names.
 
-    A file outside the current folder that was not named is told on standard error.
+    A file outside the current folder that was not named is printed on standard error.
     """
     from lpmkit.config import load_site
 
@@ -275,7 +275,7 @@ def _runs_of_partition(folder: Path, partition: str) -> list[str]:
 
 
 def current_run(folder: Path) -> Run:
-    """The run of a folder that is recorded now, else the newest; its name is told on standard error."""
+    """The run of a folder that is recorded now, else the newest; its name is printed on standard error."""
     from lpmkit.runs.folder import Run
 
     runs = []

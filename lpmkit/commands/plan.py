@@ -361,7 +361,7 @@ def report(context: click.Context, name: str, as_json: bool) -> None:
 
 
 def _tell(folder: Run, sentence: str, as_json: bool) -> None:
-    """Tell what was asked of a plan's conductor."""
+    """Print what was asked of a plan's conductor."""
     if as_json:
         print_json({"plan": str(folder.path), "text": sentence})
     else:

@@ -36,7 +36,7 @@ class ClusterMember:
     """Cluster software that runs here. ``tolerates_s`` is what it said, ``None`` where it did not; then only the
     vendor's default is known.
 
-    ``cluster`` is the name of the cluster, where it told that.
+    ``cluster`` is the name of the cluster, where it reported one.
     """
 
     kind: str

@@ -524,7 +524,7 @@ class Hmc(ManagedSystem):
         return _standing(moving, moves.get(partition))
 
     def _has_begun(self, partition: str) -> bool:
-        """True once the migration shows or the partition has left. A failed query tells nothing."""
+        """True once the migration shows or the partition has left. A failed query proves nothing."""
         try:
             seen = self.migration(partition)
         except RemoteError:  # the command beside it is what counts; the next look may succeed

@@ -1,7 +1,7 @@
 """Listings that only an HMC has: virtual Fibre Channel, virtual NICs, SR-IOV ports, pools, and candidates on the
 target.
 
-Marks are those of docs/sources.md. Where the name of a field is recalled only (D) the docstring tells so. All fields
+Marks are those of docs/sources.md. Where the name of a field is recalled only (D) the docstring notes it. All fields
 are asked for by name: a level that knows none of them refuses, and the fact becomes a gap of the survey, never an
 empty list.
 """

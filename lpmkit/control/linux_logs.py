@@ -89,5 +89,5 @@ def read_dmesg(text: str) -> tuple[KernelLine, ...]:
 
 
 def hides_lines(reply: Reply) -> bool:
-    """Tell whether the account was not shown everything; ``journalctl`` ends with status 0 even so."""
+    """True if the account was not shown everything; ``journalctl`` ends with status 0 even so."""
     return _HIDDEN.search(reply.error) is not None

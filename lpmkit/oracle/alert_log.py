@@ -204,7 +204,7 @@ class AlertReader:
 
     @property
     def is_idle(self) -> bool:
-        """Tell that nothing is held: no half line, no event that could go on."""
+        """True if nothing is held: no half line, no event that could go on."""
         return not (self._tail or self._dropping or self._open or self._blocks or self._element)
 
     def feed(self, data: bytes) -> list[LogEvent]:
@@ -466,7 +466,7 @@ class AlertReader:
 
 
 def announces_statement(line: str) -> bool:
-    """Tell whether a line announces a statement on the next one.
+    """True if a line announces a statement on the next one.
 
     >>> announces_statement("PDB1(3):PARSE ERROR: ospid=55579, error=923 for statement:")
     True
@@ -475,7 +475,7 @@ def announces_statement(line: str) -> bool:
 
 
 def is_statement(line: str) -> bool:
-    """Tell whether a line, where one is announced, begins a statement.
+    """True if a line, where one is announced, begins a statement.
 
     >>> is_statement("SELECT 1 FROM DUAL"), is_statement("Instance terminated by USER, pid = 1")
     (True, False)
@@ -484,7 +484,7 @@ def is_statement(line: str) -> bool:
 
 
 def _begins_anew(lines: list[str], block: _Group) -> bool:
-    """Tell whether these lines begin another block: a row of stars after text, or a second fatal error."""
+    """True if these lines begin another block: a row of stars after text, or a second fatal error."""
     if lines[0].startswith(_STARS):
         return any(not line.startswith(_STARS) for line in block.lines)
     return lines[0].startswith(_FATAL) and any(line.startswith(_FATAL) for line in block.lines)

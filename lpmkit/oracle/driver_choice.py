@@ -25,7 +25,7 @@ class DriverChoice:
 
 
 def installed(module: str) -> bool:
-    """Tell whether a module can be imported here, without importing it."""
+    """True if a module can be imported here, without importing it."""
     return importlib.util.find_spec(module) is not None
 
 

@@ -200,7 +200,7 @@ class QueryFailed(RemoteError):
 
 
 def is_refused_account(text: str) -> bool:
-    """Tell whether an error refuses the account, so that another logon would only lock it.
+    """True if an error refuses the account, so that another logon would only lock it.
 
     >>> is_refused_account("ORA-01017: invalid username/password; logon denied")
     True

@@ -101,7 +101,7 @@ class LogWindow:
         return self._held_against(when)[1]
 
     def is_certain(self, when: Moment) -> bool:
-        """Tell whether all of a moment lies after the beginning of the window."""
+        """True if all of a moment lies after the beginning of the window."""
         return self.since is not None and self._held_against(when)[0] >= timedelta(0)
 
     def _held_against(self, when: Moment) -> tuple[timedelta, timedelta]:

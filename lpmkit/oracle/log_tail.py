@@ -115,7 +115,7 @@ class LogTail:
     def finish(self) -> tuple[LogEvent, ...]:
         """The event that is held in case it goes on; of a log that is away also the rest of the old one.
 
-        What is away cannot be told from what may not be read: where the rest is not found it is a gap.
+        What is away looks like what may not be read: where the rest is not found it is a gap.
         """
         return tuple(self._reader.settle() if self.is_there else self._rest_of_the_old("moved away"))
 
@@ -135,7 +135,7 @@ class LogTail:
         self.before = tuple(dropwhile(lambda event: start > 0 and event.when is None, events))
 
     def _was_replaced(self, facts: FileFacts) -> bool:
-        """Tell whether this is another log than the one read so far."""
+        """True if this is another log than the one read so far."""
         position = self.position
         if facts.size < position.offset:
             return True
@@ -177,7 +177,7 @@ class LogTail:
         return None if self._was_moved_since(facts) else data
 
     def _was_moved_since(self, facts: FileFacts) -> bool:
-        """Tell whether the log was moved away between being listed and being read: the next poll finds both files."""
+        """True if the log was moved away between being listed and being read: the next poll finds both files."""
         now = self._facts()
         return now is None or (None not in (now.inode, facts.inode) and now.inode != facts.inode)
 
@@ -223,7 +223,7 @@ class LogTail:
         return events
 
     def _is_copy(self, path: str) -> bool:
-        """Tell whether a file holds the bytes before the place up to which the log was read, at that place."""
+        """True if a file holds the bytes before the place up to which the log was read, at that place."""
         mark, offset = self.position.mark, self.position.offset
         left = self._size(path) - offset
         return bool(mark) and 0 <= left <= MAX_FETCHED and self._read(offset - len(mark), path)[: len(mark)] == mark
@@ -312,7 +312,7 @@ class AlertFollower(LogTail):
 
 
 def _listed(row: str) -> tuple[int | None, str]:
-    """A row of ``ls -i``, or of an ``ls`` that tells no inodes.
+    """A row of ``ls -i``, or of an ``ls`` that shows no inodes.
 
     >>> _listed("  4711 alert_BX5.log.1"), _listed("alert_BX5.log.1")
     ((4711, 'alert_BX5.log.1'), (None, 'alert_BX5.log.1'))

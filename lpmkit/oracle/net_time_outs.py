@@ -121,7 +121,7 @@ def net_parameters(host: Session, sid: str, sqlplus: Sequence[str] = ()) -> dict
     """The parameters that the server's ``sqlnet.ora`` sets; none where there is no such file.
 
     ``sqlplus`` is the site file's: an ORACLE_HOME and a TNS_ADMIN in it are the database's.
-    Raises `LpmError` where the host does not tell.
+    Raises `LpmError` where the host does not show it.
     """
     admin = _given("TNS_ADMIN", sqlplus) or tns_admin(host, sid)
     found = _file_in(host, admin) if admin else None
@@ -139,7 +139,7 @@ def net_parameters(host: Session, sid: str, sqlplus: Sequence[str] = ()) -> dict
 def tns_admin(host: Session, sid: str) -> str | None:
     """The TNS_ADMIN that an instance was started with; ``None`` where it was started without.
 
-    Raises `LpmError` where the host does not tell.
+    Raises `LpmError` where the host does not show it.
     """
     listed = host.run(["ps", "-e", "-o", "pid,args"]).checked().output.splitlines()
     rows = [line.split() for line in listed]

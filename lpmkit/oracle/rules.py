@@ -47,7 +47,7 @@ STAMP_AGE = timedelta(days=2)
 _SHAPED = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|/\S+|\b(?=\w*\d)\w+")
 #: The types under which Oracle itself files an entry as an error, whatever its words (`ORACLE-REF`, V$DIAG_ALERT_EXT).
 ERROR_TYPES = ("INCIDENT_ERROR", "ERROR")
-#: How much of a line tells what it speaks of.
+#: The length of the part of a line that shows what it speaks of.
 MAX_SHAPE = 120
 #: How many texts of lines are remembered with what was found in them, and of which length.
 MAX_KNOWN_TEXTS, MAX_KNOWN_TEXT = 4096, 1000

@@ -187,8 +187,8 @@ class SessionsRetained:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """A session by what tells its pool from others, and its age in seconds; ``None`` where the database's time is not
-    known.
+    """A session by what separates its pool from others, and its age in seconds; ``None`` where the database's time is
+    not known.
     """
 
     user: str

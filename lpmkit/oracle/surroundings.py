@@ -124,7 +124,7 @@ def _pairs(early: JsonMapping, late: JsonMapping, name: str, key: str) -> list[t
 
 
 def lag_s(state: JsonMapping) -> int | None:
-    """The greatest lag of the standby in whole seconds; ``None`` where nothing tells.
+    """The greatest lag of the standby in whole seconds; ``None`` where nothing shows it.
 
     >>> lag_s({"facts": {"standby_lag": [{"name": "apply lag", "value": "+00 00:01:35"}]}})
     95

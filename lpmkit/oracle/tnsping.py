@@ -31,7 +31,7 @@ def request() -> bytes:
 
 
 def answered(packet: bytes) -> bool:
-    """Tell whether a packet is a listener's answer.
+    """True if a packet is a listener's answer.
 
     >>> answered(bytes([0, 60, 0, 0, 4, 0, 0, 0])), answered(b"SSH-2.0-OpenSSH_9.2")
     (True, False)

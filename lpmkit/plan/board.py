@@ -34,7 +34,7 @@ from lpmkit.wording.words import words_of
 FORECAST_EVERY_S = 10.0
 #: The newest decisions that the board shows.
 SHOWN = 9
-#: Longer reasons are cut where they are told among others.
+#: Longer reasons are cut where they stand among others.
 LONGEST_WHY = 160
 _DECISIONS: Mapping[str, str] = {
     "conductor-started": "conductor started",

@@ -80,7 +80,7 @@ from lpmkit.runs.writer import RunWriter
 LOOK_S = 0.5
 #: Seconds until managers without room are asked again, unless a move of the plan ends earlier.
 ASK_AGAIN_S = 30.0
-#: Seconds until a store that did not answer is told again what is given back.
+#: Seconds until a store that did not answer is sent again what is given back.
 STORE_AGAIN_S = 10.0
 #: Seconds for which a plan whose moves are over waits for a store that does not answer, to give back its room.
 STORE_PATIENCE_S = 600.0

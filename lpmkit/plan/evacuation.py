@@ -233,7 +233,7 @@ def _adapters(survey: Survey) -> Sequence[object] | None:
 
 
 def _memberships(directions: Sequence[tuple[FrameSurvey, Survey | None]]) -> frozenset[Membership]:
-    """The cluster software that the partition itself told of."""
+    """The cluster software that the partition itself reported."""
     members = next(
         (survey.guest.clusters for _, survey in directions if survey is not None and survey.guest is not None), None
     )
@@ -281,7 +281,7 @@ def _room(target: str, surveys: Sequence[FrameSurvey]) -> Room:
 
 
 def room_of(facts: SystemFacts) -> Room:
-    """The free capacity of a managed system; ``None`` where it does not tell."""
+    """The free capacity of a managed system; ``None`` where it does not show it."""
     frame, vios = facts.frame, facts.vios
     ports = None if vios is None else vios.fc_ports
     return Room(

@@ -31,7 +31,7 @@ def surroundings(
 ) -> Surroundings:
     """The limits of these moves: frames as listed, and what their movers take at once.
 
-    A frame that does not tell the latter is taken to allow `lpmkit.plan.MOVER_TAKES`.
+    A frame that does not report the latter is taken to allow `lpmkit.plan.MOVER_TAKES`.
     """
     at_most: dict[str, int] = {}
     for frame in dict.fromkeys(name for move in moves for name in (move.source, move.target)):

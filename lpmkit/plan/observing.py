@@ -3,7 +3,7 @@
 Each place that is asked gets a run folder of its own, a watch, and its worker records in it (`lpmkit worker`). The run
 that is watched besides keeps a document ``observers``: the places, their folders, and why one could not be asked. A
 watch changes nothing on a machine, so that it may be handed over once too often; the lock of its folder keeps a second
-recorder out. A place that does not watch is told of and holds nothing back.
+recorder out. A place that does not watch is reported and holds nothing back.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class PlanObservers:
             self._note(partition, run, observer, observer.why)
 
     def look(self, moves: Sequence[MoveStatus]) -> None:
-        """Tell which places watch the moves under way, and which do not."""
+        """Record which places watch the moves under way, and which do not."""
         now_ns = self._book.clock.mono_ns()
         if not self._places or now_ns < self._look_at_ns:
             return

@@ -26,9 +26,9 @@ from lpmkit.prediction.rounds import Floats
 
 #: Number of times that a plan is carried out, and the seed: the same facts give the same forecast.
 DRAWS, SEED = 200, 20_261_130
-#: Seconds from the begin of a preparation (survey, checks, validation) to the order, before past plans tell. A choice.
+#: Seconds from the begin of a preparation (survey, checks, validation) to the order, without past plans. A choice.
 PREPARING = LogNormal(60.0, 0.5)
-#: Scatter of the preparations of one site, as the standard deviation of logarithms, before past plans tell. A choice.
+#: Scatter of the preparations of one site, as the standard deviation of logarithms, without past plans. A choice.
 #: What is not known beyond it is the same for every preparation of a night.
 PREPARING_SCATTER = 0.3
 #: Standard scores at which what tonight's moves have in common is weighed, and those of the power of slowing down.
@@ -65,7 +65,7 @@ class Expected:
     since_s: float = 0.0
     baseline_left_s: float = 0.0
     took_s: float | None = None
-    #: Its own recorder has seen the copy, and told ``whole_s``.
+    #: Its own recorder has seen the copy, and reported ``whole_s``.
     is_seen: bool = False
     movers: tuple[str, ...] = ()
     #: End of its change window, in nanoseconds since 1970; ``None`` if it is open.

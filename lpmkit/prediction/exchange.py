@@ -1,6 +1,6 @@
 """Exchange of finished and running runs with the other hosts of a site, through the shared store.
 
-Each host tells what changed in its folder of runs, and keeps in its index what the others told. History, ledgers and
+Each host shares what changed in its folder of runs, and keeps in its index what the others shared. History, ledgers and
 predictions read that index, so that none of them needs the store, or another host's folders.
 """
 
@@ -31,7 +31,7 @@ _MAX_BYTES = 64 * 1024
 
 
 def exchange(site: Site, secrets: Secrets) -> str:
-    """Tell the shared store of this host's runs, and keep what other hosts told; the trouble in words, empty without.
+    """Share this host's runs through the store, and keep what other hosts shared; the trouble in words, empty without.
 
     Nothing is done without a store. What is shown after a trouble lacks what other hosts did since the last exchange.
     """

@@ -295,7 +295,7 @@ def held(stored: StoredPrediction) -> tuple[PastForecast, ...]:
 def history(runs_folder: Path, *, until: str | None = None) -> list[ObservedMove]:
     """Every usable past move of a folder of runs, oldest first, with what ran beside it.
 
-    ``until``: up to the run of that name. Without it also those that other hosts told of.
+    ``until``: up to the run of that name. Without it also those that other hosts shared.
     """
     moves = outcomes(runs_folder)
     if until is not None:

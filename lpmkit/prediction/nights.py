@@ -2,7 +2,7 @@
 night.
 
 Pure functions of past moves. `beside` counts the copies that ran over the same frames meanwhile, `slowing` learns from
-it how far copies slow one another down, `night_of` tells which moves belong together.
+it how far copies slow one another down, `night_of` finds which moves belong together.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Slowing:
         their own.
 
         A network that is slow for one copy is one that it fills: others beside it share it. A fast one has room for
-        them. So the two go together, until past copies tell the power.
+        them. So the two go together, until past copies show the power.
         """
         tie = TIED * min(1.0, self.error / FIRST_DAY.error) ** 2
         power = self.power + self.error * (tie * common + math.sqrt(1 - tie**2) * own)
@@ -64,8 +64,8 @@ class Slowing:
 FIRST_DAY = Slowing(0.6, 0.29)
 #: Copies that may go over a frame before they slow one another down, from which `slowing` chooses.
 ROOMS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
-#: Correlation of the power with the length of the night's moves before past copies tell. A choice, for the reason that
-#: `Slowing.at` has: nothing published tells how close it is.
+#: Correlation of the power with the length of the night's moves without past copies. A choice, for the reason that
+#: `Slowing.at` has: nothing published shows how close it is.
 TIED = 0.8
 
 
@@ -135,7 +135,7 @@ def slowing(past: Sequence[ObservedMove]) -> Slowing:
 
 
 def _with_room(room: float, groups: Sequence[Sequence[tuple[float, float]]]) -> tuple[float, Slowing]:
-    """The regression with so much room: the logarithm of its likelihood, and what it tells."""
+    """The regression with so much room: the logarithm of its likelihood, and the slowing that it shows."""
     form = Slowing(0.0, 0.0, room)
     centred = []
     for group in groups:

@@ -67,7 +67,7 @@ def _refreshed(
 
 
 def observed_elsewhere(runs: Path) -> list[ObservedMove]:
-    """The past moves that other hosts told of; one that cannot be read is left out."""
+    """The past moves that other hosts shared; one that cannot be read is left out."""
     moves = []
     for row in elsewhere(runs):
         try:

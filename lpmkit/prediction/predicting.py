@@ -105,10 +105,10 @@ def leave_one_out(past: tuple[ObservedMove, ...], prior: Prior = POWERVM) -> tup
 #: Share of the variance of a duration's error that all moves of a night have in common: without past moves, since the
 #: bandwidth of the site is one unknown for all of them and has nine tenths of the variance of what is believed
 #: (`lpmkit.prediction.prior.POWERVM`: 1.02 squared beside 0.25 squared of the touched memory, and writing); and with
-#: many, before two nights tell: of all moves, and of those that run at the same time (a choice). The share falls from
-#: the one to the other: half of the way with so many past moves.
+#: many, before there are two nights: of all moves, and of those that run at the same time (a choice). The share falls
+#: from the one to the other: half of the way with so many past moves.
 COMMON, COMMON_LATER, HALVED_BY = 0.9, (0.1, 0.3), 5.0
-#: Standard scores beyond which an error counts no more: one move that stalled tells nothing of its night.
+#: Standard scores beyond which an error counts no more: one move that stalled shows nothing of its night.
 FAR_OFF = 2.5
 #: Nights that this counts as, beside the past nights themselves.
 COMMON_COUNTS = 2.0
@@ -127,10 +127,10 @@ class Common:
 def common_shares(past: Sequence[ObservedMove], prior: Prior = POWERVM) -> Common:
     """The shares of a site.
 
-    A pair of moves tells the product of their errors over the mean square of all, in units of what was claimed (the
+    A pair of moves gives the product of their errors over the mean square of all, in units of what was claimed (the
     intraclass correlation); the pairs of a night count as one. What copies do to one another while they run at the same
     time is in the errors of both, and nothing of it is left for a move that comes later: only pairs that did not run at
-    the same time tell what all of a night have in common.
+    the same time show what all of a night have in common.
     """
     past = tuple(past)[-MAX_HISTORY:]
     at_first, beside_too = (later + (COMMON - later) / (1 + len(past) / HALVED_BY) for later in COMMON_LATER)

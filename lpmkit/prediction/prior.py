@@ -53,7 +53,7 @@ class Prior:
 
 
 #: A stream on 1 Gb Ethernet has about 80 MB/s (`DW-LPM`), a mover's log on a faster network shows 725 MB/s
-#: (`LPM-LOG`). Nothing tells beforehand which network it is, so either is as likely; each figure is the middle of its
+#: (`LPM-LOG`). Nothing shows in advance which network it is, so either is as likely; each figure is the middle of its
 #: kind and scatters as that of a known link does. P10 and P90 of both together, 65 and 890 MB/s, are those of the
 #: bandwidth.
 #: PowerVM resumes before the last page has arrived: only a share of the rest is sent during the suspension.

@@ -21,7 +21,7 @@ from lpmkit.timeline import Clock, TroubleCode
 
 #: Types of Ethernet frames: ARP (RFC 826) and RARP (RFC 903).
 ARP, RARP = 0x0806, 0x8035
-#: Announcements that are told in one recording.
+#: Announcements that are noted in one recording.
 MOST = 200
 _ETHERNET = struct.Struct("!6s6sH")
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
@@ -82,7 +82,7 @@ def open_sockets() -> list[socket.socket]:
 
 
 class ArpProbe:
-    """Tells each announcement of the watched host as an event; it yields no samples."""
+    """Records each announcement of the watched host as an event; it yields no samples."""
 
     def __init__(
         self,

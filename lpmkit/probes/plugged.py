@@ -16,7 +16,7 @@ from lpmkit.timeline import Clock
 
 
 class PluggedProbe:
-    """Asks a plug-in again and again; what it raises is told once for each text."""
+    """Asks a plug-in again and again; what it raises is recorded once for each text."""
 
     def __init__(self, order: ProbeOrder, clock: Clock | None = None) -> None:
         self.order = order

@@ -178,7 +178,7 @@ class FrameSink:
 
 @contextmanager
 def _reported(order: ProbeOrder, sink: FrameSink) -> Iterator[None]:
-    """Tell the run what ends a probe that did not end by itself: one probe's defect must not silence the others."""
+    """Record what ends a probe that did not end by itself: one probe's defect must not silence the others."""
     try:
         yield
         sink.event(order.name, "probe-ended")

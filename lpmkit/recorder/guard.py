@@ -1,8 +1,8 @@
 """The guard of a move: bounds that are held from the baseline to the switch-over.
 
 The recorder hands it what it hears (rows of the probes, forecasts, the phase), and asks it a few times a second for new
-breaches. It tells each once. Whether a breach also stops the copy is the order's choice; the recorder asks for the stop
-as it does for an operator, and only while `can_stop`.
+breaches. It reports each once. Whether a breach also stops the copy is the order's choice; the recorder asks for the
+stop as it does for an operator, and only while `can_stop`.
 """
 
 from __future__ import annotations
@@ -238,8 +238,8 @@ class Guard:
                 yield Breach(f"time-out:{name}", text, may_stop=one.was_read)
 
     def _of_limits(self) -> Iterator[Breach]:
-        """The breaches of limits that are to be expected of the move. Only the suspension is simulated; the other figures
-        are multiples of it, which are no ground to stop a copy.
+        """The breaches of limits that are to be expected of the move. Only the suspension is simulated; the other
+        figures are multiples of it, which are no ground to stop a copy.
         """
         for quantity, expected in self._expected.items():
             limit = self.limits.of(quantity)

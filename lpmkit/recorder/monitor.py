@@ -202,7 +202,7 @@ class MigrationMonitor:
             self._record_transition(was, now.phase, INACTIVE_ARRIVED if still_down else str(now.seen or ""), now.seen)
 
     def _is_refused(self, seen: Observation) -> bool:
-        """Tell whether the command was refused, so that what the managers show is not this run's migration; ends the
+        """True if the command was refused, so that what the managers show is not this run's migration; ends the
         run where that is certain.
         """
         if self._refusal is None:

@@ -166,7 +166,7 @@ class Recorder:
         """End some probes, all at once; returns the moment up to which they looked (monotonic nanoseconds).
 
         On a busy machine a process of probes takes seconds to end. If one were ended after the other, the first would
-        seem to have looked too short. Our own ticker is last: it tells of this machine's stalls up to the last row.
+        seem to have looked too short. Our own ticker is last: it shows this machine's stalls up to the last row.
         """
         watched_to_ns = self.clock.mono_ns()
         for child in children:
@@ -254,7 +254,7 @@ class Recorder:
             self._guard.observed(probe, rows)
 
     def _keep_guard(self, writer: RunWriter) -> None:
-        """Tell what the guard finds, and stop the copy for it where the order says so: as for an operator, and once."""
+        """Record what the guard finds, and stop the copy for it where the order says so: once, as for an operator."""
         monitor = self._monitor
         if monitor is None or self._done.is_set():
             return
@@ -338,7 +338,7 @@ class Recorder:
         return monitor.state.phase.value
 
     def _shared(self, monitor: MigrationMonitor, order: Order, *, adopt: bool) -> SharedIntent:
-        """The intent where other hosts see it; the monitor writes it before the command, and tells its phases."""
+        """The intent where other hosts see it; the monitor writes it before the command, and reports its phases."""
         by = self.person.login
         shared = SharedIntent(self.recording.site, self._secrets, self.run_folder, order, by, adopt=adopt)
         monitor.share_intent = lambda: shared.begin(

@@ -1,4 +1,4 @@
-"""The intent of one run in the shared store: written before the command, told on while the move goes on.
+"""The intent of one run in the shared store: written before the command, kept up to date while the move goes on.
 
 Without `store:` in the site file nothing is written, and `SharedIntent.begin` allows every command.
 """
@@ -43,8 +43,8 @@ def is_over(phase: Phase) -> bool:
 class SharedIntent:
     """One run's row in the store.
 
-    Phases are told by a thread of its own, so that a store that does not answer delays no poll. ``adopt``: an earlier
-    recorder of this folder, maybe on another host, has asked.
+    Phases are reported by a thread of its own, so that a store that does not answer delays no poll. ``adopt``: an
+    earlier recorder of this folder, maybe on another host, has asked.
     """
 
     def __init__(self, site: Site, secrets: Secrets, run: Run, order: Order, by: str, *, adopt: bool) -> None:
@@ -161,9 +161,9 @@ def _intent(run: Run, order: Order, by: str) -> IntentRow:
 
 
 def settled(store: Store, intent: IntentRow) -> bool:
-    """True if the folder of an intent is on this host and its record shows the end of the move, which is told then.
+    """True if the folder of an intent is on this host and its record shows the end of the move, which is reported then.
 
-    For the end that a recorder could not tell, because the store did not answer or the recorder was killed.
+    For the end that a recorder could not report, because the store did not answer or the recorder was killed.
     """
     from lpmkit.store.moves import tell  # noqa: PLC0415 - an extra
 

@@ -398,7 +398,7 @@ _OF_MACHINE = re.compile(r"(\S+(?: \(through \S+\))?): (.+)", re.DOTALL)
 
 
 def survey_gaps(*surveys: Any) -> Iterator[str]:
-    """Facts that a survey could not gather; what is missing of several machines for one reason is told once.
+    """Facts that a survey could not gather; what is missing of several machines for one reason is named once.
 
     >>> gaps = [{"what": "multipath", "where": "p8a", "why": f"vios{number}: no root shell"} for number in (1, 2)]
     >>> list(survey_gaps({"gaps": gaps}, {"gaps": gaps[:1]}))

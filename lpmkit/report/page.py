@@ -235,7 +235,7 @@ def _timeline(analysis: Analysis, events: Sequence[Event], words: Words) -> Iter
 
 
 def _told(event: Event) -> str:
-    """An event as a sentence behind the name of what tells it, which is there once."""
+    """An event as a sentence behind the name of its source, which is there once."""
     name, text = event.source.removeprefix("probe:"), event_text(event)
     return text if text.startswith((f"{name}: ", f"{name} ")) else f"{name}: {text}"
 

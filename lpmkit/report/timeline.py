@@ -23,7 +23,7 @@ from lpmkit.wording.words import Words
 
 #: Events that are requests of ours and their answers, or about our own reading.
 OWN = ("intent", "answer", "request", "alert-log", "approved")
-#: Events that tell what happened to the partition or to the recording.
+#: Events that show what happened to the partition or to the recording.
 TOLD = ("phase", "guard", "control-lost", "control-back", "ni-lost", "disk-full", "disk-has-room", "arp")
 #: The clocks of machine and observer may differ by so much when a zone is looked for.
 CLOCK_SLACK = timedelta(seconds=90)
@@ -223,7 +223,7 @@ def _rank(analysis: Analysis, events: Sequence[Event], text: str, span: Interval
 
 
 def stated_resolution(resolution_s: float | None) -> str:
-    """The key of the words for a resolution: ``minute``, ``second``, or ``between`` where the stamp tells nothing."""
+    """The key of the words for a resolution: ``minute``, ``second``, or ``between`` where the stamp shows nothing."""
     if resolution_s is None:
         return "between"
     return "minute" if resolution_s >= 60 else "second"

@@ -29,7 +29,7 @@ _SYSTEM_LOG = re.compile(rf"\b(?:{_ENGLISH}|{_OF_A_SYSTEM_LOG})\b")
 
 
 def in_system_log(text: str) -> bool:
-    """Tell whether a line of a system log speaks of trouble, in English or in German.
+    """True if a line of a system log speaks of trouble, in English or in German.
 
     >>> [in_system_log(text) for text in ("Verbuchung abgebrochen", "Update deactivated", "Mode NIGHT active")]
     [True, True, False]

@@ -9,7 +9,7 @@ from lpmkit.rules.table import Class
 #: A count that chance explains less often than this is the move's. Thirty moves with ten kinds of noise are 300 counts
 #: (`python -m benchmarks.noise`).
 RARE = 0.001
-#: A count that chance explains less often than this is told, though it is no failure by itself.
+#: A count that chance explains less often than this is reported, though it is no failure by itself.
 UNUSUAL = 0.02
 NEGLIGIBLE = 1e-12
 

@@ -58,7 +58,7 @@ class AuditRecord:
         return f"{self.run}/{self.number}"
 
 
-#: What an event says: action, person, outcome, severity, sentence. ``None`` for one that is no audit record.
+#: The reading of an event: action, person, outcome, severity, sentence. ``None`` for one that is no audit record.
 _Reading = tuple[Action, str, str, int, str]
 LPMKIT = "lpmkit"
 _FINAL = {"settled": NOTICE, "stopped": WARNING, "failed": ERROR, "needs-recovery": ERROR}

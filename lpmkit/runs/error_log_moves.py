@@ -1,6 +1,6 @@
 """Sightings for the licence ledger from a partition's own error log, as ``lpmkit was-moved HOST --json`` printed it.
 
-The log's times are local and to the second, so the zone of the partition has to be known. It tells machine ids, not
+The log's times are local and to the second, so the zone of the partition has to be known. It shows machine ids, not
 frames: an id that a recorded run knows gets the frame's name.
 """
 

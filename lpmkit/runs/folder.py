@@ -280,7 +280,7 @@ class Run:
         """True while a recorder holds the folder; false of an archive whose lock may not be read and whose record has
         ended.
 
-        Raises `RecordError` if neither tells.
+        Raises `RecordError` if neither shows it.
         """
         try:
             return self.is_recorded()

@@ -1,7 +1,7 @@
 """History of a site's moves: an index of its run folders, and the usual figures of a partition or a pair of frames.
 
 The index is an SQLite file in the folder of runs. It contains nothing beyond the run folders, and with a shared store
-what other hosts have told of theirs (`lpmkit.store.runs`): a run is read again when its ``summary.json`` changes, and
+what other hosts have shared of theirs (`lpmkit.store.runs`): a run is read again when its ``summary.json`` changes, and
 the index may be deleted.
 
     past = History(site.runs.folder)
@@ -325,7 +325,7 @@ def _opened(path: Path | None) -> sqlite3.Connection:
 
 
 def _all(index: sqlite3.Connection) -> Iterator[Move]:
-    """The runs of this folder and those that other hosts told of, oldest first."""
+    """The runs of this folder and those that other hosts shared, oldest first."""
     moves = [Move(*row) for row in index.execute(_SELECT)]
     told = [Move(**json.loads(row[2])) for row in index.execute(_ELSEWHERE)]
     yield from sorted((*moves, *told), key=lambda move: (move.created_ns, move.run))
@@ -333,7 +333,7 @@ def _all(index: sqlite3.Connection) -> Iterator[Move]:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """A run that another host told of: its key, a stamp that changes with it, and its move and outcome as JSON."""
+    """A run that another host shared: its key, a stamp that changes with it, and its move and outcome as JSON."""
 
     key: str
     stamp: str

@@ -231,7 +231,7 @@ def _is_alive(owner: Owner, descriptor: int) -> bool:
 
 
 def boot_id() -> str:
-    """The boot of this machine; empty where the kernel does not tell."""
+    """The boot of this machine; empty where the kernel does not show it."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

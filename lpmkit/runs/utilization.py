@@ -17,7 +17,7 @@ from lpmkit.errors import UnexpectedReply, UsageError
 from lpmkit.json_values import JsonMapping
 from lpmkit.runs.licences import Entitlement, Sighting
 
-#: How a sample tells its time: month, day, year.
+#: The form of a sample's time: month, day, year.
 _TIME = "%m/%d/%Y %H:%M:%S"
 
 

@@ -310,5 +310,5 @@ class CommandsWay:
 
 
 def _is_missing(reply: Reply) -> bool:
-    """Tell whether the shell found no such program: 127, or 126 for one that may not be run."""
+    """True if the shell found no such program: 127, or 126 for one that may not be run."""
     return reply.status in (126, 127)

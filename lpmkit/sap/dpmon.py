@@ -56,7 +56,7 @@ def read_users(printed: str) -> tuple[User, ...]:
 
 
 def _is_of_a_person(logon_type: str, terminal: str) -> bool:
-    """Tell sessions that a person sits at from those of programs; a type that is not known counts where it has a
+    """True for a session that a person sits at, not a program's; a type that is not known counts where it has a
     terminal.
     """
     return logon_type in DIALOG_TYPES or (logon_type not in PROGRAM_TYPES and bool(terminal))

@@ -16,7 +16,7 @@ from typing import Any
 from lpmkit.sap.model import Job, JobLog, JobStatus, interface_of
 from lpmkit.sap.observation import MissingReason, SapObservation
 
-#: A stamp in whole seconds, and the system's clock as it was told: together they may be wrong by this.
+#: A stamp in whole seconds, and the system's clock as it was read: together they may be wrong by this.
 STAMP_ERROR_NS = 3_000_000_000
 
 
@@ -47,7 +47,7 @@ class Answers:
 
     @property
     def is_configured(self) -> bool:
-        """Tell whether it was asked, and an interface in the site file could have answered."""
+        """True if it was asked, and an interface in the site file could have answered."""
         return bool(self.unanswered) and self.unanswered[-1].reason is not MissingReason.NOT_CONFIGURED
 
 
@@ -281,7 +281,7 @@ def before_the_record(observations: Sequence[SapObservation], question: str) -> 
 
 
 def is_stamped_before(written_ns: int | None, moment_ns: int, unseen_ns: int | None) -> bool:
-    """Tell whether a stamp of the system's, as an instant, places something before a moment.
+    """True if a stamp of the system's, as an instant, places something before a moment.
 
     What was not there yet at ``unseen_ns`` was written later. A stamp that says otherwise is of a clock or a zone that
     is not what we take it for, and places nothing.

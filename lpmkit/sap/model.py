@@ -45,7 +45,7 @@ class Activity(StrEnum):
 
     @property
     def is_down(self) -> bool:
-        """Tell that it serves no request any more."""
+        """True if it serves no request any more."""
         return self in (Activity.STOPPED, Activity.ENDED, Activity.SHUTDOWN)
 
 
@@ -116,7 +116,7 @@ class WorkProcess:
 
     @property
     def is_held(self) -> bool:
-        """Tell that a session holds it: its program waits for somebody, in PRIV mode for example."""
+        """True if a session holds it: its program waits for somebody, in PRIV mode for example."""
         return self.activity is Activity.ON_HOLD or (
             self.activity is Activity.STOPPED and self.reason.strip().upper() in HELD_FOR
         )
@@ -127,7 +127,7 @@ class WorkProcess:
 
     @property
     def is_down(self) -> bool:
-        """Tell that it serves no request any more."""
+        """True if it serves no request any more."""
         return self.activity.is_down and not self.is_held
 
 

@@ -72,7 +72,7 @@ class SapObservation:
     was true.
 
     ``rows`` is ``None`` without an answer; then ``reason`` has a code and ``trouble`` the words. With rows ``trouble``
-    tells what may be missing in them. ``session`` is the identity of the conversation that carried it, where a way has
+    names what may be missing in them. ``session`` is the identity of the conversation that carried it, where a way has
     one; ``segment`` the recorder's life in which it was asked.
     """
 

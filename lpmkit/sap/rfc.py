@@ -201,7 +201,7 @@ class _Logon:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether it has worked or failed."""
+        """True if it has worked or failed."""
         return bool(self._done)
 
     def within(self, seconds: float) -> Any:

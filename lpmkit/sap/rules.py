@@ -22,7 +22,7 @@ _NAMED = re.compile(r'"([A-Z][A-Z0-9_]{3,})"')
 
 #: The length of the log before the record that says what is usual, hours.
 USUAL_H = 1.0
-#: A routine entry that comes so often, and more often than chance explains, is told: a burst of rollbacks is none.
+#: A routine entry that comes so often, and more often than chance explains, is reported: a burst of rollbacks is none.
 BURST = 20
 _LESS = {Class.FAIL: Class.WARN, Class.WARN: Class.ROUTINE}
 
@@ -169,7 +169,7 @@ def _tally(
 
 
 def _followed(row: LogEntry | Dump, number: str, rows: Sequence[LogEntry | Dump]) -> bool:
-    """Tell whether a row of that number, of the same type and user, comes later in the log."""
+    """True if a row of that number, of the same type and user, comes later in the log."""
     at = next((place for place, one in enumerate(rows) if one is row), len(rows))
     return isinstance(row, LogEntry) and any(
         isinstance(one, LogEntry) and one.number == number and (one.type, one.user) == (row.type, row.user)
@@ -182,7 +182,7 @@ def _kind(rule: SapRule | None, row: LogEntry | Dump) -> _Kind:
 
 
 def _speaks_of_trouble(row: LogEntry | Dump) -> bool:
-    """Tell it by SAP's own rating, which no language changes, and by the words."""
+    """True for trouble by SAP's own rating, which no language changes, or by the words."""
     if isinstance(row, Dump):
         return True
     return row.colour in (Colour.YELLOW, Colour.RED) or in_system_log(row.text)

@@ -182,7 +182,7 @@ class System:
         return {account: self._blotted(answered) for account, answered in self.accounts.all_refused().items()}
 
     def is_configured(self, question: str) -> bool:
-        """Tell whether the site file names an interface that could answer."""
+        """True if the site file names an interface that could answer."""
         return any(
             name in self.unusable or (name in self.ways and question in self.ways[name].questions)
             for name in PREFERRED[question]

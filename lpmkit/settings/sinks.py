@@ -11,7 +11,7 @@
       archive: {kind: archive, to: /srv/lpm-runs}
       people: {kind: message, to: keyring:messages/lpm}
 
-A sink never holds a move back; what it did not take is told and can be sent again (docs/sinks.md).
+A sink never holds a move back; what it did not take is reported and can be sent again (docs/sinks.md).
 """
 
 from __future__ import annotations

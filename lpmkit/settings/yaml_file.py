@@ -1,4 +1,4 @@
-"""YAML files that people write, read as a model: what is wrong is told with line and key."""
+"""YAML files that people write, read as a model: what is wrong is reported with line and key."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ WORKER = Worker("courier", "lpmkit.sinks.courier")
 def start_courier(run: Run, site: Site, secrets: Secrets) -> None:
     """Start the courier of a run whose site has sinks. It gets the secrets of the sinks and no other.
 
-    Without it the run is recorded all the same, and its report tells what was not delivered.
+    Without it the run is recorded all the same, and its report lists what was not delivered.
     """
     if not site.sinks and not plugins(HOOKS):
         return

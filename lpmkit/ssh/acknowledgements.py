@@ -78,7 +78,7 @@ class AcknowledgementStamps:
     def wait_to_read(self, wire: socket.socket) -> bool:
         """Wait until ``wire`` can be read, at most its time-out; false after an acknowledgement, to wait again.
 
-        Raises `TimeoutError`. A socket with an acknowledgement to tell looks ready to Python, which would then try to
+        Raises `TimeoutError`. A socket with an acknowledgement to report looks ready to Python, which would then try to
         read it without end.
         """
         if self._poller is None:

@@ -77,7 +77,7 @@ approvals_used = sa.Table(
     sa.Column("used_at", _TIME),
 )
 
-#: Every run that a host has told of: its row of the history, its outcome for predictions, remarks and approvals.
+#: Every run that a host has shared: its row of the history, its outcome for predictions, remarks and approvals.
 runs = sa.Table(
     "runs",
     metadata,

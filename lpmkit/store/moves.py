@@ -22,7 +22,7 @@ from lpmkit.store.database import ROOM_LOCK, Store, approvals_used, intents, res
 
 @dataclass(frozen=True, slots=True)
 class IntentRow:
-    """A command to move, as the store has it. ``key`` is the run's, ``phase`` the last one that its recorder told."""
+    """A command to move, as the store has it. ``key`` is the run's, ``phase`` the last one of its recorder."""
 
     key: str
     partition: str
@@ -36,7 +36,7 @@ class IntentRow:
     by: str
     phase: str = "asked"
     asked_at: datetime | None = None
-    #: Seconds since its recorder told anything, by the database's clock.
+    #: Seconds since its recorder reported anything, by the database's clock.
     silent_s: float | None = None
 
     def words(self) -> str:

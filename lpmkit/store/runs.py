@@ -1,4 +1,4 @@
-"""The index of runs in the shared store: what each host has told of its runs, for the histories of the others.
+"""The index of runs in the shared store: what each host has shared of its runs, for the histories of the others.
 
 The run folders remain what a run is; a row can be made again from its folder.
 """
@@ -21,7 +21,7 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as a host tells of it, as JSON values; ``observed`` is the outcome of a move that succeeded, and what any
+    """A run as a host shares it, as JSON values; ``observed`` is the outcome of a move that succeeded, and what any
     move saw for the licence ledger (``sightings``).
     """
 

@@ -369,7 +369,7 @@ class _Pass:
         return SurveyJob(1, machines_of(way), work, then)
 
     def _wanted(self, name: str, gathered: GatheredSystem) -> frozenset[str]:
-        """Facts of a frame beyond the ordinary ones, for moves from it and, as far as lists tell, to it."""
+        """Facts of a frame beyond the ordinary ones, for moves from it and, as far as lists show, to it."""
         wanted = [needs_of(gathered.facts, partition.name) for partition in gathered.facts.partitions or ()]
         sources = {direction.source for direction in self._directions if direction.target == name}
         arriving = [partition for source in sources for partition in self._to_move(source)]

@@ -425,7 +425,7 @@ def _inside(session: Session, partition: str) -> GuestFacts:
 
 
 def runs_linux(session: Session) -> bool:
-    """Tell whether the partition says that it runs Linux; one that does not tell is asked as AIX."""
+    """True if the partition says that it runs Linux; one that does not report it is asked as AIX."""
     try:
         return session.run(["uname", "-s"]).checked().output.strip() == LINUX
     except RemoteError:

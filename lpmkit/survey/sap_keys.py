@@ -18,7 +18,7 @@ from lpmkit.sap.model import SapSnapshot
 
 #: The newest runs that are looked at.
 MAX_RUNS = 200
-#: Both ends of a move are in one survey; where the system was is told by the serial number that it saw itself.
+#: Both ends of a move are in one survey; where the system was is known by the serial number that it saw itself.
 _DOCUMENTS = ("survey-after.json", "survey.json")
 
 

@@ -2,7 +2,7 @@
 
 Each entry of AIX's error log carries the machine id of the moment (`errpt -a`, ``Machine Id``: what ``uname -m`` said
 then). A move writes an entry when it begins and one when it has ended; where those were cleaned away, a machine id
-that changes between two entries still tells that it moved in between. Nothing is asked of any frame.
+that changes between two entries still shows that it moved in between. Nothing is asked of any frame.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def past_moves(reports: Sequence[ErrorReport], machine_id: str = "") -> list[Pas
     """
     moves: list[PastMove] = []
     began: int | None = None
-    settled = 0  # entries before this one are told of already
+    settled = 0  # entries before this one have been used
     for number, report in enumerate(reports):
         if report.label == _STARTED:
             moves += _unlogged(reports[settled : number + 1])

@@ -113,7 +113,7 @@ def _scope(source: WriteUpInputs) -> Section:
 
 def _movers(source: WriteUpInputs) -> str:
     """The pairs of movers of an active move that the order named, or that were there to choose from; empty where the
-    survey does not tell.
+    survey does not show it.
     """
     if not source.is_move or not isinstance(source.surveys[0], dict):
         return ""
@@ -375,7 +375,7 @@ def _sap(source: WriteUpInputs) -> Iterator[Section]:
 
 
 def _ran_meanwhile(line: JobLine, record: Interval) -> bool:
-    """Tell whether a job ran while it was recorded: one that only was scheduled, or had ended before, is left out."""
+    """True if a job ran while it was recorded: one that only was scheduled, or had ended before, is left out."""
     course = line.course
     if line.verdict or course.status is JobStatus.RUNNING:
         return True

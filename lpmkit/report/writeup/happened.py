@@ -8,7 +8,7 @@ from lpmkit.report.writeup.inputs import WriteUpInputs, both_times, instants, is
 from lpmkit.timeline import Event
 from lpmkit.wording.words import Words
 
-#: The fields of an event that are told, where they are not the usual ones.
+#: The fields of an event that are shown, where they are not the usual ones.
 _DETAILS = {"arp": ("what", "address", "mac")}
 
 

@@ -97,7 +97,7 @@ def both_times(words: Words, wall_ns: int, digits: int = 0) -> tuple[str, str]:
 
 
 def is_utc_here(wall_ns: int) -> bool:
-    """True where the local time of this machine is UTC at a moment: it is not told a second time then."""
+    """True where the local time of this machine is UTC at a moment: it is not shown a second time then."""
     return not utc_of(wall_ns).astimezone().utcoffset()
 
 

@@ -180,7 +180,7 @@ def _look_between(case: Case, course: JobCourse, work: Answers) -> SapObservatio
 
 
 def _went_on(before: WorkProcess, now: WorkProcess) -> bool:
-    """Tell whether the work process has used the processor since, or does something else."""
+    """True if the work process has used the processor since, or does something else."""
     if before.cpu_s is not None and now.cpu_s is not None and now.cpu_s > before.cpu_s:
         return True
     return (before.action, before.table, before.program) != (now.action, now.table, now.program)

@@ -44,7 +44,7 @@ def processes(case: Case) -> Question:
 
 @dataclass(frozen=True, slots=True)
 class _States:
-    """The processes of the last look that are not green: those that the move left so, those of which nobody can tell,
+    """The processes of the last look that are not green: those that the move left so, those of which it is not known,
     and those that were so before or were green in between.
     """
 
@@ -87,7 +87,7 @@ def _name(row: Process) -> tuple[str, str, str, int | None]:
 def _not_listed(case: Case, before: Sequence[Process], after: Sequence[Process]) -> list[str]:
     """The watched instances whose processes, and the Java instances whose nodes, are missing in one of two answers.
 
-    Older runs do not tell whose process a row is.
+    Older runs do not show whose process a row is.
     """
     missing = []
     for rows, when in ((before, "before"), (after, "after")):
@@ -152,7 +152,7 @@ def _restarted(before: Process, after: Process) -> str:
 
 
 def _is_another_hour(before: Process, after: Process, apart: float) -> bool:
-    """Tell whether a start is printed an hour off because summer time began or ended, and the process ran on."""
+    """True if a start is printed an hour off because summer time began or ended, and the process ran on."""
     return (
         before.pid is not None
         and abs(apart - HOUR_S) <= SAME_START_S

@@ -22,7 +22,7 @@ ENDED_BY_ERROR = ("AB0", "AB1", "D01", "R6F")
 @dataclass(frozen=True, slots=True)
 class NiLane:
     """The history of the connection to one dispatcher: the number of losses, and its longest unanswered stretch,
-    seconds. ``unseen`` tells in words when nobody asked it; empty where somebody always did.
+    seconds. ``unseen`` names in words when nobody asked it; empty where somebody always did.
     """
 
     probe: str

@@ -254,7 +254,7 @@ def _worse_lock_server(was: Enqueue, now: Enqueue) -> Iterator[str]:
 
 
 def _began_anew(was: Enqueue, now: Enqueue) -> bool:
-    """Tell whether the counters were reset, or the server was started again, between two looks."""
+    """True if the counters were reset, or the server was started again, between two looks."""
     counters = ((was.requests, now.requests), (was.errors, now.errors), (was.rejects, now.rejects))
     return any(early is not None and late is not None and late < early for early, late in counters)
 
