@@ -58,7 +58,13 @@ def _timed(redraw, out):
     def timed(board, **how):
         began, thread = time.monotonic_ns(), time.thread_time_ns()
         now = redraw(board, **how)
-        row = dict(pid=os.getpid(), began_ns=began, ms=(time.monotonic_ns() - began) / 1e6, thread_ms=(time.thread_time_ns() - thread) / 1e6, process_ns=time.process_time_ns())
+        row = dict(
+            pid=os.getpid(),
+            began_ns=began,
+            ms=(time.monotonic_ns() - began) / 1e6,
+            thread_ms=(time.thread_time_ns() - thread) / 1e6,
+            process_ns=time.process_time_ns(),
+        )
         out.write(json.dumps(row) + "\\n")
         return now
     return timed
@@ -304,7 +310,10 @@ def markdown(figures_found: Mapping[str, Any]) -> str:
         "",
         "| for each redraw | median | p95 | worst |",
         "|---|---|---|---|",
-        *(f"| {text} | {figures_found[key]['median']:,} | {figures_found[key]['p95']:,} | {figures_found[key]['worst']:,} |" for text, key in rows),
+        *(
+            f"| {text} | " + " | ".join(f"{figures_found[key][name]:,}" for name in ("median", "p95", "worst")) + " |"
+            for text, key in rows
+        ),
         "",
         (
             f"All of Chromium's processes together: {figures_found['chromium_cpu_ms_mean']} ms of processor time "
@@ -313,12 +322,18 @@ def markdown(figures_found: Mapping[str, Any]) -> str:
         "",
         "| memory | at first | at last | most | slope over the second half, per hour |",
         "|---|---|---|---|---|",
-        *(f"| {text} | {memory[key]['first']:,} | {memory[key]['last']:,} | {memory[key]['most']:,} | {memory[key]['slope_per_hour']:+} ± {memory[key]['standard_error']} |" for key, text in names.items()),
+        *(
+            f"| {text} | "
+            + " | ".join(f"{memory[key][name]:,}" for name in ("first", "last", "most"))
+            + f" | {memory[key]['slope_per_hour']:+} ± {memory[key]['standard_error']} |"
+            for key, text in names.items()
+        ),
         "",
-    ]  # fmt: skip
+    ]
     if collected := figures_found.get("collected"):
         lines += [
-            f"Told to collect its garbage then, Chromium had {collected['renderers']:.1f} MiB in its renderers, {collected['heap']:.1f} MiB of that in the page's JavaScript heap, and {collected['nodes']:,.0f} nodes.",
+            f"Told to collect its garbage then, Chromium had {collected['renderers']:.1f} MiB in its renderers,",
+            f"{collected['heap']:.1f} MiB of that in the page's JavaScript heap, and {collected['nodes']:,.0f} nodes.",
             "",
         ]
     return "\n".join(lines)
@@ -365,7 +380,8 @@ def measured(folder: Path, minutes: float, results: Path) -> dict[str, Any]:
             for number, left_s in enumerate(counted[0].over(60 * minutes)):
                 row = counted[0].memory[-1]
                 print(
-                    f"{left_s / 60:5.1f} minutes left: kernel {row['kernel']:.1f} MiB, renderers {row['renderers']:.1f} MiB, {len(counted[0].redraws)} redraws",
+                    f"{left_s / 60:5.1f} minutes left: kernel {row['kernel']:.1f} MiB, "
+                    f"renderers {row['renderers']:.1f} MiB, {len(counted[0].redraws)} redraws",
                     flush=True,
                 )
                 if number % 12 == 11:

@@ -1,4 +1,5 @@
-"""Two jump hosts with one store while things die: ``python -m benchmarks.engine [--nights 40] [--seed 1] [--observed]``.
+"""Two jump hosts with one store while things die:
+``python -m benchmarks.engine [--nights 40] [--seed 1] [--observed]``.
 
 Each night the workers of two hosts carry out a plan each, at the same time; one partition is in both. At a random
 instant a worker, a conductor or a recorder is killed (SIGKILL), the database is killed and started again, or the cable
@@ -268,8 +269,8 @@ def table(rows: Sequence[dict[str, Any]], seed: int) -> str:
     lines = [
         "# Two jump hosts, one store",
         "",
-        f"`python -m benchmarks.engine --nights {len(rows)} --seed {seed}{' --observed' * observed}`: two plans at once, "
-        f"one partition in both{', each host watches the moves of the other' * observed}.",
+        f"`python -m benchmarks.engine --nights {len(rows)} --seed {seed}{' --observed' * observed}`:",
+        f"two plans at once, one partition in both{', each host watches the moves of the other' * observed}.",
         "",
         "| | |",
         "|---|---|",

@@ -174,19 +174,50 @@ def page(figures: Mapping[str, Any]) -> str:
     once, serial = figures["in one pass"], figures["one command for each question"]
     alone_rows = figures["sample: one partition alone, in rounds"]
     mean = {name: statistics.mean(row[name] for row in alone_rows) for name in ("round trips", "seconds")}
-    return f"""# What `lpmkit check --all` costs
-
-`python -m benchmarks.estate`: {figures["partitions"]} partitions on {figures["frames"]} frames, {figures["logged in to"]} of them logged in to, {figures["round trip of the line, ms"]:g} ms away. Answers: {", ".join(f"{count} {answer}" for answer, count in figures["answers"].items())}.
-
-| | round trips | for each partition | time |
-|---|---|---|---|
-| one pass, at most {once["most connections at once"]} connections at once | {once["round trips"]} | {once["round trips for each partition"]} | {once["seconds"]} s |
-| partition by partition, in rounds (from {len(alone_rows)}) | {mean["round trips"] * figures["partitions"]:.0f} | {mean["round trips"]:.1f} | {mean["seconds"] * figures["partitions"] / 60:.0f} min |
-| one command for each question, common ones once | {serial["common ones asked once: round trips"]} | {once["questions for each partition"]} | {serial["common ones asked once: hours"] * 60:.0f} min |
-| one command for each question, partition by partition (from {len(alone_rows)}) | {serial["partition by partition: round trips"]} | {serial["partition by partition: round trips"] / figures["partitions"]:.0f} | {serial["partition by partition: hours"]:.1f} h |
-
-A round trip is a line of commands that is sent and waited for; over SSH that is two on the wire, one to open the channel. The pass put {once["questions"]} questions, {once["questions for each round trip"]} in each of them, over {once["connections"]} connections that were made for it.
-"""
+    answers = ", ".join(f"{count} {answer}" for answer, count in figures["answers"].items())
+    rows = (
+        (
+            f"one pass, at most {once['most connections at once']} connections at once",
+            once["round trips"],
+            once["round trips for each partition"],
+            f"{once['seconds']} s",
+        ),
+        (
+            f"partition by partition, in rounds (from {len(alone_rows)})",
+            f"{mean['round trips'] * figures['partitions']:.0f}",
+            f"{mean['round trips']:.1f}",
+            f"{mean['seconds'] * figures['partitions'] / 60:.0f} min",
+        ),
+        (
+            "one command for each question, common ones once",
+            serial["common ones asked once: round trips"],
+            once["questions for each partition"],
+            f"{serial['common ones asked once: hours'] * 60:.0f} min",
+        ),
+        (
+            f"one command for each question, partition by partition (from {len(alone_rows)})",
+            serial["partition by partition: round trips"],
+            f"{serial['partition by partition: round trips'] / figures['partitions']:.0f}",
+            f"{serial['partition by partition: hours']:.1f} h",
+        ),
+    )
+    lines = [
+        "# What `lpmkit check --all` costs",
+        "",
+        f"`python -m benchmarks.estate`: {figures['partitions']} partitions on {figures['frames']} frames,",
+        f"{figures['logged in to']} of them logged in to, {figures['round trip of the line, ms']:g} ms away.",
+        f"Answers: {answers}.",
+        "",
+        "| | round trips | for each partition | time |",
+        "|---|---|---|---|",
+        *(f"| {' | '.join(map(str, row))} |" for row in rows),
+        "",
+        "A round trip is a line of commands that is sent and waited for; over SSH that is two on the wire,",
+        "one to open the channel.",
+        f"The pass put {once['questions']} questions, {once['questions for each round trip']} in each of them, "
+        f"over {once['connections']} connections that were made for it.",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:

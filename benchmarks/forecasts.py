@@ -1,10 +1,11 @@
-"""Forecasts of whole plans held against what came: ``python -m benchmarks.forecasts [--sites 30] [--nights 6] [--kind other]``.
+"""Forecasts of whole plans held against what came:
+``python -m benchmarks.forecasts [--sites 30] [--nights 6] [--kind other]``.
 
 Each site (`benchmarks.nights`) empties a frame into one to three others, brings everything home the next night, empties
 another, and so on. Before each night, and when half of its moves are over, lpmkit forecasts begin and end of every move
 and of the plan from what it knows by then: the partitions as surveyed, and the moves of the nights before as its
-recorders would have kept them. Writes ``benchmarks/results/forecasts.json`` and ``.md`` (``forecasts_other`` of the other
-kind of truth).
+recorders would have kept them. Writes ``benchmarks/results/forecasts.json`` and ``.md`` (``forecasts_other`` of the
+other kind of truth).
 """
 
 from __future__ import annotations
@@ -228,8 +229,9 @@ def _figures(some: Sequence[Told]) -> dict[str, Any]:
 
 def markdown(rows: Sequence[dict[str, Any]], sites: int, nights: int, first_seed: int, kind: str) -> str:
     """The table for people."""
+    options = f"--sites {sites} --nights {nights} --seed {first_seed} --kind {kind}"
     lines = [
-        f"<!-- made by: python -m benchmarks.forecasts --sites {sites} --nights {nights} --seed {first_seed} --kind {kind} -->",
+        f"<!-- made by: python -m benchmarks.forecasts {options} -->",
         "# Forecasts of plans held against what came",
         "",
         f"{sites} sites that are not there, {nights} nights each.",

@@ -40,9 +40,8 @@ def make_run(path: Path, number: int, documents: dict[str, dict[str, object]], r
     path.mkdir()
     day, minute = divmod(number * 37, 1440)
     manifest = json.loads(json.dumps(documents["run"]))
-    manifest["created"] = (
-        f"{2020 + day // 330}-{day % 330 // 28 + 1:02d}-{day % 28 + 1:02d}T{minute // 60:02d}:{minute % 60:02d}:00+00:00"
-    )
+    date = f"{2020 + day // 330}-{day % 330 // 28 + 1:02d}-{day % 28 + 1:02d}"
+    manifest["created"] = f"{date}T{minute // 60:02d}:{minute % 60:02d}:00+00:00"
     manifest["order"]["partition"] = f"aix{rng.randrange(200):03d}"
     summary = json.loads(json.dumps(documents["summary"]))
     factor = rng.lognormvariate(0, 0.3)

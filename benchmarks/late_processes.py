@@ -1,8 +1,10 @@
-"""``python -m benchmarks.late_processes``: a frozen OpenSSH server that answers no echo requests, whose network and so its
-kernel comes back before its processes; and one whose processes alone are stopped, while its kernel acknowledges.
+"""Processes that run later than their kernel: ``python -m benchmarks.late_processes``.
 
-Each is judged with the witnesses of the kernel (``ssh-acks``, ``tcp-syn``) and as if they had not run. ``--again`` judges
-the record in ``--out``. Needs root, the freezer of cgroup v1 and ``/dev/net/tun``, as `benchmarks.accuracy`.
+A frozen OpenSSH server that answers no echo requests, whose network and so its kernel comes back before its processes;
+and one whose processes alone are stopped, while its kernel acknowledges.
+
+Each is judged with the witnesses of the kernel (``ssh-acks``, ``tcp-syn``) and as if they had not run. ``--again``
+judges the record in ``--out``. Needs root, the freezer of cgroup v1 and ``/dev/net/tun``, as `benchmarks.accuracy`.
 """
 
 from __future__ import annotations

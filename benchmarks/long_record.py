@@ -1,5 +1,6 @@
-"""Time and memory of analysing a long record of ten probes at 1 kHz, and its size: ``python -m benchmarks.long_record
-[--minutes 60]``; eight hours of one host: ``--minutes 480 --probes ssh-ticks@bxaix85,icmp@bxaix85,observer --no-tenth``.
+"""Time and memory of analysing a long record of ten probes at 1 kHz, and its size:
+``python -m benchmarks.long_record [--minutes 60]``; eight hours of one host:
+``--minutes 480 --probes ssh-ticks@bxaix85,icmp@bxaix85,observer --no-tenth``.
 
 The records are generated, with a known suspension; a tenth of the length is analysed too, to show growth. Each step
 runs in a process of its own, whose peak memory is the kernel's ``VmHWM``.

@@ -3,8 +3,8 @@
 Frames, consoles and names are those of the simulator's ``estate``; sizes, links and writing are drawn from a seed. The
 copy is played second by second and shares no code with `lpmkit.prediction`. What the prediction does not know of: the
 load of the network tonight, its drift and its dips, bursts of writing, a write rate that differs from move to move, and
-copies that share an adapter or a mover, by how much is drawn for each site. The moves begin by the conductor's own rules
-(`lpmkit.plan.schedule`).
+copies that share an adapter or a mover, by how much is drawn for each site. The moves begin by the conductor's own
+rules (`lpmkit.plan.schedule`).
 """
 
 from __future__ import annotations

@@ -230,7 +230,8 @@ def table(rows: Sequence[Found], syncs: int, seed: int) -> str:
     lines = [
         "# Power cuts",
         "",
-        f"`python -m benchmarks.power_cut --points {len(rows) // 2} --seed {seed}`, against the simulator (js22, copy sped up).",
+        f"`python -m benchmarks.power_cut --points {len(rows) // 2} --seed {seed}`,",
+        "against the simulator (js22, copy sped up).",
         "",
         "| | |",
         "|---|---|",

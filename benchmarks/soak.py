@@ -147,12 +147,12 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         ),
         "",
         (
-            "Load is the machine's load average: where it is above the number of cores although no busy loops are "
+            "Load is the machine's load average: where it is above the number of cores although no busy loops are\n"
             "named, other work ran at the same time."
         ),
         "",
         (
-            "The partition's processes run before all others of this machine, for it stands for another one; its "
+            "The partition's processes run before all others of this machine, for it stands for another one; its\n"
             "link is the kernel's."
         ),
         "",

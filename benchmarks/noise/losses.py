@@ -122,7 +122,8 @@ def dumped(name: str, times: int = 1) -> Callable[[World], None]:
 TRACE = "Errors in file /oracle/BX5/saptrace/BX5_ora_4711.trc:"
 ALERT, LOG, WORKERS = "oracle-alert-BX5", "sap-log-BX5", "sap-work-processes-BX5"
 LOSSES: tuple[Loss, ...] = (
-    Loss("internal error", written(TRACE, "ORA-00600: internal error code, arguments: [kcbz_1]"), ALERT, "internal-error"),
+    Loss("internal error", written(TRACE, "ORA-00600: internal error code, arguments: [kcbz_1]"), ALERT,
+         "internal-error"),
     Loss("instance terminated", written("PMON (ospid: 4711): terminating the instance due to error 484"), ALERT,
          "instance-terminated"),
     Loss("disk error", written(TRACE, "ORA-27063: number of bytes read/written is incorrect"), ALERT, "disk-error"),
