@@ -141,7 +141,8 @@ def main(context: click.Context, site_file: str | None) -> None:
 
 def _make_refusals_final(context: click.Context) -> None:
     """A wrong password in the site file is offered once, however many frames it is for."""
-    from lpmkit.ssh.logins import forget_refusals, keep_refusals, refusals_are_kept  # noqa: PLC0415 - completion is quick
+    # imported late: completion is quick without it
+    from lpmkit.ssh.logins import forget_refusals, keep_refusals, refusals_are_kept  # noqa: PLC0415
     from lpmkit.ssh.refusal_book import BOOK, keep_refusals_in  # noqa: PLC0415
 
     if refusals_are_kept():

@@ -1,7 +1,7 @@
 """Every answer for programs that a test provokes, held against its schema (`lpmkit.schemas`).
 
-`tests.conftest` and `tests.forked` call `hold` for each command with ``--json`` that a test runs: standard output is one
-JSON value and nothing else, and fits the schema of the command, or that of an error.
+`tests.conftest` and `tests.forked` call `hold` for each command with ``--json`` that a test runs: standard output is
+one JSON value and nothing else, and fits the schema of the command, or that of an error.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Jump hosts as processes: real conductors, recorders and store; only the managers are a file that all of them see.
 
-A `Host` forks a process for its worker, for every conductor and every recorder: each can be killed by itself. `World` is what the managers know, and counts every command that they received.
+A `Host` forks a process for its worker, for every conductor and every recorder: each can be killed by itself.
+`World` is what the managers know, and counts every command that they received.
 """
 
 from __future__ import annotations

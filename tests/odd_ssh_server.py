@@ -1,4 +1,4 @@
-"""An SSH server in this process that does what OpenSSH's cannot be told to do: old signatures only, late or odd words."""
+"""An SSH server in this process that does what no OpenSSH server does: old signatures only, late or odd words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster on a Unix socket and on loopback, as an account without privileges; and a cable to it."""
+"""A private PostgreSQL cluster on a Unix socket and on loopback, by an account without privileges; its cable."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 class Cable:
-    """A relay on loopback between a host and its database, which can be cut: nothing passes then, and nobody is told."""
+    """A relay on loopback between a host and its database, which can be cut: nothing passes then, without a sign."""
 
     def __init__(self, to_port: int) -> None:
         self._to = to_port

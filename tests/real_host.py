@@ -99,7 +99,7 @@ class RealHost:
         )
 
     def ask_for_openssh(self) -> None:
-        """Let the client's configuration ask for what only OpenSSH does: a file of revoked host keys, which is empty."""
+        """Let the client's configuration ask for what only OpenSSH does: an empty file of revoked host keys."""
         (self.folder / "revoked").touch()
         self._more_config = f"  RevokedHostKeys {self.folder}/revoked\n"
         self.write_client_config((self.folder / "host_key.pub").read_text())

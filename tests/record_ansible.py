@@ -1,4 +1,5 @@
-"""Records answers of the real commands on the simulator for ``tests/test_ansible.py``: `python -m tests.record_ansible`.
+"""Answers of the real commands on the simulator, recorded for ``tests/test_ansible.py``:
+``python -m tests.record_ansible``.
 
 Writes ``fixtures/ansible/answers.json``: by name the command line, the exit status and the answer.
 """

@@ -846,9 +846,12 @@ def test_a_log_that_grew_beyond_measure_is_taken_up_near_its_end_and_the_gap_is_
 
 WORDS = st.sampled_from(
     [
-        "Fri Aug 15 14:27:20 2003", "2017-03-24T17:49:39.327480+09:00", "*** 2012-06-04 12:19:37.462", "ORA-00600: internal error", "",
-        "Fatal NI connect error 12170.", "    ns main err code: 12535", "*" * 71, "  Client address: (ADDRESS=x)", "<msg time='2017-03-24T17:49:39.327+09:00'",
-        " type='UNKNOWN'>", " <txt>x &lt; y", " </txt>", "</msg>", "Thread 1 cannot allocate new log, sequence 8", "Checkpoint not complete", "WARNING: inbound connection timed out (ORA-3136)",
+        "Fri Aug 15 14:27:20 2003", "2017-03-24T17:49:39.327480+09:00", "*** 2012-06-04 12:19:37.462",
+        "ORA-00600: internal error", "",
+        "Fatal NI connect error 12170.", "    ns main err code: 12535", "*" * 71, "  Client address: (ADDRESS=x)",
+        "<msg time='2017-03-24T17:49:39.327+09:00'",
+        " type='UNKNOWN'>", " <txt>x &lt; y", " </txt>", "</msg>", "Thread 1 cannot allocate new log, sequence 8",
+        "Checkpoint not complete", "WARNING: inbound connection timed out (ORA-3136)",
     ]
 )  # fmt: skip
 
@@ -1049,7 +1052,8 @@ def test_a_clusterware_that_runs_and_whose_log_is_nowhere_is_no_clusterware_with
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("Cause - 'Instance is being terminated due to fatal process death (pid: 4, ospid: 1, PMON)'", "instance-killed"),
+        ("Cause - 'Instance is being terminated due to fatal process death (pid: 4, ospid: 1, PMON)'",
+         "instance-killed"),
         ("KCF: read, write or open error, block=0x1 online=1", "file-error"),
         ("Remote instance kill is issued with system inc 8", "instance-killed"),
         ("Detected an inconsistent instance membership by instance 2", "instance-killed"),
@@ -1079,7 +1083,8 @@ def test_a_clusterware_that_runs_and_whose_log_is_nowhere_is_no_clusterware_with
         ("Pluggable database PDB1 dropped", "container-closed"),
         ("PDB1(3):Pluggable database PDB1 opened in restricted mode", "container-closed"),
         ("Pluggable database PDB1 opened read only", "container-closed"),
-        ("Direct NFS: channel id [0] path [192.0.2.8] to filer [nas1] via local [192.0.2.2] is DOWN", "storage-path-down"),
+        ("Direct NFS: channel id [0] path [192.0.2.8] to filer [nas1] via local [192.0.2.2] is DOWN",
+         "storage-path-down"),
         ("DISTRIB TRAN BX5.1234.5.6.7\n  is local tran 5.6.7 (hex=05.06.07)", "distributed-in-doubt"),
         ("SMON: mark undo segment 12 as needs recovery", "undo-needs-recovery"),
         ("Beginning instance recovery of 1 threads", "recovered-after-a-crash"),
@@ -1186,7 +1191,8 @@ def test_everyday_lines_beside_them_have_none(text: str) -> None:
 
 def test_a_network_block_of_any_platform_is_one_event_with_its_client() -> None:
     """Stamps stand between its lines from 12.2 on, and each platform names its protocol adapters."""
-    lines = ["*" * 71, "Fatal NI connect error 12170.", "  VERSION INFORMATION:", "\tTNS for 64-bit Windows: Version 19.0.0.0.0",
+    lines = ["*" * 71, "Fatal NI connect error 12170.", "  VERSION INFORMATION:",
+             "\tTNS for 64-bit Windows: Version 19.0.0.0.0",
              "\tWindows NT TCP/IP NT Protocol Adapter for 64-bit Windows: Version 19.0.0.0.0", "  Version 19.3.0.0.0",
              "  Time: 01-MAR-2026 11:01:46", "TNS-12535: TNS:operation timed out", "    nt secondary err code: 60",
              "  Client address: (ADDRESS=(PROTOCOL=TCPS)(HOST=2001:db8::9)(PORT=51001))"]  # fmt: skip

@@ -73,7 +73,8 @@ def test_what_a_machine_was_asked_and_answered_are_values_of_their_own(monkeypat
     result = CliRunner().invoke(main, ["doctor", "--json"])
     assert result.exit_code == COULD_NOT_TELL
     assert json.loads(result.stdout) == {
-        "kind": "unexpected-reply", "error": "no table", "where": "hmc01", "asked": "lssyscfg", "answered": '"HSCL\x1b[2J"', "next_step": "Report it.",
+        "kind": "unexpected-reply", "error": "no table", "where": "hmc01", "asked": "lssyscfg",
+        "answered": '"HSCL\x1b[2J"', "next_step": "Report it.",
     }  # fmt: skip
     assert "\x1b" not in result.stdout
 

@@ -455,7 +455,8 @@ def shared() -> Iterator[Path]:
 def _as(account: str, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["setpriv", f"--reuid={account}", "--regid=daemon", "--clear-groups", sys.executable, "-c", code, *arguments],
-        capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd()), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd()), "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
 
 

@@ -467,10 +467,12 @@ def test_an_alert_log_counts_what_came_since_the_run_began() -> None:
     [
         ("recorder-ended", {"reason": "settled"}, "recording ended: moved"),
         ("tail-over", {"goes_on_s": 1.0}, "observation after the move ended; reading logs for 1 s more"),
-        ("sap-way", {"probe": "sap-BX5", "question": "queues", "way": "soap_rfc"}, "sap-BX5: dispatcher queues by soap_rfc"),
+        ("sap-way", {"probe": "sap-BX5", "question": "queues", "way": "soap_rfc"},
+         "sap-BX5: dispatcher queues by soap_rfc"),
         (
             "sap-way",
-            {"probe": "sap-BX5", "question": "queues", "way": "", "why": "no SAP interface in the site file provides it"},
+            {"probe": "sap-BX5", "question": "queues", "way": "",
+             "why": "no SAP interface in the site file provides it"},
             "sap-BX5: dispatcher queues: no SAP interface in the site file provides them",
         ),
     ],

@@ -77,7 +77,8 @@ def test_whatever_the_order_every_move_is_in_one_plan_and_waits_for_none_of_its_
     names = [f"lp{number}" for number in range(data.draw(st.integers(1, 9)))]
     moves = [
         {"partition": name, "source": data.draw(st.sampled_from(sorted(PLACES))),
-         "after": data.draw(st.lists(st.sampled_from(names[:number] or [""]), unique=True, max_size=2)) if number else []}
+         "after": data.draw(st.lists(st.sampled_from(names[:number] or [""]), unique=True,
+                                     max_size=2)) if number else []}
         for number, name in enumerate(names)
     ]  # fmt: skip
     members = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=3))

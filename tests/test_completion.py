@@ -1,4 +1,4 @@
-"""Completion: names from the site file and the folder of runs, by click's protocol, as the three shells ask for them."""
+"""Completion: names from the site file and the folder of runs, by click's protocol as three shells speak it."""
 
 from __future__ import annotations
 

@@ -122,7 +122,8 @@ def test_the_extras_name_the_packages_that_pyproject_gives_them() -> None:
 
 
 def test_what_moves_and_records_imports_no_package_of_an_extra() -> None:
-    modules = "lpmkit.runbook, lpmkit.recorder.process, lpmkit.probes.process, lpmkit.doctor, lpmkit.analysis, lpmkit.sap.system"
+    names = ("runbook", "recorder.process", "probes.process", "doctor", "analysis", "sap.system")
+    modules = ", ".join(f"lpmkit.{name}" for name in names)
     assert not {name.partition(".")[0] for name in loaded(f"import {modules}")} & OF_EXTRAS
 
 

@@ -190,7 +190,8 @@ def test_a_row_of_the_engine_chooses_no_program(store: Store, tmp_path: Path) ->
 @needs_server
 def test_a_worker_that_cannot_look_after_a_plan_says_why_once_and_tries_again(tmp_path: Path) -> None:
     notes: list[str] = []
-    worker = PlaceWorker(Site.model_validate({"runs": {"folder": tmp_path}}), Secrets(), None, notes.append)  # type: ignore[arg-type]
+    site = Site.model_validate({"runs": {"folder": tmp_path}})
+    worker = PlaceWorker(site, Secrets(), None, notes.append)  # type: ignore[arg-type]
     assert [worker.look("night"), worker.look("night")] == [False, False]
     assert len(notes) == 1
     assert "there is no plan 'night'" in notes[0]

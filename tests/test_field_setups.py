@@ -202,7 +202,7 @@ NO_PORTS = side("target", sriov_ports=())
 UNREAD_PORTS = side("target", sriov_ports=None)
 AIX, LINUX, IBM_I, NPIV, VNIC = "p8aix01", "p10lin01", "p10ibmi01", "p8npiv01", "p8vnic01"
 
-# -- the table: kind, partition, change, and the verdict of a check, or those that say the same of it --------------------
+# -- the table: kind, partition, change, and the verdict of a check, or those that say the same of it ------------------
 
 SETUPS: list[tuple[str, str, Altered, Mapping[str, Verdict | tuple[Verdict, ...]]]] = [
     ("SEA, load sharing", AIX, bridges("target", ("PRIMARY_SH", True), ("BACKUP_SH", True)), {"bridged": PASS}),
@@ -229,7 +229,8 @@ SETUPS: list[tuple[str, str, Altered, Mapping[str, Verdict | tuple[Verdict, ...]
     ("SR-IOV, ports not read", "p10sriov01", both(ordered(migsriov="1"), UNREAD_PORTS), {"sriov": UNKNOWN}),
     *(
         (f"state {state}", AIX, moving(state=state), {"partition-running": FAIL})
-        for state in ("Suspended", "Resuming", "Error", "Not Available", "Hardware Discovery", "Migrating - Not Activated")
+        for state in ("Suspended", "Resuming", "Error", "Not Available", "Hardware Discovery",
+                      "Migrating - Not Activated")
     ),
     ("huge pages", AIX, moving(huge_pages=4), {"huge-pages": FAIL}),
     ("huge pages, not listed", AIX, moving(huge_pages=None), {"huge-pages": UNKNOWN}),
@@ -309,7 +310,8 @@ SETUPS: list[tuple[str, str, Altered, Mapping[str, Verdict | tuple[Verdict, ...]
     ),
     ("VIOS, one not asked", AIX, first_server_only, {"io-servers": WARN, "luns-free": UNKNOWN}),
     ("processors, too few", AIX, both(DEDICATED, frame("target", proc_units_available=3.5)), {"processor-room": FAIL}),
-    ("processors, just enough", AIX, both(DEDICATED, frame("target", proc_units_available=4.0)), {"processor-room": PASS}),
+    ("processors, just enough", AIX, both(DEDICATED, frame("target", proc_units_available=4.0)),
+     {"processor-room": PASS}),
     ("memory, 1 MB short", AIX, free_memory(-1), {"memory-room": FAIL}),
     ("memory, not read", AIX, frame("target", memory_available_mb=None), {"memory-room": UNKNOWN}),
     ("memory region, not read", AIX, frame("target", memory_region_mb=None), {"memory-region": UNKNOWN}),

@@ -369,8 +369,10 @@ def test_a_template_runs_nothing(
 @pytest.mark.parametrize(
     "text",
     [
-        "{{ 1 / 0 }}", "{{ document + 1 }}", "{{ document.sections[99].title.x }}", "{{ nothing() }}", "{{ picture() }}",
-        "{% for a in range(10 ** 12) %}{% endfor %}", "{% include 'no-such-file' %}", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{{ 1 / 0 }}", "{{ document + 1 }}", "{{ document.sections[99].title.x }}", "{{ nothing() }}",
+        "{{ picture() }}",
+        "{% for a in range(10 ** 12) %}{% endfor %}", "{% include 'no-such-file' %}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
  "{% extends 'x' %}", "{% if %}", "\x00{{",
     ],
 )  # fmt: skip
@@ -387,7 +389,8 @@ def test_an_error_in_a_template_is_an_own_error(text: str, document: Document, w
         ("{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}", "1 s"),
         ("{{ 'x' * 10 ** 11 }}", "64 MB of memory"),
         ("{{ ('x' * 10 ** 6) | center(10 ** 10) }}", "64 MB of memory"),
-        ("{% set x = namespace(a='x') %}{% for i in range(60) %}{% set x.a = x.a ~ x.a %}{% endfor %}", "64 MB of memory"),
+        ("{% set x = namespace(a='x') %}{% for i in range(60) %}{% set x.a = x.a ~ x.a %}{% endfor %}",
+         "64 MB of memory"),
     ],
 )  # fmt: skip
 def test_a_template_without_end_costs_a_sentence(
@@ -402,11 +405,16 @@ def test_a_template_without_end_costs_a_sentence(
 @pytest.mark.parametrize(
     "text",
     [
-        "<script>alert(1)</script>", "<SCRIPT src=x></SCRIPT>", "<img src='http://192.0.2.1/a.png'>", "<img src=//a/b>", "<img srcset='x.png 2x'>",
-        "<p onclick='x()'>", "<svg onload=x()>", "<iframe src='a'></iframe>", "<link rel=stylesheet href=a.css>", "<base href='http://a/'>",
-        "<a href='javascript:x()'>a</a>", "<a href='java\nscript:x()'>a</a>", "<style>@import 'a.css';</style>", "<style>p{background:url(http://a/b)}</style>",
-        "<p style=\"background:url('http://a/b')\">", "<meta http-equiv=refresh content='0;url=http://a'>", "<form action=http://a>", "<object data=a>",
-        "<video poster=http://a>", "<img src='data:text/html,x'>", "<a href='data:text/html,<script>'>", "<style>p{background:u\\72l(http://a)}</style>",
+        "<script>alert(1)</script>", "<SCRIPT src=x></SCRIPT>", "<img src='http://192.0.2.1/a.png'>", "<img src=//a/b>",
+        "<img srcset='x.png 2x'>",
+        "<p onclick='x()'>", "<svg onload=x()>", "<iframe src='a'></iframe>", "<link rel=stylesheet href=a.css>",
+        "<base href='http://a/'>",
+        "<a href='javascript:x()'>a</a>", "<a href='java\nscript:x()'>a</a>", "<style>@import 'a.css';</style>",
+        "<style>p{background:url(http://a/b)}</style>",
+        "<p style=\"background:url('http://a/b')\">", "<meta http-equiv=refresh content='0;url=http://a'>",
+        "<form action=http://a>", "<object data=a>",
+        "<video poster=http://a>", "<img src='data:text/html,x'>", "<a href='data:text/html,<script>'>",
+        "<style>p{background:u\\72l(http://a)}</style>",
         "<svg><use href='http://a#b'/></svg>", "<svg><a xlink:href='javascript:x'>", "<embed src=a>",
     ],
 )  # fmt: skip

@@ -36,7 +36,8 @@ def test_what_no_file_can_hold_and_no_clock_show_is_no_value(value: str) -> None
 
 
 @pytest.mark.parametrize(
-    "value", ['"NaN, Infinity and 99999999999999999999999"', '"\\ud83d\\ude00"', "1796073686000000000", "-1.5e-300", "1e300",
+    "value",
+    ['"NaN, Infinity and 99999999999999999999999"', '"\\ud83d\\ude00"', "1796073686000000000", "-1.5e-300", "1e300",
               "18446744073709551615", '"\\\\ud800"']
 )  # fmt: skip
 def test_what_only_looks_like_it_is_read_as_it_is(value: str) -> None:
@@ -78,7 +79,8 @@ def test_an_event_without_what_its_readers_need_is_none(kind: str, data: dict[st
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("survey", {"guest": "x"}), ("survey", {"source": [1]}), ("survey-after", {"target": 5}), ("validation", {"passed": "yes"})],
+    [("survey", {"guest": "x"}), ("survey", {"source": [1]}), ("survey-after", {"target": 5}),
+     ("validation", {"passed": "yes"})],
 )  # fmt: skip
 def test_a_document_with_other_parts_is_none(name: str, value: object) -> None:
     assert not_a_document(name, value)

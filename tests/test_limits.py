@@ -260,10 +260,14 @@ def test_the_measured_suspension_is_held_against_the_time_outs_of_clusters(
 @pytest.mark.parametrize(
     ("system", "state", "says"),
     [
-        ({"profiles": [{"instance": "00", "values": {}}]}, "passed", "SAP BX5 (rdisp/keepalive_timeout) waits 60 s (the default"),
-        ({"profiles": [{"instance": "00", "values": {"gw/conn_pending": "1"}}]}, "failed", "SAP BX5 (gw/conn_pending) waits 1 s"),
-        ({"profiles": [{"instance": "00", "values": {"gw/conn_pending": "$(X)"}}]}, "not evaluated", "(gw/conn_pending) is not known"),
-        ({"profiles": None, "missed": [{"question": "profiles", "configured": True}]}, "not evaluated", "SAP BX5 is not known"),
+        ({"profiles": [{"instance": "00", "values": {}}]}, "passed",
+         "SAP BX5 (rdisp/keepalive_timeout) waits 60 s (the default"),
+        ({"profiles": [{"instance": "00", "values": {"gw/conn_pending": "1"}}]}, "failed",
+         "SAP BX5 (gw/conn_pending) waits 1 s"),
+        ({"profiles": [{"instance": "00", "values": {"gw/conn_pending": "$(X)"}}]}, "not evaluated",
+         "(gw/conn_pending) is not known"),
+        ({"profiles": None, "missed": [{"question": "profiles", "configured": True}]}, "not evaluated",
+         "SAP BX5 is not known"),
     ],
 )  # fmt: skip
 def test_the_measured_suspension_is_held_against_the_time_outs_of_sap(
@@ -332,7 +336,9 @@ def test_the_delay_of_jobs_is_known_to_the_seconds_that_sap_prints(outcome: SapO
 
 def test_a_move_of_a_plan_has_limits_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text(
-        "moves:\n  - {partition: a, target: b, limits: {suspension_s: 2, guard: {on_breach: stop}}}\n  - {partition: c, target: b}\n"
+        "moves:\n"
+        "  - {partition: a, target: b, limits: {suspension_s: 2, guard: {on_breach: stop}}}\n"
+        "  - {partition: c, target: b}\n"
     )
     moves = load_plan(tmp_path / "plan.yaml").moves
     assert [one.limits.as_data() for one in moves] == [

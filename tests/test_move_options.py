@@ -47,7 +47,8 @@ def test_an_option_is_given_once_where_the_disks_are_validated() -> None:
 
 @pytest.mark.parametrize(
     ("landscape", "partition", "source", "target", "name"),
-    [("p7pair", "p7aix01", "p7a", "p7b", "requirerr"), ("p8pair", "p8aix01", "p8a", "p8b", "migsriov"), ("js22", "bxaix85", "bvio82", "bvio83", "mpio")],
+    [("p7pair", "p7aix01", "p7a", "p7b", "requirerr"), ("p8pair", "p8aix01", "p8a", "p8b", "migsriov"),
+     ("js22", "bxaix85", "bvio82", "bvio83", "mpio")],
 )  # fmt: skip
 def test_a_manager_without_an_option_is_not_sent_it(
     landscape: str, partition: str, source: str, target: str, name: str

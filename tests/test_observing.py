@@ -146,7 +146,8 @@ def test_what_is_handed_over_as_a_watch_never_asks_for_a_move(tmp_path: Path) ->
 def test_another_place_runs_no_probe_that_logs_in_to_sap_or_a_database(tmp_path: Path) -> None:
     site = {
         "partitions": {"p": {"host": "p.invalid"}}, "runs": {"folder": tmp_path},
-        "sap_systems": {"BX5": {"partition": "p", "instances": ["00"], "webservice": {"user": "lpm", "password": "env:X"}}},
+        "sap_systems": {"BX5": {"partition": "p", "instances": ["00"],
+                                "webservice": {"user": "lpm", "password": "env:X"}}},
     }  # fmt: skip
     book = Runbook(Site.model_validate(site), Secrets(may_ask=False))
     watch = book.prepared_watch(["p"], facts={"place": "fra"})

@@ -63,7 +63,8 @@ def instance(folder: Path, version: str, *deeds: str) -> Instance:
     ("version", "deeds", "facts"),
     [
         ("9.2.0.8.0", (), {"protection_mode": "MAXIMUM PERFORMANCE", "net_timeouts_s": None, "failover_status": None}),
-        ("10.2.0.4.0", ("protect:protection|20",), {"protection_mode": "MAXIMUM PROTECTION", "net_timeouts_s": (20.0,)}),
+        ("10.2.0.4.0", ("protect:protection|20",),
+         {"protection_mode": "MAXIMUM PROTECTION", "net_timeouts_s": (20.0,)}),
         ("19.0.0.0.0", (), {"net_timeouts_s": (), "failover_status": "DISABLED", "failover_threshold_s": None}),
         ("19.0.0.0.0", ("failover:25",), {"failover_status": "SYNCHRONIZED", "failover_threshold_s": 25.0}),
         ("23.26.0.0.0", ("failover:25",), {"failover_threshold_s": 25.0, "observer_waits_s": 0.0}),
@@ -242,12 +243,14 @@ IN_NET = "ORACLE_SID=BX5\nTNS_ADMIN=/oracle/net\n"
         (Host({**NET, **HOME_FILE}, IN_NET), (), {"SQLNET.RECV_TIMEOUT": "3"}, ""),
         (Host({**NET, **HOME_FILE}, ""), ("env", "TNS_ADMIN=/oracle/net"), {"SQLNET.RECV_TIMEOUT": "3"}, ""),
         (Host({**HOME_FILE, "/oracle/net/tnsnames.ora": "-"}, IN_NET), (), {}, ""),
-        (Host({**HOME_FILE, "/oracle/net/x": "-", f"{FOLDER}/sqlnet.ora": "A=1"}, IN_NET), (), None, "the release decides"),
+        (Host({**HOME_FILE, "/oracle/net/x": "-", f"{FOLDER}/sqlnet.ora": "A=1"}, IN_NET), (), None,
+         "the release decides"),
         (Host(HOME_FILE, IN_NET), (), None, "Cannot open"),
         (Host(HOME_FILE, ""), (), None, "may not see the environment of process 4711"),
         (Host(HOME_FILE, pmon="ora_pmon_BX6"), (), None, "no process ora_pmon_BX5"),
     ],
-    ids=["read", "named in the site file", "no file in either", "a file in the home only", "folder that cannot be listed",
+    ids=["read", "named in the site file", "no file in either", "a file in the home only",
+         "folder that cannot be listed",
          "not permitted", "not running"],
 )  # fmt: skip
 def test_the_tns_admin_of_the_instance_comes_before_its_home(

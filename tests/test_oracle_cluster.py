@@ -1,4 +1,4 @@
-"""A service of several instances, and the view from within one container: what the doctor says and what a probe sees."""
+"""A service of several instances, and the view from within one container, for the doctor and for a probe."""
 
 from __future__ import annotations
 

@@ -524,10 +524,13 @@ def test_the_doctor_says_which_way_a_site_will_use_why_and_whether_it_works(tmp_
 
 
 def test_what_changed_in_cluster_standby_and_asm_is_told() -> None:
-    before = {"facts": {"cluster": [{"inst_id": "1", "status": "OPEN"}, {"inst_id": "2", "status": "OPEN"}], "asm": [{"name": "DATA", "state": "MOUNTED", "offline_disks": "0"}],
+    before = {"facts": {"cluster": [{"inst_id": "1", "status": "OPEN"}, {"inst_id": "2", "status": "OPEN"}],
+                        "asm": [{"name": "DATA", "state": "MOUNTED", "offline_disks": "0"}],
                         "standby": [{"dest_id": "2", "status": "VALID", "error": None}]}}  # fmt: skip
-    after = {"facts": {"cluster": [{"inst_id": "1", "status": "OPEN"}], "asm": [{"name": "DATA", "state": "MOUNTED", "offline_disks": "2"}],
+    after = {"facts": {"cluster": [{"inst_id": "1", "status": "OPEN"}],
+                       "asm": [{"name": "DATA", "state": "MOUNTED", "offline_disks": "2"}],
                        "standby": [{"dest_id": "2", "status": "ERROR", "error": "ORA-03135"}]}}  # fmt: skip
     assert state.state_changes(before, after) == [
-        ("standby 2 status", "VALID", "ERROR"), ("standby 2 error", "—", "ORA-03135"), ("cluster 2 status", "OPEN", "—"), ("asm DATA offline_disks", "0", "2"),
+        ("standby 2 status", "VALID", "ERROR"), ("standby 2 error", "—", "ORA-03135"),
+        ("cluster 2 status", "OPEN", "—"), ("asm DATA offline_disks", "0", "2"),
     ]  # fmt: skip

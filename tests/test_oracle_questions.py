@@ -85,7 +85,8 @@ class World:
         run = SimpleNamespace(
             manifest={"probes": [
                 {"name": name, "kind": kind, "group": "oracle", "host": "bxaix85", "interval_ns": int(EVERY[kind] * S),
-                 "options": {"sid": "BX5", "way": {"way": "thin"}, "limits": self.limits}} for kind, name in KINDS.items()
+                 "options": {"sid": "BX5", "way": {"way": "thin"}, "limits": self.limits}}
+                for kind, name in KINDS.items()
             ]},
             observations=lambda name: observations.get(name, []),
         )  # fmt: skip
@@ -210,15 +211,19 @@ SERVES = {"database": [DATABASE],
     ("change", "says"),
     [
         ({"database": [{**DATABASE, "database_role": "PHYSICAL STANDBY"}]}, "is PHYSICAL STANDBY, PRIMARY before"),
-        ({"database": [{"database_role": "PRIMARY", "open_mode": "MOUNTED"}]}, "open_mode is MOUNTED, READ WRITE before"),
+        ({"database": [{"database_role": "PRIMARY", "open_mode": "MOUNTED"}]},
+         "open_mode is MOUNTED, READ WRITE before"),
         ({"instance": [{"status": "OPEN", "logins": "RESTRICTED", "archiver": "STARTED"}]}, "logins is RESTRICTED"),
         ({"instance": [{"status": "OPEN", "logins": "ALLOWED", "archiver": "FAILED"}]}, "archiver is FAILED"),
         ({"pluggable": [{"name": "PDB1", "open_mode": "MOUNTED"}]}, "pluggable database PDB1 is MOUNTED"),
         ({"pluggable": []}, "pluggable database PDB1 is gone"),
-        ({"database": [{**DATABASE, "protection_level": "RESYNCHRONIZATION"}]}, "protection_level is RESYNCHRONIZATION"),
-        ({"database": [{**DATABASE, "protection_mode": "MAXIMUM PERFORMANCE"}]}, "protection_mode is MAXIMUM PERFORMANCE"),
+        ({"database": [{**DATABASE, "protection_level": "RESYNCHRONIZATION"}]},
+         "protection_level is RESYNCHRONIZATION"),
+        ({"database": [{**DATABASE, "protection_mode": "MAXIMUM PERFORMANCE"}]},
+         "protection_mode is MAXIMUM PERFORMANCE"),
         ({"database": [{**DATABASE, "protection_level": "MAXIMUM PROTECTION"}]}, ""),
-        ({"failover": [{"status": "UNSYNCHRONIZED", "threshold": "30", "observer": "YES"}]}, "failover status is UNSYNC"),
+        ({"failover": [{"status": "UNSYNCHRONIZED", "threshold": "30", "observer": "YES"}]},
+         "failover status is UNSYNC"),
         ({"failover": [{"status": "SYNCHRONIZED", "threshold": "30", "observer": "NO"}]}, "failover observer is NO"),
         ({"standby": []}, "standby destination 2 is gone"),
         ({}, ""),

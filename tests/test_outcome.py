@@ -59,9 +59,11 @@ AS_BEFORE = "bxaix85 runs on bvio82 as before"
             (*STARTED, phase("needs-recovery"), *RECOVERY, phase("failed", HOME)),
             "the migration was interrupted at 50 % and rolled back by recovery",
         ),
-        ((*STARTED, phase("needs-recovery"), phase("failed", HOME)), "the migration was interrupted at 50 % and was rolled back"),
+        ((*STARTED, phase("needs-recovery"), phase("failed", HOME)),
+         "the migration was interrupted at 50 % and was rolled back"),
         (
-            (phase("asked"), ("answer", {"what": "migrate", "status": 1, "text": "HSCLA27C  no\n room"}), phase("failed", HOME)),
+            (phase("asked"), ("answer", {"what": "migrate", "status": 1, "text": "HSCLA27C  no\n room"}),
+             phase("failed", HOME)),
             "the migration was refused by the manager: HSCLA27C no room",
         ),
         (
@@ -72,7 +74,8 @@ AS_BEFORE = "bxaix85 runs on bvio82 as before"
         ((phase("asked"), phase("failed", HOME)), "the manager started no migration and gave no message"),
         ((*STARTED, phase("stopped", HOME)), "the migration was stopped at 50 % as asked for"),
         (
-            (phase("asked"), phase("copying"), ("request", {"what": "stop", "by": "guard", "why": "too slow"}), phase("stopped")),
+            (phase("asked"), phase("copying"), ("request", {"what": "stop", "by": "guard", "why": "too slow"}),
+             phase("stopped")),
             "the guard stopped the copy: too slow",
         ),
     ],
@@ -87,7 +90,8 @@ OTHERS: dict[str, tuple[tuple[Told, ...], OutcomeKind, tuple[str, ...], str]] = 
         (*STARTED, reading("bvio82", "Migrating - Running", "Migration Failed"), phase("needs-recovery")),
         OutcomeKind.NEEDS_RECOVERY,
         (
-            "Where bxaix85 runs is not proved: bvio82 listed it at 00:00:04 UTC as Migrating - Running, Migration Failed. "
+            "Where bxaix85 runs is not proved: "
+            "bvio82 listed it at 00:00:04 UTC as Migrating - Running, Migration Failed. "
             "It answered last at 00:00:09 UTC",
             "The migration was interrupted at 50 %",
         ),
@@ -100,13 +104,17 @@ OTHERS: dict[str, tuple[tuple[Told, ...], OutcomeKind, tuple[str, ...], str]] = 
         "lpmkit recover RUN",
     ),
     "gone before the command": (
-        (phase("failed", "not asked for: bxaix85 is not on bvio82 any more; nothing was moved by this run", seen=None),),
+        (phase("failed", "not asked for: bxaix85 is not on bvio82 any more; nothing was moved by this run",
+               seen=None),),
         OutcomeKind.ELSEWHERE,
         ("Where bxaix85 runs is not proved", "The move was not asked for: bxaix85 is not on bvio82 any more"),
         "lpmkit recover RUN --look",
     ),
     "somebody else's migration": (
-        (phase("asked"), phase("failed", "the manager refused the command (no); the migration in progress was asked for by somebody else", seen=None)),
+        (phase("asked"),
+         phase("failed",
+               "the manager refused the command (no); the migration in progress was asked for by somebody else",
+               seen=None)),
         OutcomeKind.ELSEWHERE,
         ("asked for by somebody else",),
         "lpmkit recover RUN --look",
@@ -118,7 +126,8 @@ OTHERS: dict[str, tuple[tuple[Told, ...], OutcomeKind, tuple[str, ...], str]] = 
         "lpmkit recover RUN --look",
     ),
     "not activated, as before": (
-        (reading("bvio82", "Not Activated"), phase("asked"), reading("bvio82", "Not Activated"), phase("failed", HOME, seen="at-home")),
+        (reading("bvio82", "Not Activated"), phase("asked"), reading("bvio82", "Not Activated"),
+         phase("failed", HOME, seen="at-home")),
         OutcomeKind.STAYED,
         ("bxaix85 is on bvio82 as before",),
         "",
@@ -126,10 +135,14 @@ OTHERS: dict[str, tuple[tuple[Told, ...], OutcomeKind, tuple[str, ...], str]] = 
     "arrived, and the command failed": (
         (*STARTED, ("answer", {"what": "migrate", "status": 1, "text": "HSCL1"}), phase("settled")),
         OutcomeKind.UNPROVED,
-        ("bxaix85 runs on bvio83. The command to move ended with status 1: HSCL1. Which command moved it is not known.",),
+        (
+            "bxaix85 runs on bvio83. The command to move ended with status 1: HSCL1. "
+            "Which command moved it is not known.",
+        ),
         "",
     ),
-    "the recorder died in the copy": (STARTED, OutcomeKind.NOT_KNOWN, ("The last phase seen is copying",), "lpmkit recover RUN --look"),
+    "the recorder died in the copy": (STARTED, OutcomeKind.NOT_KNOWN, ("The last phase seen is copying",),
+                                      "lpmkit recover RUN --look"),
     "the recorder died beside the command": (
         (phase("prepared"), ("intent", {"what": "migrate"})),
         OutcomeKind.NOT_KNOWN,

@@ -15,7 +15,8 @@ TOP = Path(__file__).parent.parent
 CONTAINERFILE = (TOP / "Containerfile").read_text(encoding="utf-8")
 #: What the source archive holds beside the pages at the top: nothing that merely lies in the folder.
 IN_SOURCE = {
-    "lpmkit", "notebooks", "docs", "examples", "fixtures", "tests", "benchmarks", "Makefile", "Containerfile", "LICENSE",
+    "lpmkit", "notebooks", "docs", "examples", "fixtures", "tests", "benchmarks", "Makefile", "Containerfile",
+    "LICENSE",
     ".dockerignore", ".gitignore", "environment.yml", "pyproject.toml", "PKG-INFO",
 }  # fmt: skip
 

@@ -114,7 +114,8 @@ def test_a_default_among_other_time_outs_and_a_missing_sap_interface_are_german(
         "Oracle Net von BX5 (A_B) wartet 60 s (Voreinstellung, nicht gelesen), SAP BX5 (c/d) wartet 60 s"
     )
     assert german("no SAP interface in the site file provides them (webservice would); commands: not told by it") == (
-        "keine SAP-Schnittstelle der Site-Datei liefert diese Daten (möglich mit: webservice); commands: liefert sie nicht"
+        "keine SAP-Schnittstelle der Site-Datei liefert diese Daten (möglich mit: webservice); "
+        "commands: liefert sie nicht"
     )
 
 

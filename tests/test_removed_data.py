@@ -162,12 +162,17 @@ def internal_error(recorded: Recorded) -> None:
 
 FAULTS: dict[str, Callable[[Recorded], None]] = {
     "a dump in the last answer": once(
-        "dumps", {"at": "2026-11-30T07:12:24", "host": "p7aix01", "user": "BATCH", "client": "100", "error": "ZDATE_LARGE_TIME_DIFF"}
+        "dumps",
+        {"at": "2026-11-30T07:12:24", "host": "p7aix01", "user": "BATCH", "client": "100",
+         "error": "ZDATE_LARGE_TIME_DIFF"}
     ),
     "a dump in the first answer after the move": once(
-        "dumps", {"at": "2026-11-30T07:12:17", "host": "p7aix01", "user": "BATCH", "client": "100", "error": "ZDATE_LARGE_TIME_DIFF"}, 0
+        "dumps",
+        {"at": "2026-11-30T07:12:17", "host": "p7aix01", "user": "BATCH", "client": "100",
+         "error": "ZDATE_LARGE_TIME_DIFF"}, 0
     ),
-    "an update in error": once("updates", {"key": "A", "at": "2026-11-30T07:12:24", "user": "B", "client": "100", "state": "9"}),
+    "an update in error": once("updates",
+                               {"key": "A", "at": "2026-11-30T07:12:24", "user": "B", "client": "100", "state": "9"}),
     "processes with other pids": each_row("processes", lambda row: row.update(pid=(row["pid"] or 0) + 1)),
     "work processes with other pids": each_row("work_processes", lambda row: row.update(pid=(row["pid"] or 0) + 1)),
     "red processes": each_row("processes", lambda row: row.update(colour="RED")),
@@ -251,7 +256,8 @@ SILENCES = {
     "one service": Made(mode="watch", duration_s=40.0, suspend=None, banner_out=((20.0, 22.0),)),
     "the network": Made(mode="watch", duration_s=40.0, suspend=None, network_out=((20.0, 21.0),)),
     "a micro-stop": Made(mode="watch", duration_s=40.0, suspend=None, micro_stops=((20.0, 20.6),)),
-    "the observer": Made(mode="watch", duration_s=40.0, suspend=None, stalls=((10.0, 12.0),), banner_out=((20.0, 22.0),)),
+    "the observer": Made(mode="watch", duration_s=40.0, suspend=None, stalls=((10.0, 12.0),),
+                         banner_out=((20.0, 22.0),)),
     "a login again": Made(mode="watch", duration_s=40.0, suspend=None, relogin_at=20.0),
 }  # fmt: skip
 

@@ -95,10 +95,13 @@ def test_each_rule_warns_of_its_own_fact_and_hinders_nothing(key: str, change: d
         ({"rdisp/max_wprun_time": "$(X)"}, Verdict.UNKNOWN, "not understood"),
         ({"enque/con_timeout": "1000"}, Verdict.PASS, ""),  # the enqueue server is not a standalone one
         ({"enque/process_location": "REMOTESA"}, Verdict.PASS, "359 s, 60 attempts, SAP's default"),
-        ({"enque/process_location": "REMOTESA", "enque/con_timeout": "1000", "enque/con_retries": "1"}, Verdict.FAIL, "1 s"),
-        ({"enque/process_location": "REMOTESA", "enque/con_timeout": "500", "enque/con_retries": "1", "enq/enable": "true"},
+        ({"enque/process_location": "REMOTESA", "enque/con_timeout": "1000", "enque/con_retries": "1"}, Verdict.FAIL,
+         "1 s"),
+        ({"enque/process_location": "REMOTESA", "enque/con_timeout": "500", "enque/con_retries": "1",
+          "enq/enable": "true"},
          Verdict.PASS, ""),  # the standalone enqueue server 2 does not read it
-        ({"enque/process_location": "REMOTESA", "enque/con_timeout": "1000", "enque/con_retries": "9"}, Verdict.PASS, "17 s"),
+        ({"enque/process_location": "REMOTESA", "enque/con_timeout": "1000", "enque/con_retries": "9"}, Verdict.PASS,
+         "17 s"),
     ],
 )  # fmt: skip
 def test_time_outs_of_profile_parameters_are_held_against_the_suspension(

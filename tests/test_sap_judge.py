@@ -792,7 +792,8 @@ def test_a_work_process_in_the_middle_of_a_restart_is_everyday_and_one_that_stay
 
 @pytest.mark.parametrize(
     ("then", "state"),
-    [([Activity.ON_HOLD] * 4, "failed"), ([Activity.RUNNING] * 4, "failed"), ([*[Activity.RUNNING] * 3, Activity.WAITING], "passed")],
+    [([Activity.ON_HOLD] * 4, "failed"), ([Activity.RUNNING] * 4, "failed"),
+     ([*[Activity.RUNNING] * 3, Activity.WAITING], "passed")],
     ids=["on hold", "running", "one is free"],
 )  # fmt: skip
 def test_dialog_work_processes_that_are_all_busy_since_the_suspension_serve_nobody(
@@ -834,7 +835,8 @@ def works(*types: str) -> list[WorkProcess]:
 @pytest.mark.parametrize(
     ("then", "state"),
     [
-        ([replace(works("DIA")[0], activity=Activity.STOPPED, reason="PRIV"), *works("DIA", "DIA", "UPD", "SPO")[1:]], "passed"),
+        ([replace(works("DIA")[0], activity=Activity.STOPPED, reason="PRIV"), *works("DIA", "DIA", "UPD", "SPO")[1:]],
+         "passed"),
         ([replace(works("DIA")[0], activity=Activity.STOPPED), *works("DIA", "DIA", "UPD", "SPO")[1:]], "failed"),
         (works("DIA", "BTC", "BTC", "SPO"), "passed"),
         (works("DIA", "DIA", "UPD"), "failed"),

@@ -438,7 +438,8 @@ ROWS_OF_THE_SERVICE = st.recursive(
 @given(ROWS_OF_THE_SERVICE)
 def test_whatever_the_web_service_answers_gives_records_or_our_error(answer: Any) -> None:
     for make in (
-        records.work_process, records.process, records.queue, records.log_entry, records.lock, records.enqueue, records.instance,
+        records.work_process, records.process, records.queue, records.log_entry, records.lock, records.enqueue,
+        records.instance,
     ):  # fmt: skip
         try:
             for row in webservice._rows(answer):

@@ -1,5 +1,5 @@
-"""Every kind of Power set-up, fine and broken, under an IVM and under an HMC: the simulated firmware and the checks held
-against one table.
+"""Every kind of Power set-up, fine and broken, under an IVM and under an HMC: the simulated firmware and the checks
+held against one table.
 
 A row says what firmware does with the set-up, and the source of that (docs/sources.md); never what a check says of
 it. ``recalled`` stands where no source could be opened. Landscapes are read once; a row changes a world by a fault
@@ -246,7 +246,8 @@ def each(kind: str, firmware: str, checks: Mapping[str, Verdict], source: str, *
 
 SETUPS = [
     # nothing in the way
-    *(Setup("plain", partition, "takes", {}, VALIDATION) for partition in MOVES if partition not in ("p10sriov02", "bxaix86")),
+    *(Setup("plain", partition, "takes", {}, VALIDATION) for partition in MOVES if partition not in ("p10sriov02",
+                                                                                                     "bxaix86")),
     # what is behind a disk
     *each("whole LUN", "takes", {"whole-luns": PASS, "same-luns": PASS, "luns-free": PASS}, "KSH-IVM"),
     *each("whole LUN", "refuses", {"same-luns": FAIL}, "NOVA-IVM", "lun-not-seen"),
@@ -280,7 +281,8 @@ SETUPS = [
     *each("SEA failover", "refuses", {"bridged": FAIL}, "recalled", "sea-limbo"),
     Setup("vNIC", "p8vnic01", "takes", {"vnic": PASS, "virtual-adapters": PASS}, "AVOCADO", guest=VNIC_CLIENT),
     Setup("vNIC", "p8vnic01", "refuses", {"vnic": FAIL}, "HMC9", ("no-link",)),
-    *(Setup("EtherChannel", name, "takes", {"virtual-adapters": PASS}, VALIDATION, guest=ETHERCHANNEL) for name in BOTH),
+    *(Setup("EtherChannel", name, "takes", {"virtual-adapters": PASS}, VALIDATION,
+            guest=ETHERCHANNEL) for name in BOTH),
     *(
         Setup(
             "EtherChannel",
@@ -328,22 +330,26 @@ SETUPS = [
     *each("compatibility mode", "takes", {"compat-mode": PASS}, "NOVA-PVM"),
     Setup("processor pool", "p8aix01", "takes", {"pool": WARN}, "HMC7", ("pool-missing",)),
     # the partition
-    *(Setup("suspended", name, "refuses", {"partition-running": FAIL}, VALIDATION, change=_on(name, suspended)) for name in BOTH),
+    *(Setup("suspended", name, "refuses", {"partition-running": FAIL}, VALIDATION,
+            change=_on(name, suspended)) for name in BOTH),
     *each("open firmware", "refuses", {"partition-running": FAIL}, VALIDATION, "not-running"),
     *(
-        Setup("not activated", name, "takes", {"partition-running": WARN}, "IVM-migrlpar", change=_on(name, not_activated))
+        Setup("not activated", name, "takes", {"partition-running": WARN}, "IVM-migrlpar",
+              change=_on(name, not_activated))
         for name in BOTH
     ),
     *each("RMC", "refuses", {"rmc-manager": FAIL}, VALIDATION, "rmc-inactive"),
     Setup("RMC", "p8ibmi01", "takes", {"rmc-manager": PASS}, "PYPVM", change=_on("p8ibmi01", without_rmc)),
     Setup("IBM i", "p10ibmi01", "takes", {"restricted-io": PASS}, "IBMI-LPM"),
     Setup("IBM i", "p10ibmi01", "refuses", {"restricted-io": FAIL}, "IBMI-LPM", ("free-io:p10ibmi01",)),
-    Setup("IBM i", "p10ibmi01", "refuses", {"error-path-reporting": FAIL}, "IBMI-LPM", ("error-path-reporting:p10ibmi01",)),
+    Setup("IBM i", "p10ibmi01", "refuses", {"error-path-reporting": FAIL}, "IBMI-LPM",
+          ("error-path-reporting:p10ibmi01",)),
     *each("error path reporting", "refuses", {"error-path-reporting": FAIL}, "recalled", "error-path-reporting"),
     *each("barrier register", "refuses", {"barrier-register": FAIL}, "recalled", "bsr-arrays"),
     *each("workload group", "refuses", {"workload-group": FAIL}, "recalled", "work-group"),
     Setup("mobility disabled", "p8aix01", "refuses", {"mobility-allowed": FAIL}, "FIELD-ADMIN", ("mobility-disabled",)),
-    Setup("mobility disabled", "bxaix85", "refuses", {"mobility-allowed": UNKNOWN}, "FIELD-ADMIN", ("mobility-disabled",)),
+    Setup("mobility disabled", "bxaix85", "refuses", {"mobility-allowed": UNKNOWN}, "FIELD-ADMIN",
+          ("mobility-disabled",)),
     Setup("remote restart", "p8aix01", "takes", {"remote-restart": WARN}, "HMC8", ("simplified-restart",)),
     Setup("remote restart", "p8aix01", "takes", {"remote-restart": WARN}, "HMC8", ("remote-restart",)),
     Setup("remote restart", "p8aix01", "refuses", {"remote-restart": FAIL}, "HMC8", change=power7_mode),
@@ -377,14 +383,16 @@ SETUPS = [
     Setup("mover", "p8aix01", "refuses", {"movers": FAIL}, "OPTEST", ("no-msp",)),
     Setup("mover", "p8aix01", "takes", {"multipath": WARN, "rmc-vios": WARN}, "BOND", ("one-vios",)),
     Setup(
-        "redundant VIOS", "p8aix01", "refuses", {"multipath": FAIL}, "HMC7", ("one-vios",), options={"redundantvios": "1"}
+        "redundant VIOS", "p8aix01", "refuses", {"multipath": FAIL}, "HMC7", ("one-vios",),
+        options={"redundantvios": "1"}
     ),
     Setup("redundant VIOS", "p8aix01", "takes", {"multipath": PASS}, "HMC7", options={"redundantvios": "1"}),
     Setup("virtual Ethernet", "p8aix01", "takes", {"bridged": WARN}, "HMC7", ("no-sea",), options={"vlanbridge": "2"}),
     Setup("compatibility mode", "p8aix01", "refuses", {"compat-mode": FAIL}, "IBM-PCM", change=_on("p8aix01", prefers)),
     Setup("vNIC", "p8vnic01", "refuses", {"vnic": FAIL}, "HMCMCP", change=full_ports),
     Setup("SR-IOV", "p10sriov01", "takes", {"sriov": PASS}, "HMC9", options={"migsriov": "1"}),
-    Setup("SR-IOV", "p10sriov01", "refuses", {"sriov": FAIL}, "HMC9", ("no-link:p10sriov01",), options={"migsriov": "1"}),
+    Setup("SR-IOV", "p10sriov01", "refuses", {"sriov": FAIL}, "HMC9", ("no-link:p10sriov01",),
+          options={"migsriov": "1"}),
     Setup("SR-IOV", "p10sriov01", "takes", {"sriov": WARN}, "HMC9", ("no-link:p10sriov01",), options={"migsriov": "2"}),
     Setup("redundant movers", "p10aix01", "takes", {"redundant-movers": PASS}, "RedMSP"),
     Setup("redundant movers", "p10aix01", "takes", {"redundant-movers": WARN}, "recalled", mapping=FIRST_PAIR),
@@ -427,7 +435,8 @@ SETUPS = [
         change=levels("AL720_101", "AL770_052"),
     ),
     Setup(
-        "firmware", "p7aix01", "takes", {"firmware-pair": PASS}, "IBM-FW-POWER8", change=levels("AL730_142", "AL770_052")
+        "firmware", "p7aix01", "takes", {"firmware-pair": PASS}, "IBM-FW-POWER8",
+        change=levels("AL730_142", "AL770_052")
     ),
 ]  # fmt: skip
 

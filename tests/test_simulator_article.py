@@ -33,7 +33,8 @@ def copying(world: World, sent: int) -> World:
     """The same world with a copy under way of which this many bytes are sent."""
     partition = next(one for one in world.on("bvio82") if one.name == "bxaix85")
     migration = Migration(1, "active", "bvio82", "bvio83", 2, 3, "Migration Starting", "copy", "", "",
-                          source_msp=world.frame("bvio82").vios.name, bytes_transmitted=sent, bytes_remaining=9)  # fmt: skip
+                          source_msp=world.frame("bvio82").vios.name, bytes_transmitted=sent,
+                          bytes_remaining=9)  # fmt: skip
     return world.with_partition(replace(partition, migration=migration))
 
 

@@ -478,7 +478,8 @@ def test_while_the_partition_is_suspended_nothing_of_sap_answers_and_then_everyt
                 with pytest.raises(requests.ReadTimeout):
                     web().post(url(current, service), data=body, timeout=0.3)
             shell = subprocess.Popen(
-                ["ssh", "-F", str(current.ssh_config), "p7aix01", "/usr/sap/hostctrl/exe/sapcontrol -nr 0 -function GetProcessList"],
+                ["ssh", "-F", str(current.ssh_config), "p7aix01",
+                 "/usr/sap/hostctrl/exe/sapcontrol -nr 0 -function GetProcessList"],
                 stdout=subprocess.PIPE,
             )  # fmt: skip
             with pytest.raises(subprocess.TimeoutExpired):

@@ -104,7 +104,8 @@ def test_a_recovery_despite_errors_an_approval_and_a_refusal_are_records() -> No
     order = {"order": {"partition": "p", "source": "a", "target": "b"}, "mode": "move"}
     events = [
         event("clock", uncertainty_ns=1), event("approved", by="bert", signed=True),
-        event("request", what="recover", force=True, by="anna"), event("answer", what="migrate", status=1, text="HSCL1"),
+        event("request", what="recover", force=True, by="anna"),
+        event("answer", what="migrate", status=1, text="HSCL1"),
         event("answer", what="stop", status=None, text="x"), event("request", what="end", by="anna"),
     ]  # fmt: skip
     records = audit_records("r", order, events)
@@ -154,7 +155,7 @@ def test_metrics_are_read_alike_by_both_readers() -> None:
         assert [(sample.labels, sample.value) for sample in family.samples] == [({"partition": 'a"b\\c\nd'}, 1.0)]
 
 
-# --- receivers ---------------------------------------------------------------------------------------------------------
+# --- receivers --------------------------------------------------------------------------------------------------------
 
 
 def refusal(settings: Any, run: Run, records: list[AuditRecord] | None = None) -> NotDelivered:
@@ -475,7 +476,7 @@ def test_a_name_that_takes_the_whole_time_to_reach_is_not_waited_for_again(
         assert server.got in ([], [b""])
 
 
-# --- the courier -------------------------------------------------------------------------------------------------------
+# --- the courier ------------------------------------------------------------------------------------------------------
 
 
 def with_sinks(run: Run, sinks: Mapping[str, Any]) -> Run:

@@ -75,7 +75,8 @@ def test_of_two_frames_that_can_exchange_partitions_each_is_the_others_partner()
     ids=["off", "not capable", "no mode in common", "not listed", "no I/O server"],
 )
 def test_a_frame_that_cannot_receive_is_nobodys_partner(facts: dict[str, object]) -> None:
-    assert [each.partner for each in with_partners([frame("a"), replace(frame("b"), **facts)])] == ["", ""]  # type: ignore[arg-type]
+    other = replace(frame("b"), **facts)  # type: ignore[arg-type]
+    assert [each.partner for each in with_partners([frame("a"), other])] == ["", ""]
 
 
 def test_of_three_frames_none_is_chosen_and_the_choice_is_told() -> None:
@@ -155,7 +156,8 @@ def test_everything_that_was_found_is_read_back_and_the_rest_stands_as_a_comment
     left, right = with_partners([frame("no"), frame("b: {", partitions=[VIOS, replace(CLIENT, name="12")])])
     off = frame("off", partitions=None, gap="HSCL0001\nframes: {evil: {host: evil}}")
     inside = [
-        Inside("no", CLIENT, host="aix1", level="7200-05", sap=(SapInstances("P7D", ("00", "01"), ("00",), "p7dadm@aix1"),),
+        Inside("no", CLIENT, host="aix1", level="7200-05",
+               sap=(SapInstances("P7D", ("00", "01"), ("00",), "p7dadm@aix1"),),
                databases=(RunningDatabase("P7D", "192.0.2.5:1521"),)),
         Inside("b: {", replace(CLIENT, name="12"), host="192.0.2.9", level="7100", databases=(RunningDatabase("P7D"),)),
         Inside("no", replace(CLIENT, name="gone"), why="the key\nevil: was refused"),

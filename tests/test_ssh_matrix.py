@@ -79,7 +79,7 @@ def test_lpmkit_logs_in_where_ssh_does_and_names_the_same_trouble(host: KindOfHo
 
 
 def test_the_lines_of_an_error_let_one_in(host: KindOfHost) -> None:
-    """What an error says to add is added, until ``ssh`` and lpmkit log in: once for what is agreed on, once for keys."""
+    """The remedies of errors are added until ``ssh`` and lpmkit log in: once for what is agreed on, once for keys."""
     lines: list[str] = []
     for _ in range(3):
         got, error, _over = by_lpmkit(host.name, host.config(*lines, key="rsa"))

@@ -209,7 +209,8 @@ BOOT = datetime(2008, 7, 27, 14, 33, tzinfo=UTC)
 BEFORE = IdentitySnapshot(
     "bvio82",
     Identity(
-        hostname="bxaix85", lpar_name="bxaix85", lpar_id=2, model="IBM,7998-61X", serial="10071DA", firmware="EA320_061",
+        hostname="bxaix85", lpar_name="bxaix85", lpar_id=2, model="IBM,7998-61X", serial="10071DA",
+        firmware="EA320_061",
         machine_id="000071DA4C00", system_id="IBM,0310071DA", frame_id="8000BA02D0071DA2", level="5300-07-03-0811",
         booted=BOOT, disks=(("hdisk0", "00c71da1e5b1f0a2"),),
     ),

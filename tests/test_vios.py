@@ -98,10 +98,12 @@ REFUSED: list[tuple[Callable[[str], object], str]] = [
     (vios_disks.read_paths, "Enabled hdisk4 fscsi2\n"),
     (vios_disks.read_multipath, "    0           fscsi0/path0           OPEN   NORMAL         35          0\n"),
     (vios_disks.read_multipath, "DEV#:   4  DEVICE NAME: hdisk4\n"),
-    (vios_disks.read_multipath, "DEV#:  4  DEVICE NAME: hdisk4  TYPE: 2145  ALGORITHM:  Load Balance\nSERIAL: 6\n    0   fscsi0/path0   OPEN\n"),
+    (vios_disks.read_multipath,
+     "DEV#:  4  DEVICE NAME: hdisk4  TYPE: 2145  ALGORITHM:  Load Balance\nSERIAL: 6\n    0   fscsi0/path0   OPEN\n"),
     (vios_disks.read_media, "vtopt0 No Media n/a\n"),
     (vios_statistics.read_shared_ethernet, "entstat: 0909-003 Unable to connect to device ent6, errno = 19\n"),
-    (vios_statistics.read_shared_ethernet, "ETHERNET STATISTICS (ent6) :\nVirtual Adapter: ent4\nTrunk Adapter: True\n"),
+    (vios_statistics.read_shared_ethernet,
+     "ETHERNET STATISTICS (ent6) :\nVirtual Adapter: ent4\nTrunk Adapter: True\n"),
     (vios_statistics.read_mover, "Device vasi0 is busy\n"),
 ]  # fmt: skip
 

@@ -114,8 +114,8 @@ class Watched:
         return ["\n".join(row["lines"]) for row in rows if "lines" in row]
 
     def tellable_s(self) -> float:
-        """The shortest suspension that the run so far could tell from its own noise. The baseline here is a dozen beats:
-        one that a busy machine delivers late makes it longer than a second.
+        """The shortest suspension that the run so far could separate from its own noise. The baseline here is a dozen
+        beats: one that a busy machine delivers late makes it longer than a second.
         """
         told = [host.shortest_ns for host in self.analysed().hosts if host.shortest_ns is not None]
         return max(told, default=0) / 1e9

@@ -169,7 +169,7 @@ class PagingDevice:
 
 @dataclass(frozen=True, slots=True)
 class StoragePool:
-    """A shared storage pool and the cluster of I/O servers that serves it; nodes that are ``down`` are still members."""
+    """A shared storage pool and the cluster of I/O servers that serves it; ``down`` nodes are still members."""
 
     cluster: str
     cluster_id: str

@@ -86,7 +86,8 @@ def _kinds() -> dict[str, Kind]:
         "keys-not-exchanged": "the two managers do not trust each other",
         "sap-licence-missing": "SAP has no licence for the hardware key of the target frame",
         "wwpn-not-zoned": "the second WWPN of the partition's last virtual Fibre Channel adapter is not zoned",
-        "wwpn-not-masked": "the storage shows the second WWPN nothing: seen at the switch-over, unless the disks are tested (``--npivval portdisk``)",
+        "wwpn-not-masked": "the storage shows the second WWPN nothing: seen at the switch-over, unless the disks are "
+        "tested (``--npivval portdisk``)",
         "fc-ports-full": "the target's Fibre Channel ports take no more virtual adapters",
         "no-link": "no SR-IOV port of the target has a link",
         "pool-missing": "the target has no shared processor pool but the default one",
@@ -99,7 +100,8 @@ def _kinds() -> dict[str, Kind]:
         "free-io": "the partition runs IBM i and may own physical adapters: it has no restricted I/O (under an HMC)",
         "vtpm": "the partition has a virtual TPM, and the target another trusted system key (under an HMC)",
         "node-down": "the target's I/O servers are down in the cluster of their shared storage pool",
-        "simplified-restart": "the partition is set up for simplified remote restart (under an HMC): a warning of the checks",
+        "simplified-restart": "the partition is set up for simplified remote restart (under an HMC): a warning of the "
+        "checks",
         "error-path-reporting": "redundant error path reporting is on",
         "work-group": "the partition is in a workload group",
         "mobility-disabled": "somebody switched moves off for this partition",
@@ -107,57 +109,84 @@ def _kinds() -> dict[str, Kind]:
         "serial-adapter": "the partition has a third virtual serial adapter",
         "os-not-ready": "a DR script in the partition refuses the check phase; only the firmware's validation asks it",
         "vterm-open": "somebody has a virtual terminal of the partition open: a warning",
-        "old-vios": "the target's I/O servers are of a level from before partition mobility, without the mover's device",
-        "old-system": "the partition's AIX is of a level that cannot be moved while it runs, and its check phase says so",
+        "old-vios": "the target's I/O servers are of a level from before partition mobility, without the mover's "
+        "device",
+        "old-system": "the partition's AIX is of a level that cannot be moved while it runs, and its check phase "
+        "says so",
         "no-power": "the target system has no power (under an HMC; an IVM is down with it)",
         "remote-restart": "the partition is set up for remote restart: a warning of the checks",
         "affinity-group": "the partition is in an affinity group: a warning of the checks",
-        "second-profile": "the partition has another profile besides (under an HMC; an IVM has one for each): a warning of the checks",
+        "second-profile": "the partition has another profile besides (under an HMC; an IVM has one for each): a "
+        "warning of the checks",
         "migration-limit": "the target already takes part in as many moves as it supports",
     }
     kinds = [Kind(name, "landscape", text, ("object",)) for name, text in landscape.items()]
     kinds += [
-        Kind("cluster", "landscape", "the partition is a node of a cluster (powerha, powerha71, rac or gpfs) that waits this many seconds for a silent "
-             "member, as shipped without them", ("message", "delay_s")),
+        Kind("cluster", "landscape",
+             "the partition is a node of a cluster (powerha, powerha71, rac or gpfs) that waits this many seconds "
+             "for a silent member, as shipped without them", ("message", "delay_s")),
         Kind("mover-dies", "move", "the movers lose each other: the copy stands still, the partition runs on, "
-             "its state stays intermediate until it is recovered", ("object",), Fault("mover-dies", when="copy@50%", times=1)),
-        Kind("not-converging", "move", "the partition writes faster than the link: after the last round it is suspended all "
-             "the same and fetches a lot afterwards (``:fail`` gives up instead)", ("message",), Fault("not-converging")),
-        Kind("suspend-refused", "move", "the partition does not get ready for the suspension; everything is rolled back",
+             "its state stays intermediate until it is recovered", ("object",),
+             Fault("mover-dies", when="copy@50%", times=1)),
+        Kind("not-converging", "move",
+             "the partition writes faster than the link: after the last round it is suspended all "
+             "the same and fetches a lot afterwards (``:fail`` gives up instead)", ("message",),
+             Fault("not-converging")),
+        Kind("suspend-refused", "move",
+             "the partition does not get ready for the suspension; everything is rolled back",
              ("object",), Fault("suspend-refused", times=1)),
         Kind("suspend-for", "move", "the suspension lasts this many seconds", ("delay_s",), Fault("suspend-for")),
-        Kind("mover-hangs", "move", "the movers stop sending and say nothing; after ``migrlpar -o s`` the state is still "
+        Kind("mover-hangs", "move",
+             "the movers stop sending and say nothing; after ``migrlpar -o s`` the state is still "
              "intermediate until it is recovered", ("object",), Fault("mover-hangs", when="copy@50%", times=1)),
-        Kind("copy-waits", "move", "the movers send nothing until a file is there; the move can be stopped meanwhile", ("message",),
+        Kind("copy-waits", "move", "the movers send nothing until a file is there; the move can be stopped meanwhile",
+             ("message",),
              Fault("copy-waits", when="copy@50%")),
-        Kind("link-dies", "move", "the movers cannot reach each other any more: before the switch-over the partition runs on where it is, in the "
-             "last phase (``when=fetch``) it has lost memory and nobody runs it", ("object",), Fault("link-dies", when="copy@50%", times=1)),
-        Kind("rmc-lost", "move", "the partition's RMC connection is lost: its system cannot be asked to suspend, or not be told that it has moved",
+        Kind("link-dies", "move",
+             "the movers cannot reach each other any more: before the switch-over the partition runs on where it "
+             "is, in the last phase (``when=fetch``) it has lost memory and nobody runs it", ("object",),
+             Fault("link-dies", when="copy@50%", times=1)),
+        Kind("rmc-lost", "move",
+             "the partition's RMC connection is lost: its system cannot be asked to suspend, or not be told that "
+             "it has moved",
              ("object",), Fault("rmc-lost", when="copy@50%", times=1)),
-        Kind("hmc-restarts", "move", "the console is restarted: it is away for some seconds, and leaves its moves as they are",
+        Kind("hmc-restarts", "move",
+             "the console is restarted: it is away for some seconds, and leaves its moves as they are",
              ("delay_s",), Fault("hmc-restarts", when="copy@50%", times=1, delay_s=3.0)),
-        Kind("target-power-lost", "move", "the target system loses its power", ("object",), Fault("target-power-lost", when="copy@50%", times=1)),
-        Kind("finish-fails", "move", "after the resume the source is not cleaned up: both blades list the partition until "
+        Kind("target-power-lost", "move", "the target system loses its power", ("object",),
+             Fault("target-power-lost", when="copy@50%", times=1)),
+        Kind("finish-fails", "move",
+             "after the resume the source is not cleaned up: both blades list the partition until "
              "``migrlpar -o r``", ("object",), Fault("finish-fails", times=1)),
-        Kind("rmc-late", "move", "the partition's RMC connection comes back this many seconds after the move", ("delay_s",),
+        Kind("rmc-late", "move", "the partition's RMC connection comes back this many seconds after the move",
+             ("delay_s",),
              Fault("rmc-late", delay_s=5.0)),
-        Kind("drop-ssh", "move", "every SSH connection of a host is closed once; new ones are taken after DELAY seconds",
+        Kind("drop-ssh", "move",
+             "every SSH connection of a host is closed once; new ones are taken after DELAY seconds",
              ("host",), Fault("drop-ssh", when="copy@50%", times=1, delay_s=2.0)),
-        Kind("oracle", "move", "something happens to the partition's database: ora600, tns-timeout, interleaved, restart, banner, rotate, truncate, "
-             "kill:USER, checkpoints, old-form, ora:NUMBER, logon-ora:NUMBER, listener-hangs, -refuses, -resets, -answers",
+        Kind("oracle", "move",
+             "something happens to the partition's database: ora600, tns-timeout, interleaved, restart, banner, "
+             "rotate, truncate, kill:USER, checkpoints, old-form, ora:NUMBER, logon-ora:NUMBER, listener-hangs, "
+             "-refuses, -resets, -answers",
              ("message",), Fault("oracle", when="copy@50%", times=1)),
-        Kind("sap-job-cancelled", "sap", "a background job is cancelled by the move: the clock jumped under it", ("object",),
+        Kind("sap-job-cancelled", "sap", "a background job is cancelled by the move: the clock jumped under it",
+             ("object",),
              Fault("sap-job-cancelled", times=1)),
-        Kind("sap-work-process-died", "sap", "a work process (by number) ends in the move and is started again", ("object",),
+        Kind("sap-work-process-died", "sap", "a work process (by number) ends in the move and is started again",
+             ("object",),
              Fault("sap-work-process-died", times=1)),
-        Kind("sap-user-cut", "sap", "a user's SAP GUI loses its connection in the move", ("object",), Fault("sap-user-cut", times=1)),
+        Kind("sap-user-cut", "sap", "a user's SAP GUI loses its connection in the move", ("object",),
+             Fault("sap-user-cut", times=1)),
         Kind("sap-dispatcher-gone", "sap", "the dispatcher ends in the move, and everything under it", (),
              Fault("sap-dispatcher-gone", times=1)),
         Kind("sap-replication-lost", "sap", "the enqueue server loses its replica in the move", (),
              Fault("sap-replication-lost", times=1)),
-        Kind("sap-server-restarted", "sap", "a program of the instance (msg_server, enserver, jstart, server0 …) ends in the move and is started again",
+        Kind("sap-server-restarted", "sap",
+             "a program of the instance (msg_server, enserver, jstart, server0 …) ends in the move and is started "
+             "again",
              ("object",), Fault("sap-server-restarted", times=1)),
-        Kind("sapstartsrv-gone", "sap", "sapstartsrv ends in the move; what it started runs on", (), Fault("sapstartsrv-gone", times=1)),
+        Kind("sapstartsrv-gone", "sap", "sapstartsrv ends in the move; what it started runs on", (),
+             Fault("sapstartsrv-gone", times=1)),
         Kind("sap-german", "sap", "the SAP system speaks German"),
         Kind("sap-soap-stateless", "sap", "SOAP-RFC keeps no session: every request is a conversation of its own"),
         Kind("sapstartsrv-hangs", "sap", "sapstartsrv takes connections and never answers"),
@@ -166,7 +195,8 @@ def _kinds() -> dict[str, Kind]:
         Kind("cut-reply", "command", "the reply to a command stops in the middle of a line", ("host", "command")),
         Kind("hang", "command", "a command never answers", ("host", "command")),
         Kind("slow", "command", "every command of a host waits this many seconds", ("host", "delay_s")),
-        Kind("wrap", "command", "the lines of a reply are broken at 80 columns, as a terminal does it", ("host", "command")),
+        Kind("wrap", "command", "the lines of a reply are broken at 80 columns, as a terminal does it",
+             ("host", "command")),
         Kind("language", "command", "a host answers in German", ("host",)),
         Kind("refuse", "command", "a command fails with a message", ("host", "command", "message")),
     ]  # fmt: skip
@@ -200,7 +230,8 @@ ALIASES: Mapping[str, str] = {
 CLUSTERS = ("powerha", "powerha71", "rac", "gpfs", "vcs", "pacemaker")
 #: What may happen to a database, see `oracle.instance.Instance.do`; with a colon in it, it is given as ``message=``.
 ORACLE_DEEDS = re.compile(
-    r"ora600|tns-timeout|interleaved|restart|banner|rotate|truncate|kill|checkpoints|old-form|listener-(?:hangs|refuses|resets|answers)"
+    r"ora600|tns-timeout|interleaved|restart|banner|rotate|truncate|kill|checkpoints|old-form|"
+    r"listener-(?:hangs|refuses|resets|answers)"
 )
 _SETTING = re.compile(r",(?=(?:host|command|object|after|times|when|message|delay)=)")
 

@@ -145,7 +145,8 @@ def _sap_rows(face: SapFace, password: str) -> list[str]:
         *([_soap_rfc_row(face, secret)] if installed.other is None else ()),
         "    hardware_keys: {" + ", ".join(f"{frame}: {key}" for frame, key in face.keys.items()) + "}",
         "    watch_after_minutes: 0.15     # a rehearsal; fifteen minutes where it counts",
-        "    every_s: {work_processes: 1, jobs: 1.5, job_logs: 3, users: 2, system_log: 4, dumps: 4, processes: 3, queues: 4, enqueue: 4, updates: 4}",
+        "    every_s: {work_processes: 1, jobs: 1.5, job_logs: 3, users: 2, system_log: 4, dumps: 4, processes: 3, "
+        "queues: 4, enqueue: 4, updates: 4}",
         "    requests_per_minute: 600      # of a system that nobody works with",
     ]
     if installed.has_start_service:

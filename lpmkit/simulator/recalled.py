@@ -78,7 +78,8 @@ CLUSTERS: Mapping[str, Cluster] = {
         "20",
     ),
     "rac": Cluster(
-        ("/u01/app/19.0.0/grid/bin/ohasd.bin reboot", "/u01/app/19.0.0/grid/bin/ocssd.bin", "/u01/app/19.0.0/grid/bin/crsd.bin reboot"),
+        ("/u01/app/19.0.0/grid/bin/ohasd.bin reboot", "/u01/app/19.0.0/grid/bin/ocssd.bin",
+         "/u01/app/19.0.0/grid/bin/crsd.bin reboot"),
         "/u01/app/19.0.0/grid/bin/crsctl",
         ("get", "css", "misscount"),
         "CRS-4678: Successful get misscount {} for Cluster Synchronization Services.\n",

@@ -58,7 +58,8 @@ def lab(folder: Path, environment: dict[str, str] | None = None) -> Iterator[tup
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = [
-        "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", "--allow-root", "--IdentityProvider.token=", "--ServerApp.password=",
+        "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", "--allow-root", "--IdentityProvider.token=",
+        "--ServerApp.password=",
         "--LabApp.extension_manager=readonly",
     ]  # fmt: skip
     log = (folder / "lab.log").open("wb")

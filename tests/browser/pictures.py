@@ -1,7 +1,8 @@
-"""A picture of every state of the boards, for eyes: ``python -m tests.browser.pictures [--language de] FOLDER [WORD …]``.
+"""A picture of every state of the boards, for eyes:
+``python -m tests.browser.pictures [--language de] FOLDER [WORD …]``.
 
-Each state of a move and of a plan at 1366×768, at 150 % zoom, in a dark theme, without colours, and on a phone of 390 px.
-With words only the states whose name has one of them.
+Each state of a move and of a plan at 1366×768, at 150 % zoom, in a dark theme, without colours, and on a phone of
+390 px. With words only the states whose name has one of them.
 """
 
 from __future__ import annotations

@@ -129,9 +129,11 @@ class AlertLog:
         (`ORADOC:2049516.1`).
         """
         self.write(
-            "Starting ORACLE instance (normal) (OS id: 4063494)", "LICENSE_MAX_SESSION = 0", "LICENSE_SESSIONS_WARNING = 0",
+            "Starting ORACLE instance (normal) (OS id: 4063494)", "LICENSE_MAX_SESSION = 0",
+            "LICENSE_SESSIONS_WARNING = 0",
             f"ORACLE_HOME = /oracle/{self.sid}/{''.join(str(part) for part in self.release[:3])}_64",
-            "System parameters with non-default values:", "  processes                = 200", f'  db_name                  = "{self.sid}"',
+            "System parameters with non-default values:", "  processes                = 200",
+            f'  db_name                  = "{self.sid}"',
         )  # fmt: skip
 
     def rotate(self) -> Path:
@@ -188,5 +190,6 @@ def network_error(client: str, version: str, wall_s: float) -> list[str]:
         f"\tTCP/IP NT Protocol Adapter for IBM/AIX RISC System/6000: Version {version} - Production",
         f"  Time: {when}", "  Tracing not turned on.", "  Tns error struct:", "    ns main err code: 12535", "    ",
         "TNS-12535: TNS:operation timed out", "    ns secondary err code: 12560", "    nt main err code: 505", "    ",
-        "TNS-00505: Operation timed out", "    nt secondary err code: 78", "    nt OS err code: 0", f"  Client address: {client}",
+        "TNS-00505: Operation timed out", "    nt secondary err code: 78", "    nt OS err code: 0",
+        f"  Client address: {client}",
     ]  # fmt: skip

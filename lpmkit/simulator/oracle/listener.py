@@ -243,8 +243,10 @@ class Server:
         number = (major << 24) | (minor << 20) | ((rest[0] if rest else 0) << 12)
         answer = {
             "AUTH_VERSION_STRING": "- Production", "AUTH_VERSION_NO": str(number), "AUTH_SESSION_ID": str(session.sid),
-            "AUTH_SERIAL_NUM": str(session.serial), "AUTH_INSTANCENAME": self.instance.sid, "AUTH_SC_SERVICE_NAME": self.instance.sid,
-            "AUTH_SC_DBUNIQUE_NAME": self.instance.sid, "AUTH_MAX_OPEN_CURSORS": str(MAX_CURSORS), "AUTH_SVR_RESPONSE": proof,
+            "AUTH_SERIAL_NUM": str(session.serial), "AUTH_INSTANCENAME": self.instance.sid,
+            "AUTH_SC_SERVICE_NAME": self.instance.sid,
+            "AUTH_SC_DBUNIQUE_NAME": self.instance.sid, "AUTH_MAX_OPEN_CURSORS": str(MAX_CURSORS),
+            "AUTH_SVR_RESPONSE": proof,
         }  # fmt: skip
         return ttc.parameters([(key, value, 0) for key, value in answer.items()]) + ttc.status()
 

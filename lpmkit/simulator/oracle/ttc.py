@@ -17,9 +17,8 @@ PROTOCOL, DATA_TYPES, FUNCTION, ERROR, ROW_HEADER, ROW_DATA, PARAMETER, STATUS, 
     1, 2, 3, 4, 6, 7, 8, 9, 16, 17
 )  # fmt: skip
 #: Functions.
-REEXECUTE, FETCH, LOGOFF, COMMIT, ROLLBACK, REEXECUTE_AND_FETCH, EXECUTE, CLOSE_CURSORS, AUTH_TWO, AUTH_ONE, END_TO_END, PING = (
-    4, 5, 9, 14, 15, 78, 94, 105, 115, 118, 135, 147
-)  # fmt: skip
+REEXECUTE, FETCH, LOGOFF, COMMIT, ROLLBACK, REEXECUTE_AND_FETCH = 4, 5, 9, 14, 15, 78
+EXECUTE, CLOSE_CURSORS, AUTH_TWO, AUTH_ONE, END_TO_END, PING = 94, 105, 115, 118, 135, 147
 #: The version of the fields: 12.1. Newer clients come down to it.
 FIELD_VERSION = 7
 UTF8, UTF16 = 873, 2000
@@ -104,8 +103,8 @@ def text_twice(value: bytes) -> bytes:
 def oracle_number(value: int | float | Decimal) -> bytes:
     """A NUMBER: the exponent and digits to the base 100.
 
-    >>> oracle_number(0).hex(), oracle_number(1).hex(), oracle_number(1234).hex(), oracle_number(-5).hex(), oracle_number(0.5).hex()
-    ('80', 'c102', 'c20d23', '3e6066', 'c033')
+    >>> [oracle_number(value).hex() for value in (0, 1, 1234, -5, 0.5)]
+    ['80', 'c102', 'c20d23', '3e6066', 'c033']
     """
     exact = Decimal(str(value)).normalize()
     if exact == 0:
@@ -163,8 +162,10 @@ def parameters(pairs: Sequence[tuple[str, str, int]]) -> bytes:
 def error(code: int = 0, message: str = "", *, cursor: int = 0, rows: int = 0, flags: int = 0) -> bytes:
     """The end of a call: also a good one, and one that has no more rows."""
     parts = [
-        bytes([ERROR]), number(flags), number(0), number(rows), number(code & 0xFFFF), number(0), number(0), number(cursor), number(0),
-        bytes(6), number(0), number(0), bytes(1), number(0), number(0), number(0), bytes(2), number(0), number(0), number(0),
+        bytes([ERROR]), number(flags), number(0), number(rows), number(code & 0xFFFF), number(0), number(0),
+        number(cursor), number(0),
+        bytes(6), number(0), number(0), bytes(1), number(0), number(0), number(0), bytes(2), number(0), number(0),
+        number(0),
         number(0), number(0), number(0), number(code), number(rows),
     ]  # fmt: skip
     return b"".join(parts) + (text(message.encode()) if code else b"")
@@ -185,7 +186,8 @@ def describe(columns: Sequence[Column]) -> bytes:
         parts += [
             bytes([NUMBER if column.numeric else VARCHAR, 0, 0, 0x81 if column.numeric else 0]),
             number(size), number(0), number(0), number(0), number(0),
-            number(0 if column.numeric else UTF8), bytes([0 if column.numeric else 1]), number(0 if column.numeric else size),
+            number(0 if column.numeric else UTF8), bytes([0 if column.numeric else 1]),
+            number(0 if column.numeric else size),
             b"\x01", bytes([min(len(column.name), 255)]), text_twice(column.name.encode()),
             number(0), number(0), number(place), number(0),
         ]  # fmt: skip

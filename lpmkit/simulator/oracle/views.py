@@ -130,7 +130,8 @@ class Views:
             self._memory.execute(f"drop table if exists {table}")
             self._memory.execute(f"create table {table} ({', '.join(each.replace('#', '_nr_') for each in columns)})")
             # names of our own
-            self._memory.executemany(f"insert into {table} values ({', '.join('?' * len(columns))})", rows)  # noqa: S608
+            places = ", ".join("?" * len(columns))
+            self._memory.executemany(f"insert into {table} values ({places})", rows)  # noqa: S608
 
     def _context(self, space: str, name: str) -> Value:
         session = self._asking
@@ -161,9 +162,12 @@ def _as_oracle(problem: str) -> OracleError:
 
 
 def to_char(value: Value, form: str) -> Value:
-    """
-    >>> to_char("2008-08-08 20:14:02", "YYYYMMDDHH24MISS"), to_char("2008-08-08 20:14:02.25+00:00", 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM')
-    ('20080808201402', '2008-08-08T20:14:02.250000+00:00')
+    """A moment in a form of TO_CHAR.
+
+    >>> to_char("2008-08-08 20:14:02", "YYYYMMDDHH24MISS")
+    '20080808201402'
+    >>> to_char("2008-08-08 20:14:02.25+00:00", 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM')
+    '2008-08-08T20:14:02.250000+00:00'
     """
     if value is None or not isinstance(value, str):
         return value

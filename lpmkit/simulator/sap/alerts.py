@@ -32,7 +32,10 @@ def alert_tree(system: System) -> list[Node]:
     def add(name: str, parent: int, value: str = "", color: str = "GREEN", level: str = "OPERATOR") -> int:
         at, sid = len(made), system.installed.sid
         uid = f"{4711 + 13 * at:010d}"
-        tid = f"MTSYSID={sid};MTMCNAME={system.installed.server(system.host)};MTNUMRANGE=004;MTUID={uid};MTCLASS=100;MTINDEX={at:010d};EXTINDEX=0000000000;"
+        tid = (
+            f"MTSYSID={sid};MTMCNAME={system.installed.server(system.host)};MTNUMRANGE=004;MTUID={uid};MTCLASS=100;"
+            f"MTINDEX={at:010d};EXTINDEX=0000000000;"
+        )
         tool = f"TCODE=rz25;DSPMODE=E;SYSID={sid};TOOL=\\sap\\{name.lower()};" if value else ""
         made.append(
             (name, parent, color if value else "GREEN", value, now, tool, f"SAPControl-{level}", color, "", "", tid)

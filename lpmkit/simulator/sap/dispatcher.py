@@ -79,7 +79,7 @@ def serve(keepalive_s: float, timeout_s: float, dead: Callable[[str], None]) -> 
                 if payload == PING:
                     connection.sendall(frame(PONG))
                 elif payload not in (PONG, b""):
-                    return  # a logon or a request of another protocol: this server speaks none, and closes as on a bad header
+                    return  # a logon or another protocol: this server speaks none, and closes as on a bad header
         except EOFError:
             return
 

@@ -52,8 +52,10 @@ def _work_processes(system: System) -> list[str]:
     with system.lock:
         rows = [
             dpmon_row(
-                number=each.number, kind=each.kind, pid=each.pid, status=status_text(each, system.german), cause=each.reason, start=yes,
-                err=each.errors or "", sem="", cpu=lasted(each.cpu_s), time="" if each.free else int(system.wall_s - each.since_s),
+                number=each.number, kind=each.kind, pid=each.pid, status=status_text(each, system.german),
+                cause=each.reason, start=yes,
+                err=each.errors or "", sem="", cpu=lasted(each.cpu_s),
+                time="" if each.free else int(system.wall_s - each.since_s),
                 program=each.program, client=each.client, user=each.user, action=each.action, table=each.table,
             )
             for each in system.work_processes
@@ -89,12 +91,14 @@ def _sessions(system: System) -> list[str]:
     with system.lock:
         client = system.installed.client
         rows = [
-            ["GUI", f"T{each.number}_U{4000 + each.number}_M{mode}", client, each.plan.name, each.plan.terminal, time.strftime("%H:%M:%S", time.gmtime(each.last_s)), each.plan.transaction, "low"]
+            ["GUI", f"T{each.number}_U{4000 + each.number}_M{mode}", client, each.plan.name, each.plan.terminal,
+             time.strftime("%H:%M:%S", time.gmtime(each.last_s)), each.plan.transaction, "low"]
             for each in system.sessions
             for mode in range(each.plan.sessions)
         ]  # fmt: skip
         rows += [
-            ["BATCH", f"T{200 + job.worker_number}_U{4711 + job.worker_number}_M0", client, job.plan.user, system.host, time.strftime("%H:%M:%S", time.gmtime(system.wall_s)), "", "low"]
+            ["BATCH", f"T{200 + job.worker_number}_U{4711 + job.worker_number}_M0", client, job.plan.user, system.host,
+             time.strftime("%H:%M:%S", time.gmtime(system.wall_s)), "", "low"]
             for job in system.running()
         ]  # fmt: skip
     titles = ["Type", "Session", "Cl.", "User", "Terminal", "Time", "Tcode", "Prio"]
@@ -131,5 +135,6 @@ KEYS: dict[str, Callable[[System], list[str]]] = {
     "v": _sessions,
     "c": _connections,
 }
-MENU = ["", "\tp - workprocess table", "\tl - workprocess table (long)", "\td - queue statistics", "\tv - session table",
+MENU = ["", "\tp - workprocess table", "\tl - workprocess table (long)", "\td - queue statistics",
+        "\tv - session table",
         "\tc - RFC connections", "\tm - menue", "\tq - quit", "", "--> "]  # fmt: skip

@@ -276,27 +276,43 @@ _WORK_PROCESS = "No:int Typ Pid:int Status Reason Start Err Sem Cpu Time Program
 _ENQUEUE = " ".join(
     f"{what}-now:int {what}-high:int {what}-max:int {what}-state:color" for what in ("owner", "arguments", "locks")
 )
-_ENQUEUE += " enqueue-requests:int enqueue-rejects:int enqueue-errors:int dequeue-requests:int dequeue-errors:int dequeue-all-requests:int"
-_ENQUEUE += " cleanup-requests:int backup-requests:int reporting-requests:int lock-time lock-wait-time server-time replication-state:color"
+_ENQUEUE += " enqueue-requests:int enqueue-rejects:int enqueue-errors:int"
+_ENQUEUE += " dequeue-requests:int dequeue-errors:int dequeue-all-requests:int"
+_ENQUEUE += " cleanup-requests:int backup-requests:int reporting-requests:int"
+_ENQUEUE += " lock-time lock-wait-time server-time replication-state:color"
 
 OPERATIONS: Mapping[str, Operation] = {
     each.name: each
     for each in (
-        Operation("GetProcessList", "process", "OSProcess", _fields("name description dispstatus:color textstatus starttime elapsedtime pid:int"), process_list, protected=False),
-        Operation("GetSystemInstanceList", "instance", "SAPInstance", _fields("hostname instanceNr:int httpPort:int httpsPort:int startPriority features dispstatus:color"), system_instances, _fields("timeout:int"), protected=False),
-        Operation("GetInstanceProperties", "properties", "InstanceProperty", _fields("property propertytype value"), instance_properties, protected=False),
-        Operation("GetVersionInfo", "version", "InstanceVersionInfo", _fields("Filename VersionInfo Time"), version_info),
+        Operation("GetProcessList", "process", "OSProcess",
+                  _fields("name description dispstatus:color textstatus starttime elapsedtime pid:int"), process_list,
+                  protected=False),
+        Operation("GetSystemInstanceList", "instance", "SAPInstance",
+                  _fields("hostname instanceNr:int httpPort:int httpsPort:int startPriority features dispstatus:color"),
+                  system_instances, _fields("timeout:int"), protected=False),
+        Operation("GetInstanceProperties", "properties", "InstanceProperty", _fields("property propertytype value"),
+                  instance_properties, protected=False),
+        Operation("GetVersionInfo", "version", "InstanceVersionInfo", _fields("Filename VersionInfo Time"),
+                  version_info),
         Operation("ABAPGetWPTable", "workprocess", "WorkProcess", _fields(_WORK_PROCESS), work_process_table),
-        Operation("ABAPGetSystemWPTable", "workprocess", "SystemWorkProcess", _fields(f"Instance {_WORK_PROCESS}"), system_work_process_table, _fields("activeonly:boolean")),
-        Operation("GetQueueStatistic", "queue", "TaskHandlerQueue", _fields("Typ Now:int High:int Max:int Writes:int Reads:int"), queue_statistic),
-        Operation("ABAPReadSyslog", "log", "SyslogEntry", _fields("Time Typ Client User Tcode MNo Text Severity:color"), read_syslog),
-        Operation("EnqGetLockTable", "lock", "EnqLock", _fields("lock-name lock-arg lock-mode owner owner-vb use-count-owner:int use-count-owner-vb:int client user transaction object backup:boolean"), lock_table),
+        Operation("ABAPGetSystemWPTable", "workprocess", "SystemWorkProcess", _fields(f"Instance {_WORK_PROCESS}"),
+                  system_work_process_table, _fields("activeonly:boolean")),
+        Operation("GetQueueStatistic", "queue", "TaskHandlerQueue",
+                  _fields("Typ Now:int High:int Max:int Writes:int Reads:int"), queue_statistic),
+        Operation("ABAPReadSyslog", "log", "SyslogEntry", _fields("Time Typ Client User Tcode MNo Text Severity:color"),
+                  read_syslog),
+        Operation("EnqGetLockTable", "lock", "EnqLock",
+                  _fields("lock-name lock-arg lock-mode owner owner-vb use-count-owner:int use-count-owner-vb:int client "
+                          "user transaction object backup:boolean"), lock_table),
         Operation("J2EEGetProcessList", "process", "J2EEProcess", _fields(
                 "telnetPort:int name pid:int type restart exitCode state statetext startTime elapsedTime"
                 " restartCount:int errorCount:int cpu debug"
             ), java_processes),
         Operation("EnqGetStatistic", "", "EnqStatistic", _fields(_ENQUEUE), enqueue_statistic),
-        Operation("GetAlertTree", "tree", "AlertNode", _fields("name parent:int ActualValue:color description Time AnalyseTool VisibleLevel HighAlertValue:color AlDescription AlTime Tid"), lambda seat, given: alert_tree(seat.dispatcher()), protected=False),
+        Operation("GetAlertTree", "tree", "AlertNode",
+                  _fields("name parent:int ActualValue:color description Time AnalyseTool VisibleLevel "
+                          "HighAlertValue:color AlDescription AlTime Tid"),
+                  lambda seat, given: alert_tree(seat.dispatcher()), protected=False),
     )
 }  # fmt: skip
 """The default of ``service/protectedwebmethods`` protects nearly everything (`SCN-PROTECTED`)."""

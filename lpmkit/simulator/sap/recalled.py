@@ -161,15 +161,18 @@ def snap_blocks(**blocks: str) -> str:
 def enqueue_row(lock: Lock) -> dict[str, Scalar]:
     """A row of ENQUEUE_READ."""
     return {
-        "GNAME": lock.table, "GARG": lock.argument, "GMODE": lock.mode, "GUSR": lock.owner, "GUSRVB": lock.owner, "GUSE": 0, "GUSEVB": 1,
-        "GOBJ": lock.object, "GCLIENT": lock.client, "GUNAME": lock.user, "GTCODE": lock.transaction, "GBCKTYPE": "X" if lock.backup else "",
+        "GNAME": lock.table, "GARG": lock.argument, "GMODE": lock.mode, "GUSR": lock.owner, "GUSRVB": lock.owner,
+        "GUSE": 0, "GUSEVB": 1,
+        "GOBJ": lock.object, "GCLIENT": lock.client, "GUNAME": lock.user, "GTCODE": lock.transaction,
+        "GBCKTYPE": "X" if lock.backup else "",
     }  # fmt: skip
 
 
 def job_log_row(line: LogLine, german: bool) -> dict[str, Scalar]:
     """A row of JOB_PROTOCOL."""
     return {
-        "ENTERDATE": date(line.wall_s), "ENTERTIME": clock(line.wall_s), "MSGID": line.message_class, "MSGNO": line.number,
+        "ENTERDATE": date(line.wall_s), "ENTERTIME": clock(line.wall_s), "MSGID": line.message_class,
+        "MSGNO": line.number,
         "MSGTYPE": line.kind, "TEXT": line.german if german else line.text,
     }  # fmt: skip
 
@@ -182,7 +185,8 @@ DPMON_ROW = (
     "{user:<12} {action:<16} {table}"
 )
 DPMON_HEAD = DPMON_ROW.format(
-    number="No", kind="Ty.", pid="Pid", status="Status", cause="Cause", start="Start", err="Err", sem="Sem", cpu="CPU", time="Time",
+    number="No", kind="Ty.", pid="Pid", status="Status", cause="Cause", start="Start", err="Err", sem="Sem", cpu="CPU",
+    time="Time",
     program="Program", client="Cl", user="User", action="Action", table="Table",
 )  # fmt: skip
 

@@ -233,7 +233,8 @@ class System:
     # --- what is written down -----------------------------------------------------------------------------------------
 
     def log(
-        self, number: str, wall_s: float, /, *, kind: str = "DIA", client: str = "000", user: str = "SAPSYS", transaction: str = "",
+        self, number: str, wall_s: float, /, *, kind: str = "DIA", client: str = "000", user: str = "SAPSYS",
+        transaction: str = "",
         **facts: object,
     ) -> None:  # fmt: skip
         """Write into the system log; ``facts`` fill the message."""
@@ -314,8 +315,10 @@ class System:
         services_profile = profile if installed.classic else profile.replace(installed.instance, services)
         top = pids["sapstart"]
         mine = [
-            Process(self.dispatcher_pid, top, "disp+work", f"dw.sap{installed.sid}_{installed.instance} pf={profile}", "Dispatcher", since),
-            Process(pids["igs"], top, "igswd_mt", f"ig.sap{installed.sid}_{installed.instance} -mode=profile pf={profile}", "IGS Watchdog", since),
+            Process(self.dispatcher_pid, top, "disp+work", f"dw.sap{installed.sid}_{installed.instance} pf={profile}",
+                    "Dispatcher", since),
+            Process(pids["igs"], top, "igswd_mt",
+                    f"ig.sap{installed.sid}_{installed.instance} -mode=profile pf={profile}", "IGS Watchdog", since),
             Process(pids["gw"], self.dispatcher_pid, "gwrd", f"gwrd -dp pf={profile}", "Gateway", since + 2),
             Process(pids["icm"], self.dispatcher_pid, "icman", f"icman -attach pf={profile}", "ICM", since + 2),
         ]  # fmt: skip

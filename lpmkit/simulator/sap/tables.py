@@ -115,7 +115,8 @@ def _steps(system: System) -> list[dict[str, Scalar]]:
 def _dump_facts(dump: Dump) -> dict[str, Scalar]:
     """SNAP: the error's name is in FLIST."""
     return {
-        "DATUM": date(dump.wall_s), "UZEIT": clock(dump.wall_s), "AHOST": dump.host, "UNAME": dump.user, "MANDT": dump.client,
+        "DATUM": date(dump.wall_s), "UZEIT": clock(dump.wall_s), "AHOST": dump.host, "UNAME": dump.user,
+        "MANDT": dump.client,
         "MODNO": 0, "SEQNO": "000",
         "FLIST": snap_blocks(FC=dump.error, AP=dump.program),
     }  # fmt: skip
@@ -124,8 +125,10 @@ def _dump_facts(dump: Dump) -> dict[str, Scalar]:
 def _update_facts(request: UpdateRequest) -> dict[str, Scalar]:
     """VBHDR; VBDATE is date and time in fourteen characters (`AZURE-SAP`)."""
     return {
-        "VBKEY": request.key, "VBDATE": date(request.wall_s) + clock(request.wall_s), "VBUSR": request.user, "VBMANDT": request.client,
-        "VBREPORT": request.report, "VBTCODE": request.transaction, "VBSTATE": request.state, "VBRC": 0 if request.state == 255 else 13,
+        "VBKEY": request.key, "VBDATE": date(request.wall_s) + clock(request.wall_s), "VBUSR": request.user,
+        "VBMANDT": request.client,
+        "VBREPORT": request.report, "VBTCODE": request.transaction, "VBSTATE": request.state,
+        "VBRC": 0 if request.state == 255 else 13,
     }  # fmt: skip
 
 

@@ -14,7 +14,8 @@ FLAGS = "-vadapter -fmt -field -plc -type"
 SCSI_FIELDS = ("svsa", "physloc", "clientid", "vtd", "status", "lun", "backing", "bdphysloc")
 NET_FIELDS = ("svea", "physloc", "sea", "backing", "status", "bdphysloc")
 NPIV_FIELDS = (
-    "name", "physloc", "clntid", "clntname", "clntos", "status", "fc", "fcphysloc", "ports", "flags", "vfcclient", "vfcclientdrc"
+    "name", "physloc", "clntid", "clntname", "clntos", "status", "fc", "fcphysloc", "ports", "flags", "vfcclient",
+    "vfcclientdrc"
 )  # fmt: skip
 """The order of ``lsmap -all -npiv -fmt :`` (`ANS-VIOS`)."""
 FIRST_LUN = 0x81
