@@ -621,7 +621,7 @@ def test_a_second_recorder_takes_over_what_the_first_read(tmp_path: Path) -> Non
 
 def test_a_picture_of_how_predictions_held_draws_every_one() -> None:
     pytest.importorskip("matplotlib")
-    from lpmkit.prediction.pictures import plot_reliability  # noqa: PLC0415
+    from lpmkit.plots.reliability import plot_reliability  # noqa: PLC0415
 
     past = made_past(3)
     axes = plot_reliability(past)

@@ -26,7 +26,7 @@ from lpmkit.simulator.placement import Wishes, place, wishes_of
 from lpmkit.simulator.shells import hmc
 from lpmkit.simulator.shells.migrlpar import Order, understand
 from lpmkit.simulator.shells.reply import Context, Reply
-from lpmkit.simulator.validation import Question, refusals, warnings
+from lpmkit.simulator.validation import Demands, Question, refusals, warnings
 
 A, B = "Server-8286-42A-SN21A3F5C", "Server-8286-42A-SN21A40BC"
 TOWARDS = f"-m {A} -t {B} --filter lpar_names="
@@ -47,7 +47,7 @@ def typed(world: World, line: str) -> Reply:
 def question(world: World, partition: str, record: str = "") -> Question:
     moved = world.partition("p8a", partition)
     assert moved is not None
-    return Question(world, moved, world.frame("p8a"), world.frame("p8b"), wishes_of(record))
+    return Question(world, moved, world.frame("p8a"), world.frame("p8b"), Demands(wishes_of(record)))
 
 
 def ordered(world: World, partition: str, record: str = "") -> Order:
@@ -217,7 +217,7 @@ def test_every_fault_of_a_frame_is_refused_for_its_reason(world: World, name: st
 def test_masking_is_tested_only_where_the_order_asks_for_it(world: World) -> None:
     unmasked = perturb(world, Fault("wwpn-not-masked"))
     assert refusals(question(unmasked, "p8npiv01")) == []
-    (said,) = refusals(replace(question(unmasked, "p8npiv01"), disks_tested=True))
+    (said,) = refusals(replace(question(unmasked, "p8npiv01"), demands=Demands(disks_tested=True)))
     assert "c050760871fa0013" in said
 
 

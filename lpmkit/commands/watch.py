@@ -222,7 +222,7 @@ def predictions(context: click.Context, folder: Path | None, plot: Path | None, 
     past = history(folder)
     figures = reliability(past)
     if plot and figures:
-        from lpmkit.prediction.pictures import save_reliability
+        from lpmkit.plots.reliability import save_reliability
 
         save_reliability(past, plot)
     if as_json:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -50,13 +50,14 @@ from lpmkit.control.hmc_resources import (
     read_sriov_ports,
     read_vnics,
 )
-from lpmkit.control.listings import Listing, flag, known, names, needed, split, understood
+from lpmkit.control.listings import Listing, flag, needed, split, understood
 from lpmkit.control.managed_system import VALIDATION_TIMEOUT_S, ManagedSystem, mapped
 from lpmkit.control.move_options import move_options, option_arguments
 from lpmkit.control.system_listings import (
     MIGRATION,
     PARTITION_STATE,
     PHYSICAL_SLOT,
+    frame_of,
     migration_of,
     only,
     read_partitions,
@@ -170,17 +171,8 @@ def read_managed_systems(text: str) -> tuple[Frame, ...]:
     >>> read_managed_systems(line)[0].capabilities
     ('active_lpar_mobility_capable', 'virtual_io_server_capable', 'lpar_proc_compat_mode_capable')
     """
-    return tuple(_system(row) for row in SYSTEM.read_any(text))
-
-
-def _system(row: Mapping[str, str]) -> Frame:
-    return Frame(
-        name=needed(row, "name"),
-        type_model=needed(row, "type_model"),
-        serial=needed(row, "serial_num"),
-        state=known(row.get("state")),
-        capabilities=tuple(name for name in CAPABILITIES if flag(row.get(name))),
-        proc_compat_modes=names(row.get("lpar_proc_compat_modes")),
+    return tuple(
+        frame_of(row, tuple(name for name in CAPABILITIES if flag(row.get(name)))) for row in SYSTEM.read_any(text)
     )
 
 

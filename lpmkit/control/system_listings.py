@@ -156,16 +156,17 @@ def read_systems(text: str) -> tuple[Frame, ...]:
     >>> frame.machine, frame.active_mobility_capable, frame.proc_compat_modes
     ('7998-61X*10071DA', True, ('default', 'POWER6'))
     """
-    return tuple(_frame(row) for row in SYSTEM.read_any(text))
+    return tuple(frame_of(row, names(row.get("capabilities"))) for row in SYSTEM.read_any(text))
 
 
-def _frame(row: Mapping[str, str]) -> Frame:
+def frame_of(row: Mapping[str, str], capabilities: tuple[str, ...]) -> Frame:
+    """A managed system from named fields; the managers list its capabilities in ways of their own."""
     return Frame(
         name=needed(row, "name"),
         type_model=needed(row, "type_model"),
         serial=needed(row, "serial_num"),
         state=known(row.get("state")),
-        capabilities=names(row.get("capabilities")),
+        capabilities=capabilities,
         proc_compat_modes=names(row.get("lpar_proc_compat_modes")),
     )
 

@@ -16,7 +16,7 @@ from lpmkit.json_values import JsonObject
 from lpmkit.plan.bars import Bar
 from lpmkit.plan.timetable import Times
 from lpmkit.plots.colours import INK, PAPER
-from lpmkit.plots.figures import STYLE
+from lpmkit.plots.figures import STYLE, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,13 +76,7 @@ def save_chart(bars: Sequence[Bar], windows_ns: Iterable[int], path: Path) -> Pa
     figure = gantt(bars, windows_ns)
     if figure is None:
         raise UsageError("there is no forecast to draw", where=str(path))
-    kinds = figure.canvas.get_supported_filetypes()
-    if path.suffix.removeprefix(".") not in kinds:
-        raise UsageError(
-            f"{path.name}: unknown image format",
-            next_step=f"Use a file name that ends with one of: {', '.join(kinds)}.",
-        )
-    figure.savefig(path)
+    save(figure, path)
     return path
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter, ScalarFormatter
 
+from lpmkit.errors import UsageError
 from lpmkit.plots.colours import FAINT, INK
 
 STYLE: Any = {
@@ -77,6 +80,31 @@ def strokes(
     x, y = np.full((len(x_from), 3), np.nan), np.full((len(x_from), 3), np.nan)
     x[:, 0], x[:, 1], y[:, 0], y[:, 1] = x_from, x_to, y_from, y_to
     axes.plot(x.ravel(), y.ravel(), solid_capstyle="butt", **look)
+
+
+def legend_below(figure: Figure, entries: Sequence[Artist], **looks: Any) -> None:
+    """A legend in one row along the lower edge."""
+    width, height = figure.get_size_inches()
+    figure.legend(
+        handles=entries,
+        loc="lower left",
+        bbox_to_anchor=(0.18 / width, 0.08 / height),
+        ncols=len(entries),
+        frameon=False,
+        fontsize=8,
+        **looks,
+    )
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Save a figure; the suffix of the file selects the format. Raises `UsageError` for an unknown one."""
+    kinds = figure.canvas.get_supported_filetypes()
+    if path.suffix.removeprefix(".") not in kinds:
+        raise UsageError(
+            f"{path.name}: unknown image format",
+            next_step=f"Use a file name that ends with one of: {', '.join(kinds)}.",
+        )
+    figure.savefig(path)
 
 
 def image(figure: Figure, ending: str = "png", dpi: int = 150) -> bytes:

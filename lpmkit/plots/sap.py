@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lpmkit.analysis import Analysis
 from lpmkit.plots.colours import FAINT, INK, PAPER
-from lpmkit.plots.figures import STYLE, Sheet
+from lpmkit.plots.figures import STYLE, Sheet, legend_below
 from lpmkit.plots.latency import latency
 from lpmkit.plots.time_axis import add_utc_axis, shade_unobserved, time_zero, x_limits, x_span
 from lpmkit.sap.job_history import JobCourse
@@ -222,7 +222,6 @@ def shown_jobs(outcome: SapOutcome) -> list[JobLine]:
 
 
 def _legend(figure: Figure) -> None:
-    width, height = figure.get_size_inches()
     names = {
         JobStatus.RUNNING: "running",
         JobStatus.FINISHED: "finished",
@@ -234,14 +233,7 @@ def _legend(figure: Figure) -> None:
         for status, text in names.items()
     ]
     entries.append(Patch(facecolor="#8f1d14", alpha=0.55, label="suspended"))
-    figure.legend(
-        handles=entries,
-        loc="lower left",
-        bbox_to_anchor=(0.18 / width, 0.08 / height),
-        ncols=len(entries),
-        frameon=False,
-        fontsize=8,
-    )
+    legend_below(figure, entries)
 
 
 __all__ = ["job_bars", "sap_chart", "shown_jobs", "work_process_steps"]

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lpmkit.analysis import Analysis, Interval, seconds, utc
 from lpmkit.plots.colours import FAINT, INK, PAPER
-from lpmkit.plots.figures import STYLE, Sheet
+from lpmkit.plots.figures import STYLE, Sheet, legend_below
 from lpmkit.plots.heartbeats import HATCHES, edge, lane_names, lanes, zoom
 from lpmkit.plots.time_axis import SECOND, add_utc_axis, shade_phases, shade_unobserved, time_zero, x_limits, x_span
 
@@ -101,7 +101,6 @@ def _title(figure: Figure, analysis: Analysis) -> None:
 
 
 def _legend(figure: Figure, analysis: Analysis) -> None:
-    width, height = figure.get_size_inches()
     entries: list[Line2D | Patch] = [
         Line2D([], [], color=INK, linewidth=3, label="heartbeats"),
         Patch(facecolor="#f0b9b4", edgecolor="#8f1d14", linewidth=0.5, label="gap: guaranteed bounds"),
@@ -117,13 +116,4 @@ def _legend(figure: Figure, analysis: Analysis) -> None:
         entries.append(Patch(facecolor="#9aa2ab", alpha=0.55, label="observer stall"))
     if analysis.holes:
         entries.append(Patch(facecolor="#f6f6f6", edgecolor="#9aa2ab", hatch="////", label="not observed"))
-    figure.legend(
-        handles=entries,
-        loc="lower left",
-        bbox_to_anchor=(0.18 / width, 0.08 / height),
-        ncols=len(entries),
-        frameon=False,
-        fontsize=8,
-        handlelength=1.6,
-        columnspacing=1.4,
-    )
+    legend_below(figure, entries, handlelength=1.6, columnspacing=1.4)

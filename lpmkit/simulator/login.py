@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -41,10 +42,13 @@ class SapFace:
     keys: Mapping[str, str]
 
 
-def make_key(path: Path) -> bytes:
-    """Make an ed25519 key pair, ``path`` and ``path.pub``; returns the public key as it travels."""
-    key = Ed25519PrivateKey.generate()
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+def make_key(path: Path, *, old: bool = False) -> bytes:
+    """Make a key pair, ``path`` and ``path.pub``: ed25519, or RSA for an ``old`` host. Returns the public key as it
+    travels.
+    """
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048) if old else Ed25519PrivateKey.generate()
+    form = PrivateFormat.TraditionalOpenSSL if old else PrivateFormat.OpenSSH
+    secret = key.private_bytes(Encoding.PEM, form, NoEncryption())
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

@@ -480,18 +480,7 @@ def _question(world: World, order: Order) -> Question:
     if found is None or order.target is None:
         raise KeyError(order.partition)
     ends = world.frame(order.source), world.frame(order.target)
-    return Question(
-        world,
-        found,
-        *ends,
-        order.wishes,
-        order.disks_tested,
-        order.ports_required,
-        order.restart_required,
-        order.two_movers,
-        order.bridges_required,
-        order.servers_required,
-    )
+    return Question(world, found, *ends, order.demands)
 
 
 def _noted(world: World, move: Move, template: recalled.LogTemplate) -> World:

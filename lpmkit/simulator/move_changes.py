@@ -29,9 +29,9 @@ def begun(world: World, number: int, order: Order) -> World:
         raise KeyError(order.partition)
     source, target = world.frame(order.source), world.frame(order.target)
     active = moved.state == RUNNING
-    wanted = order.wishes.dest_lpar_id
-    places = place(world, moved, source, target, order.wishes)
-    pool = pool_there(moved, source, target, order.wishes)
+    wanted = order.demands.wishes.dest_lpar_id
+    places = place(world, moved, source, target, order.demands.wishes)
+    pool = pool_there(moved, source, target, order.demands.wishes)
     lpar_id = world.free_lpar_id(target) if wanted is None else wanted
     if lpar_id in world.lpar_ids(target):
         raise ValueError(f"the id {lpar_id} is in use on {target.name}")
@@ -48,8 +48,8 @@ def begun(world: World, number: int, order: Order) -> World:
         remote_user=order.user,
         bytes_remaining=int(moved.workload.touched_mb * MB) if active else 0,
         stream=number,
-        source_msp=mover_of(source, order.wishes.source_msp).name,
-        dest_msp=mover_of(target, order.wishes.dest_msp).name,
+        source_msp=mover_of(source, order.demands.wishes.source_msp).name,
+        dest_msp=mover_of(target, order.demands.wishes.dest_msp).name,
     )
     state = MIGRATING_RUNNING if active else MIGRATING_NOT_ACTIVATED
     shell = replace(

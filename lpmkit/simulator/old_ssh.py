@@ -5,15 +5,12 @@ C `OPENSSH-CLIENT`. A client reaches it only if its configuration asks for these
 
 from __future__ import annotations
 
-import os
 import socket
 from hashlib import sha1
 from pathlib import Path
 
 import paramiko
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from paramiko.kex_group14 import KexGroup14SHA256
 
 from lpmkit.simulator.sshd import Transport
@@ -54,15 +51,3 @@ def read_key(path: Path) -> paramiko.PKey:
     """The host key in a file."""
     key: paramiko.PKey = _RsaKey(filename=str(path))
     return key
-
-
-def make_key(path: Path) -> bytes:
-    """Make an RSA key pair, ``path`` and ``path.pub``; returns the public key as it travels."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secret)
-    path.with_name(path.name + ".pub").write_bytes(public + b"\n")
-    return public

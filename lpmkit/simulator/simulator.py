@@ -114,9 +114,7 @@ class Simulator:
         names += [found.name for found in self.world.partitions if found.host]
         managers = {frame.vios.hostname for frame in blades} | {hmc.host for hmc in self.world.hmcs}
         old = managers if self.world.old_ssh else set[str]()
-        host_keys = {
-            name: (old_ssh if name in old else login).make_key(self.directory / f"host_key_{name}") for name in names
-        }
+        host_keys = {name: login.make_key(self.directory / f"host_key_{name}", old=name in old) for name in names}
         addresses = [self._start_partition(found, keys) for found in self.world.partitions if found.host]
         movers = self._movers = Movers(
             self.chassis, self.faults, self._truth, self.hosts, self.drop, speed=self.speed, seed=self.seed

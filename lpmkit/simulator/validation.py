@@ -39,13 +39,9 @@ from lpmkit.simulator.recalled import message
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A partition, the frame it is on, and the frame it is to go to."""
+class Demands:
+    """The options of an order that decide what a validation refuses."""
 
-    world: World
-    partition: Partition
-    source: Frame
-    target: Frame
     wishes: Wishes = field(default_factory=Wishes)
     disks_tested: bool = False
     #: ``--migsriov 2`` moves without the logical ports for which there is no room (`HMC9`).
@@ -59,9 +55,20 @@ class Question:
     #: ``--redundantvios 1`` fails where fewer I/O servers than now would serve the partition (`HMC7`).
     servers_required: bool = False
 
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A partition, the frame it is on, and the frame it is to go to."""
+
+    world: World
+    partition: Partition
+    source: Frame
+    target: Frame
+    demands: Demands = field(default_factory=Demands)
+
     def placed(self) -> Placement:
         """Where every adapter would be."""
-        return place(self.world, self.partition, self.source, self.target, self.wishes)
+        return place(self.world, self.partition, self.source, self.target, self.demands.wishes)
 
     @property
     def active(self) -> bool:
@@ -121,7 +128,7 @@ def _state(question: Question) -> Iterator[str]:
         yield message("state", partition=moved.name, state=moved.state)
     if question.world.partition(question.target.name, moved.name) is not None and moved.migration is None:
         yield message("name", partition=moved.name)
-    wanted = question.wishes.dest_lpar_id
+    wanted = question.demands.wishes.dest_lpar_id
     if wanted is not None and wanted in question.world.lpar_ids(question.target) and moved.migration is None:
         yield message("id", number=wanted, system=question.target.system_name)
 
@@ -187,14 +194,17 @@ def _chosen_movers(question: Question) -> Iterator[str]:
     """Movers that the order names must be such."""
     if not question.active:
         return
-    for frame, wish in ((question.source, question.wishes.source_msp), (question.target, question.wishes.dest_msp)):
+    for frame, wish in (
+        (question.source, question.demands.wishes.source_msp),
+        (question.target, question.demands.wishes.dest_msp),
+    ):
         if wish is not None and movers(frame) and not any(wish.means(one) for one in movers(frame)):
             yield message("msp", system=frame.system_name)
-    for here, there in question.wishes.both_pairs:
+    for here, there in question.demands.wishes.both_pairs:
         for frame, wish in ((question.source, here), (question.target, there)):
             if not any(wish.means(one) for one in movers(frame)):
                 yield message("msp", system=frame.system_name)
-    if question.two_movers and min(len(movers(question.source)), len(movers(question.target))) < 2:
+    if question.demands.two_movers and min(len(movers(question.source)), len(movers(question.target))) < 2:
         yield message("redundant-msps")
 
 
@@ -237,13 +247,15 @@ def _resources(question: Question) -> Iterator[str]:
         if any(slot >= server.max_virtual_slots for slot in used):
             yield message("slots", system=target.system_name)
     yield from _named_otherwise(question)
-    if pool_there(moved, question.source, target, question.wishes) is None:
-        yield message("pool", pool=question.wishes.pool or question.wishes.pool_id, system=target.system_name)
+    if pool_there(moved, question.source, target, question.demands.wishes) is None:
+        yield message(
+            "pool", pool=question.demands.wishes.pool or question.demands.wishes.pool_id, system=target.system_name
+        )
 
 
 def _named_otherwise(question: Question) -> Iterator[str]:
     """Adapters for which the record names an I/O server or a slot that they would not get."""
-    placed, wishes = question.placed(), question.wishes
+    placed, wishes = question.placed(), question.demands.wishes
     pairs: list[tuple[ScsiPair | FcPair, Wish | None]] = [(pair, wishes.scsi.get(pair.slot)) for pair in placed.scsi]
     pairs += [(pair, wishes.fc.get(pair.slot)) for pair in placed.fc]
     for pair, wish in pairs:
@@ -264,14 +276,14 @@ def _adapters(question: Question) -> Iterator[str]:
         yield message("serial", slot=number, partition=moved.name)
     if any(not port.migratable for port in moved.logical_ports):
         yield message("sriov", partition=moved.name)
-    wanted = question.active and question.ports_required
+    wanted = question.active and question.demands.ports_required
     for port in question.placed().portless if wanted else ():
         yield message("sriov-room", number=port, partition=moved.name, system=question.target.system_name)
     free = [one for one in question.target.paging if not one.used and one.size_mb >= moved.memory.max_mb]
     if moved.says("mem_mode", "ded") == "shared" and not (question.target.memory_pool_mb and free):
         yield message("shared-memory", partition=moved.name)
     restarts = moved.says("simplified_remote_restart_capable", "0") == "1"
-    if restarts and question.restart_required and not _restarts(question.target):
+    if restarts and question.demands.restart_required and not _restarts(question.target):
         yield message("restart", partition=moved.name, system=question.target.system_name)
     if moved.environment == IBM_I and moved.says("os400_restricted_io_mode", "1") != "1":
         yield message("restricted-io", partition=moved.name)
@@ -300,7 +312,7 @@ UNFIT = (
 
 
 def _redundancy(question: Question) -> Iterator[str]:
-    if question.servers_required and _served_by_fewer(question):
+    if question.demands.servers_required and _served_by_fewer(question):
         yield message("multipath", partition=question.partition.name)
 
 
@@ -331,7 +343,7 @@ def _storage(question: Question) -> Iterator[str]:
     for kind, slot in question.placed().homeless:
         facts = {"partition": question.partition.name, "slot": slot, "system": question.target.system_name}
         yield message("no-fc-port" if kind == "fc" else "no-nic-port", **facts)
-    if question.disks_tested:
+    if question.demands.disks_tested:
         yield from _masking(question)
 
 
@@ -383,7 +395,7 @@ def _lun(question: Question, server: Vios, here: Disk) -> Iterator[str]:
 
 
 def _network(question: Question) -> Iterator[str]:
-    if not question.bridges_required:
+    if not question.demands.bridges_required:
         return
     for adapter in question.partition.ethernets:
         for vlan in adapter.vlans:

@@ -345,15 +345,17 @@ def _picture(source: WriteUpInputs, name: str, key: str) -> list[Picture]:
     return [Picture(name, source.words(f"{key}.alt"), source.words(f"{key}.caption"))]
 
 
+def _questions_of(source: WriteUpInputs, kind: str, sid: str) -> list[Block]:
+    """The table of the questions about one SAP system or database; nothing where there are none."""
+    keys = [one.key for one in source.analysis.verdict.questions]
+    keys = [key for key in keys if key.startswith(f"{kind}-") and key.endswith(f"-{sid}")]
+    return [questions_table(source, keys)] if keys else []
+
+
 def _sap(source: WriteUpInputs) -> Iterator[Section]:
     words = source.words
     for outcome in source.analysis.sap:
-        keys = [
-            question.key
-            for question in source.analysis.verdict.questions
-            if question.key.startswith("sap-") and question.key.endswith(f"-{outcome.sid}")
-        ]
-        blocks: list[Block] = [questions_table(source, keys)] if keys else []
+        blocks = _questions_of(source, "sap", outcome.sid)
         rows = [
             (
                 state_word(words, line.verdict) if line.verdict else "",
@@ -387,12 +389,7 @@ def _ran_meanwhile(line: JobLine, record: Interval) -> bool:
 def _databases(source: WriteUpInputs) -> Iterator[Section]:
     words = source.words
     for found in source.analysis.databases:
-        keys = [
-            question.key
-            for question in source.analysis.verdict.questions
-            if question.key.startswith("oracle-") and question.key.endswith(f"-{found.sid}")
-        ]
-        blocks: list[Block] = [questions_table(source, keys)] if keys else []
+        blocks = _questions_of(source, "oracle", found.sid)
         blocks += _picture(source, f"database-{found.sid}", "picture.database")
         yield Section(f"oracle-{found.sid}", words("section.oracle", sid=found.sid), tuple(blocks))
 

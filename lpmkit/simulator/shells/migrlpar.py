@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lpmkit.simulator import recalled
 from lpmkit.simulator.chassis import Frame, World
-from lpmkit.simulator.placement import Wishes, wishes_of
+from lpmkit.simulator.placement import wishes_of
 from lpmkit.simulator.shells import ivm
 from lpmkit.simulator.shells.options import read
 from lpmkit.simulator.shells.reply import Context, Reply
+from lpmkit.simulator.validation import Demands
 
 FLAGS = "-o -m -t --ip -u -p --id -n -i -f -w -d -redundantpgvios"
 #: What an HMC has besides, and what one of version 8 has besides that (the manual pages `HMC7` and `HMC8`).
@@ -22,7 +23,7 @@ HMC9_FLAGS = "--vniccfg --migsriov --steps"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked: ``v`` validate, ``m`` migrate, ``s`` stop, ``r`` recover this partition of this frame."""
+    """An order to a manager: ``v`` validate, ``m`` migrate, ``s`` stop, ``r`` recover this partition of this frame."""
 
     operation: str
     source: str
@@ -33,13 +34,7 @@ class Order:
     wait: bool
     verbose: bool
     force: bool
-    wishes: Wishes = field(default_factory=Wishes)
-    disks_tested: bool = False
-    ports_required: bool = True
-    restart_required: bool = True
-    two_movers: bool = False
-    bridges_required: bool = True
-    servers_required: bool = False
+    demands: Demands
 
 
 def understand(world: World, frame: Frame, arguments: Sequence[str], context: Context) -> Order | Reply:
@@ -72,13 +67,15 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
         wait="--async" not in options,
         verbose="-v" in options,
         force="--force" in options,
-        wishes=wishes,
-        disks_tested=options["--npivval"] == "portdisk",
-        ports_required=options["--migsriov"] != "2",
-        restart_required=options["--requirerr"] != "2",
-        two_movers=options["--redundantmsps"] == "1",
-        bridges_required=options["--vlanbridge"] != "2",
-        servers_required=options["--redundantvios"] == "1",
+        demands=Demands(
+            wishes=wishes,
+            disks_tested=options["--npivval"] == "portdisk",
+            ports_required=options["--migsriov"] != "2",
+            restart_required=options["--requirerr"] != "2",
+            two_movers=options["--redundantmsps"] == "1",
+            bridges_required=options["--vlanbridge"] != "2",
+            servers_required=options["--redundantvios"] == "1",
+        ),
     )
 
 

@@ -1,26 +1,26 @@
-"""Plots of predictions: coverage of past intervals, and the forecasts of one move. Needs matplotlib."""
+"""The chart of past predictions: how often their intervals held."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from lpmkit.errors import UsageError
+from lpmkit.plots.figures import save
 from lpmkit.prediction.history import predicted_and_actual
 from lpmkit.prediction.moves import FIGURES, LABELS, ObservedMove
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def plot_reliability(past: Sequence[ObservedMove], axes: Axes | None = None) -> Axes:
     """Plot the P10 to P90 interval of every past prediction, relative to the actual value. A marker on the line is
     exact.
     """
-    axes = axes if axes is not None else _axes("predicted P10 to P90 / actual", "")
+    if axes is None:
+        axes = Figure(figsize=(6, 4), layout="constrained").subplots()
+        axes.set_xlabel("predicted P10 to P90 / actual")
     at, ticks = 0, []
     for figure in FIGURES:
         pairs = predicted_and_actual(past, figure)
@@ -49,19 +49,4 @@ def save_reliability(past: Sequence[ObservedMove], path: Path) -> None:
     axes.set_title("Predictions of past moves")
     figure = axes.get_figure(root=True)
     assert figure is not None
-    kinds = figure.canvas.get_supported_filetypes()
-    if path.suffix.removeprefix(".") not in kinds:
-        raise UsageError(
-            f"{path.name}: unknown image format",
-            next_step=f"Use a file name that ends with one of: {', '.join(kinds)}.",
-        )
-    figure.savefig(path)
-
-
-def _axes(across: str, up: str) -> Axes:
-    from matplotlib.figure import Figure  # noqa: PLC0415 - imported on use
-
-    axes = Figure(figsize=(6, 4), layout="constrained").subplots()
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
-    return axes
+    save(figure, path)
