@@ -17,14 +17,14 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Where certificate and key are, in PEM. Who trusts ``certificate`` can verify the server."""
+    """A certificate and its key, in PEM. A client that trusts ``certificate`` can verify the server."""
 
     certificate: Path
     key: Path
 
 
 def key_usage(*, authority: bool) -> x509.KeyUsage:
-    """What a server may do with its key, and an authority with its own."""
+    """The uses that a server may make of its key, and an authority of its own."""
     return x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=authority,

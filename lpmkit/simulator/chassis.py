@@ -1,4 +1,4 @@
-"""What exists, and in what state: two frames, their VIOS, disks and partitions. No I/O and no clock in here.
+"""The world: two frames, their VIOS, disks and partitions, and their states. No I/O and no clock in here.
 
 A `World` is an immutable value. Every command line prints from one, every check judges one, and a move is a sequence of
 them; so a listing never shows half of a change. `Chassis` holds the present one and exchanges it under a lock.
@@ -179,7 +179,7 @@ class StoragePool:
     down: tuple[str, ...] = ()
 
     def serves(self, server: str) -> bool:
-        """Whether an I/O server is a node that works."""
+        """True if an I/O server is a node that works."""
         return server in self.servers and server not in self.down
 
 
@@ -254,7 +254,7 @@ class Frame:
         return replace(self, servers=tuple(change(one) for one in self.servers))
 
     def called(self, name: str) -> bool:
-        """Whether ``-m`` or ``-t`` with this name means this frame: both forms work in the field (`NOVA-IVM`,
+        """True if ``-m`` or ``-t`` with this name means this frame: both forms work in the field (`NOVA-IVM`,
         `KSH-IVM`).
         """
         return name in (self.system_name, self.machine)
@@ -275,7 +275,7 @@ class VirtualDisk:
 
     @property
     def generated(self) -> bool:
-        """Whether the VIOS made this name up; such names are not kept over a move (`IBMDOC:p8hc3_ivmprocess`)."""
+        """True if the VIOS made this name up; such names are not kept over a move (`IBMDOC:p8hc3_ivmprocess`)."""
         return self.vtd.startswith("vtscsi") and self.vtd[6:].isdigit()
 
 
@@ -322,7 +322,7 @@ class Ethernet:
 
 @dataclass(frozen=True, slots=True)
 class Backing:
-    """What stands behind a virtual NIC: a logical port of an SR-IOV port, through a VIOS.
+    """The device behind a virtual NIC: a logical port of an SR-IOV port, through a VIOS.
 
     The lowest ``priority`` is the active one.
     """
@@ -386,7 +386,7 @@ class Processors:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """How a partition uses its memory, in the terms of `transfer`."""
+    """The use that a partition makes of its memory, in the terms of `transfer`."""
 
     touched_mb: float = 1024
     dirty_mb_per_second: float = 2
@@ -405,7 +405,7 @@ class PhysicalSlot:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """Where a move stands, as both managers report it."""
+    """The state of a move, as both managers report it."""
 
     number: int
     type: str
@@ -488,12 +488,14 @@ class Partition:
 
     @property
     def disks(self) -> tuple[VirtualDisk, ...]:
-        """What the client sees through its first virtual SCSI adapter; the others are second paths to the same."""
+        """The disks that the client sees through its first virtual SCSI adapter; the others are second paths to the
+        same.
+        """
         return self.scsi[0].disks if self.scsi else ()
 
     @property
     def is_linux(self) -> bool:
-        """Whether Linux runs in it, by the level that its manager lists."""
+        """True if Linux runs in it, by the level that its manager lists."""
         return self.os_version.startswith("Linux")
 
     @property
@@ -503,7 +505,7 @@ class Partition:
         return addresses[0] if addresses else ""
 
     def says(self, field: str, usually: str) -> str:
-        """What a listing says of the partition in a field."""
+        """The value of a field in a listing of the partition."""
         return dict(self.attributes).get(field, usually)
 
     @property
@@ -627,7 +629,7 @@ class World:
         return next((pool for pool in self.storage_pools if server in pool.servers), None)
 
     def migrations_on(self, frame: str, kind: str = "active") -> int:
-        """How many moves of a kind a frame takes part in, on either end."""
+        """The number of moves of a kind in which a frame takes part, on either end."""
         moving = (found.migration for found in self.on(frame) if found.migration is not None)
         own = sum(1 for migration in moving if migration.type == kind)
         return own + (self.frame(frame).foreign_migrations if kind == "active" else 0)

@@ -1,5 +1,5 @@
-"""What ``ssh -L`` asks for: connections of the host on behalf of the client, to a port of its own or to a UNIX socket
-of its own.
+"""The connections of ``ssh -L``: of the host on behalf of the client, to a port of its own or to a UNIX socket of its
+own.
 
 Only the host itself can be reached: its addresses by any of its names, and sockets in its file system. paramiko hands
 over the destination of a port; that of a UNIX socket (OpenSSH's ``direct-streamlocal@openssh.com``) is read out of the

@@ -1,4 +1,4 @@
-"""What AIX or Linux inside a partition knows: its identity, its disks, its error log. A value that travels as JSON.
+"""The inside of a partition with AIX or Linux: its identity, its disks, its error log. A value that travels as JSON.
 
 The chassis makes a `Guest` and hands it to the partition's own process. After a move it sends a new `Identity` and the
 error log entries; the rest (boot time, disks, address, processes) stays, as it does in life (`IBMDOC:iphc3attributes`).
@@ -20,7 +20,7 @@ UP_SINCE_S = 41 * 86400 + 5 * 3600 + 42 * 60
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What changes with the machine."""
+    """The part of a partition's identity that changes with the machine."""
 
     type_model: str
     serial: str
@@ -93,7 +93,7 @@ class Guest:
 
 
 def identity(frame: Frame, lpar_id: int) -> Identity:
-    """Who a partition is on a frame.
+    """The identity of a partition on a frame.
 
     ``uname -m`` is ``00``, the six last digits of the serial and ``4C00`` (`GLPI`: ``106BDCA`` gives ``0006BDCA``; the
     join is recalled); ``uname -u`` is ``IBM,03`` and the serial (`GLPI`, a JS12); the low digits of ``uname -f`` are
@@ -195,7 +195,7 @@ def _disks(world: World, frame: Frame, found: Partition) -> tuple[GuestDisk, ...
 
 
 def _history(machine_id: str, boot: float) -> tuple[LoggedError, ...]:
-    """What an error log holds after a start (identifiers and texts as any AIX prints them)."""
+    """The entries of an error log after a start (identifiers and texts as any AIX prints them)."""
     return (
         LoggedError(boot, "9DBCFDEE", "ERRLOG_ON", "T", "O", "errdemon", "ERROR LOGGING TURNED ON", machine_id),
         LoggedError(boot - 95, "2BFA76F6", "REBOOT_ID", "T", "S", "SYSPROC", "SYSTEM SHUTDOWN BY USER", machine_id),

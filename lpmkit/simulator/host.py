@@ -34,7 +34,7 @@ class Link(Protocol):
     """A network link that goes down and up with the partition."""
 
     def prefix(self) -> Sequence[str]:
-        """What to put in front of a command to run it behind the link."""
+        """The words in front of a command that run it behind the link."""
         ...
 
     def down(self) -> None: ...
@@ -43,7 +43,7 @@ class Link(Protocol):
 
 
 class Host(Protocol):
-    """What a move needs of a partition that runs."""
+    """The side of a running partition that a move needs."""
 
     def suspend(self) -> Bracket: ...
 
@@ -164,7 +164,7 @@ class ProcessHost:
         self._send({"drop": away_s})
 
     def tell_oracle(self, what: str) -> None:
-        """What is to happen to the database, as `oracle.instance.Instance.do` has it."""
+        """Have something happen to the database, as `oracle.instance.Instance.do` has it."""
         self._send({"oracle": what})
 
     def inject(self, fault: Mapping[str, Any]) -> None:
@@ -221,7 +221,7 @@ def _environment() -> dict[str, str]:
 
 
 def all_stopped(group: int) -> bool:
-    """Whether every thread of every living process of a group is stopped."""
+    """True if every thread of every living process of a group is stopped."""
     return all(state in "TtZX" for pid in members(group) for state in _thread_states(pid))
 
 

@@ -135,7 +135,7 @@ def free_network() -> str:
 
 
 def _network(route: str) -> ipaddress.IPv4Network | None:
-    """Where a line of ``ip route`` leads to; ``None`` when it is the default route or no address.
+    """The network of a line of ``ip route``; ``None`` when it is the default route or no address.
 
     >>> _network("192.0.2.0/24 dev eth0 proto kernel"), _network("default via 10.0.0.1")
     (IPv4Network('192.0.2.0/24'), None)

@@ -1,4 +1,4 @@
-"""How to log in: host keys, a client key, ``known_hosts``, ``ssh_config``, and a site file for whoever wants one."""
+"""The means to log in: host keys, a client key, ``known_hosts``, ``ssh_config``, and a site file if wanted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lpmkit.simulator.sap.installation import Installation
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a simulated host's SSH port is, and who may log in."""
+    """The address of a simulated host's SSH port, and who may log in."""
 
     host: str
     user: str

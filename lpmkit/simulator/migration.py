@@ -115,7 +115,7 @@ class Movers:
         return replace(move.outcome, err=told.err + move.outcome.err) if order.wait else told
 
     def _managers(self, world: World, order: Order, context: Context) -> Reply | None:
-        """What must be so before a validation can begin: the other manager is named and talks to this one."""
+        """The refusal of a validation that cannot begin: the other manager must be named and talk to this one."""
         here, there = world.frame(order.source), world.frame(order.target or order.source)
         if here.hmc is not None and here.hmc == there.hmc and not order.address:
             return None  # one console has both
@@ -127,7 +127,7 @@ class Movers:
         return refused
 
     def _struck_in_validation(self, order: Order) -> list[str]:
-        """What goes wrong while the managers look: nothing has begun, and so nothing is left anywhere."""
+        """The messages of a failure while the managers look: nothing has begun, and so nothing is left anywhere."""
         about = {"partition": order.partition}
         for effect in ("mover-dies", "link-dies"):
             if self._faults.on_move(effect, order.partition) is not None:
@@ -365,7 +365,9 @@ class Movers:
             raise Broken(recalled.message("mover-died", partition=move.partition))
 
     def _deaths(self, move: Move, phase: str) -> None:
-        """What dies now, and what that does to the move (`RedMSP`, `RHBUG:1993952`; the rest recalled)."""
+        """Let a mover, a manager or a system die now, with the effect on the move (`RedMSP`, `RHBUG:1993952`; the rest
+        recalled).
+        """
         about = {"partition": move.partition}
         committed = phase in ("fetch", "finish")
         for effect in ("mover-dies", "link-dies"):
@@ -491,7 +493,7 @@ def _noted(world: World, move: Move, template: recalled.LogTemplate) -> World:
 
 
 def _dr_logs(partition: str, line: str) -> dict[str, str]:
-    """What the partition's own logs say of a phase: syslog, and nmon's recording where it notes that phase."""
+    """The lines on a phase in the partition's own logs: syslog, and nmon's recording where it notes that phase."""
     stamp = time.strftime("%b %e %H:%M:%S", time.gmtime())
     logs = {recalled.SYSLOG: f"{stamp} {partition} daemon:notice {recalled.DRMGR_LINES[line]}"}
     if line in recalled.NMON_ROWS:

@@ -112,8 +112,8 @@ def crashed(world: World, name: str) -> World:
 
 
 def given_back(world: World, name: str, source: str) -> World:
-    """What a forced recovery does without the target: the source's record is the partition, not activated if it was
-    given up; the target's is left behind.
+    """The world after a forced recovery without the target: the source's record is the partition, not activated if it
+    was given up; the target's is left behind.
     """
     moved = world.partition(source, name)
     if moved is None or moved.migration is None:

@@ -69,7 +69,7 @@ class Wire:
         select.select([self._socket], [], [])
 
     def news(self) -> list[dict[str, Any]]:
-        """What has come, without waiting. Raises `EOFError` when the chassis has gone."""
+        """The messages that have come, without waiting. Raises `EOFError` when the chassis has gone."""
         with self._lock:
             while select.select([self._socket], [], [], 0)[0]:
                 data = self._socket.recv(65536)
@@ -121,7 +121,7 @@ class AixMachine:
         return Shell(seat, lambda text: self.book.on_command(self.guest.name, text), interactive, kept)
 
     def as_administrator(self, line: str) -> tuple[str, int]:
-        """What ``<sid>adm`` gets for a command line, errors and all, and its status (SXPG runs commands so)."""
+        """The output of a command line for ``<sid>adm``, errors and all, and its status (SXPG runs commands so)."""
         io = Captured()
         user = self.guest.sap.administrator if self.guest.sap is not None else "root"
         status = self.login(user, False, {}).execute(line, io)

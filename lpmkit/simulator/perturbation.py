@@ -1,4 +1,4 @@
-"""What a landscape fault changes in the world, so that every listing and every check sees it."""
+"""The change that a landscape fault makes in the world, so that every listing and every check sees it."""
 
 from __future__ import annotations
 

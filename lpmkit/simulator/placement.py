@@ -1,4 +1,4 @@
-"""Where a partition's adapters would be on the target: by the ``-i`` record where it says so, else as a manager would
+"""The places of a partition's adapters on the target: by the ``-i`` record where it names them, else as a manager would
 choose.
 
 Pure functions.
@@ -34,8 +34,8 @@ from lpmkit.simulator.chassis import (
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Where one adapter shall be: on which server, in which slot of it, on which port; what is ``None`` is left to the
-    manager.
+    """The place that one adapter shall have: on which server, in which slot of it, on which port; what is ``None`` is
+    left to the manager.
     """
 
     server: str = ""
@@ -49,7 +49,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class VnicWish:
-    """Where one backing device shall be; ``of`` is the source's adapter and port that it replaces."""
+    """The place that one backing device shall have; ``of`` is the source's adapter and port that it replaces."""
 
     where: Wish
     adapter: int
@@ -60,7 +60,7 @@ class VnicWish:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What ``-i`` asks for. ``bad`` is a part that cannot be understood."""
+    """The wishes of an ``-i`` record. ``bad`` is a part that cannot be understood."""
 
     scsi: Mapping[int, Wish] = field(default_factory=dict)
     fc: Mapping[int, Wish] = field(default_factory=dict)
@@ -179,18 +179,18 @@ def luns_behind(source: Frame, pair: ScsiPair) -> list[tuple[VirtualDisk, Disk]]
 
 
 def in_the_pool(world: World, server: str, other: str) -> bool:
-    """Whether another I/O server works in the cluster of the shared storage pool that this one serves."""
+    """True if another I/O server works in the cluster of the shared storage pool that this one serves."""
     pool = world.pool_of(server)
     return pool is not None and pool.serves(other)
 
 
 def _unreached(frame: Frame, server: Vios) -> bool:
-    """Whether the console does not reach an I/O server; an IVM always reaches itself."""
+    """True if the console does not reach an I/O server; an IVM always reaches itself."""
     return frame.hmc is not None and server.rmc_state != "active"
 
 
 def can_serve(world: World, source: Frame, target: Frame, server: Vios, pair: ScsiPair) -> bool:
-    """Whether an I/O server of the target could take a virtual SCSI adapter with all its disks."""
+    """True if an I/O server of the target could take a virtual SCSI adapter with all its disks."""
     if _unreached(target, server):
         return False
     used = {disk.backing for _, one in world.scsi_of(target, server.name) for disk in one.disks}
@@ -205,7 +205,7 @@ def can_serve(world: World, source: Frame, target: Frame, server: Vios, pair: Sc
 
 
 def fits(world: World, target: Frame, server: Vios, port: FcPort, pair: FcPair) -> bool:
-    """Whether a physical port could take a virtual Fibre Channel adapter: a free port, and both WWPNs zoned in its
+    """True if a physical port could take a virtual Fibre Channel adapter: a free port, and both WWPNs zoned in its
     fabric (B: both are tested).
     """
     fabric = world.fabric(port.fabric)
@@ -335,8 +335,8 @@ def _place_fc(
 
 
 def _worn(place: tuple[Vios, FcPort], made: Sequence[FcPair], used: set[tuple[str, str]]) -> tuple[int, int]:
-    """How much a place is used by this partition already: another server is better, another port of the
-    same one next.
+    """The degree to which this partition uses a place already: another server is better, another port of the same one
+    next.
     """
     server, port = place
     return sum(1 for one in made if one.server == server.name), int((server.name, port.name) in used)

@@ -91,7 +91,7 @@ class Simulator:
 
     @property
     def world(self) -> World:
-        """What exists at this moment."""
+        """The world at this moment."""
         return self.chassis.world
 
     def start(self) -> Self:
@@ -227,7 +227,7 @@ class Simulator:
         return {"certificate": str(made.certificate), "key": str(made.key)}
 
     def listener_of(self, partition: str) -> str:
-        """Where the database of a partition is reached: ``ADDRESS:PORT``."""
+        """The place where the database of a partition is reached: ``ADDRESS:PORT``."""
         return self._listeners[partition]
 
     def inject(self, fault: Fault | str) -> None:

@@ -109,7 +109,7 @@ class Transport(paramiko.Transport):
 
 
 class _Login(paramiko.ServerInterface):
-    """Who may come in, and what a channel may do. One per connection."""
+    """The rules of who may come in, and of what a channel may do. One per connection."""
 
     def __init__(self, server: SshServer, transport: Transport) -> None:
         self._server, self._transport = server, transport

@@ -15,7 +15,7 @@ class Keyed(Io, Protocol):
     """Streams whose input can be asked without waiting."""
 
     def read_ready(self) -> bytes | None:
-        """What was typed, ``None`` when nothing was, empty when nothing will be."""
+        """The characters that were typed, ``None`` when nothing was, empty when nothing will be."""
         ...
 
 

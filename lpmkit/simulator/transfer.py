@@ -1,4 +1,4 @@
-"""How the memory of a partition gets to the other side: a model of the copy, not a progress bar. Pure functions.
+"""The way of a partition's memory to the other side: a model of the copy, not a progress bar. Pure functions.
 
 While the partition runs its touched pages are sent, then those that were written meanwhile, then those written during
 *that*; pages never touched are not sent. The set written within ``t`` of a clean state is concave,
@@ -25,7 +25,7 @@ MB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What has to be moved, and how fast it changes."""
+    """The memory that has to be moved, and how fast it changes."""
 
     touched_mb: float
     dirty_mb_per_second: float
@@ -38,7 +38,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When the copy gives up waiting for a clean partition. All of these are chosen, none was measured."""
+    """The bounds at which the copy stops waiting for a clean partition. All of these are chosen, none was measured."""
 
     small_enough_mb: float = 64
     least_shrink: float = 0.10
@@ -57,7 +57,7 @@ class Overheads:
 
 @dataclass(frozen=True, slots=True)
 class SuspensionCost:
-    """What stopping and starting costs before a single page: it depends on the partition's shape."""
+    """The costs of stopping and starting before a single page: they depend on the partition's shape."""
 
     base_s: float = 0.62
     per_processor_s: float = 0.06
@@ -105,7 +105,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where the copy stands. ``remaining_mb`` jumps up at the end of a pass, because pages were written meanwhile."""
+    """The state of the copy. ``remaining_mb`` jumps up at the end of a pass, because pages were written meanwhile."""
 
     round: int
     sent_mb: float
@@ -114,7 +114,7 @@ class Progress:
 
 
 def dirtied_mb(demand: Demand, seconds: float) -> float:
-    """How much is written within a time of a clean state: the rate at first, never more than the writable set.
+    """The amount written within a time of a clean state: the rate at first, never more than the writable set.
 
     >>> demand = Demand(3900, 9, 320, 24, 4096, 2, 2)
     >>> round(dirtied_mb(demand, 1), 1), round(dirtied_mb(demand, 1e6))
@@ -190,7 +190,7 @@ def plan(
 
 
 def progress(course: Plan, copied_s: float) -> Progress:
-    """Where the copy stands after this many seconds of it."""
+    """The state of the copy after this many seconds of it."""
     sent, began = 0.0, 0.0
     for number, each in enumerate(course.rounds, start=1):
         if copied_s < began + each.seconds:

@@ -1,4 +1,4 @@
-"""Whether a partition may move: every refusal follows from the state of the world. Pure functions.
+"""The answer to whether a partition may move: every refusal follows from the state of the world. Pure functions.
 
 The groups come in the order of IVM's own table (`IBMDOC:iphc3ivmvalidation`), with the state of the partition first
 because IVM picks active or inactive mobility by it (`IVM-migrlpar`). The first group that fails is reported, with
@@ -67,7 +67,7 @@ class Question:
     demands: Demands = field(default_factory=Demands)
 
     def placed(self) -> Placement:
-        """Where every adapter would be."""
+        """The place that every adapter would have."""
         return place(self.world, self.partition, self.source, self.target, self.demands.wishes)
 
     @property
@@ -94,7 +94,7 @@ def refusals(question: Question) -> list[str]:
 
 
 def warnings(question: Question) -> list[str]:
-    """What ``-v`` adds: a LUN with fewer paths on the target than it could have."""
+    """The warnings that ``-v`` adds: a LUN with fewer paths on the target than it could have."""
     found: list[str] = []
     for server, _, disk in _luns(question):
         there = seen_by(server, disk)
@@ -109,7 +109,7 @@ def warnings(question: Question) -> list[str]:
 
 
 def _served_by_fewer(question: Question) -> bool:
-    """Whether fewer I/O servers than now would serve the disks."""
+    """True if fewer I/O servers than now would serve the disks."""
     moved, placed = question.partition, question.placed()
     scsi = len({pair.server for pair in placed.scsi}) < len({pair.server for pair in moved.scsi})
     return scsi or len({pair.server for pair in placed.fc}) < len({pair.server for pair in moved.fc})
@@ -293,7 +293,7 @@ def _adapters(question: Question) -> Iterator[str]:
 
 
 def _restarts(frame: Frame) -> bool:
-    """Whether a system has simplified remote restart: POWER8 and later (the generation is recalled)."""
+    """True if a system has simplified remote restart: POWER8 and later (the generation is recalled)."""
     return any(mode == "POWER10" or mode.removeprefix("POWER")[:1] in "89" for mode in frame.compat_modes[1:])
 
 
@@ -317,7 +317,7 @@ def _redundancy(question: Question) -> Iterator[str]:
 
 
 def _readiness(question: Question) -> Iterator[str]:
-    """What the operating system says when it is asked, last of all (`IBMDOC:iphc3ivmvalidation` #8)."""
+    """The operating system's refusal when it is asked, last of all (`IBMDOC:iphc3ivmvalidation` #8)."""
     if question.active and not question.partition.ready:
         yield message("not-ready", partition=question.partition.name)
 

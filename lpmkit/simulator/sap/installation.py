@@ -73,12 +73,12 @@ class Installation:
 
     @property
     def other(self) -> InstanceKind | None:
-        """What it is when it is no ABAP instance."""
+        """The kind of an instance that is no ABAP instance."""
         return KINDS.get(self.kind)
 
     @property
     def keeps_locks_apart(self) -> bool:
-        """Whether an enqueue server of its own keeps the locks, which can have a replica."""
+        """True if an enqueue server of its own keeps the locks, which can have a replica."""
         return bool(self.central_services) if self.other is None else self.other.keeps_locks
 
     @property

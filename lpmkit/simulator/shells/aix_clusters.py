@@ -24,5 +24,5 @@ def run(guest: Guest, words: Sequence[str]) -> Reply | None:
 
 
 def processes(guest: Guest) -> list[str]:
-    """What the cluster software shows among the processes."""
+    """The processes of the cluster software."""
     return [line for kind, _ in guest.clusters for line in CLUSTERS[kind].processes]

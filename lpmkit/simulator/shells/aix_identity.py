@@ -1,4 +1,4 @@
-"""Who an AIX system is: ``uname``, ``lsconf``, ``oslevel``, ``lparstat -i`` (`GLPI`, `GIB-PARTID`)."""
+"""The identity of an AIX system: ``uname``, ``lsconf``, ``oslevel``, ``lparstat -i`` (`GLPI`, `GIB-PARTID`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an AIX system uses its memory: ``svmon -G``, ``vmstat -v``, ``vmstat -s``, in pages of 4 KB.
+"""The use of memory in an AIX system: ``svmon -G``, ``vmstat -v``, ``vmstat -s``, in pages of 4 KB.
 
 The layouts are those of the manual pages of AIX 5.2 and 7.3 and of printed samples. The figures follow from the
 workload in the terms of `transfer`: a little of what was touched is free again, and the counters run with the rate of

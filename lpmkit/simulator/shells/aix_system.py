@@ -1,4 +1,4 @@
-"""What runs on an AIX partition and since when: ``uptime``, ``who``, ``date``, ``ps``, ``lssrc`` (`BOND`)."""
+"""The processes and the up time of an AIX partition: ``uptime``, ``who``, ``date``, ``ps``, ``lssrc`` (`BOND`)."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def run(world: World, frame: Frame, words: Sequence[str], context: Context) -> R
 
 
 def problem(world: World, frame: Frame, options: Options, context: Context, required: str = "-r") -> Reply | None:
-    """What is wrong with the options of a command, if anything."""
+    """The trouble with the options of a command, if any."""
     german = context.german
     if options.unknown is not None:
         return recalled.refusal("flag", german, flag=options.unknown)
@@ -193,7 +193,7 @@ def _moving_values(world: World, moving: Migration) -> tuple[str, ...]:
 
 
 def _possibilities(world: World, frame: Frame, resource: str, options: Options, context: Context) -> Reply:
-    """What a move could use on the target. All of it is recalled."""
+    """The resources that a move could use on the target. All of it is recalled."""
     for flag in ("-t", "--filter"):
         if flag not in options:
             return recalled.refusal("flag-missing", context.german, flag=flag)
@@ -292,7 +292,7 @@ def managers(world: World) -> tuple[Manager, ...]:
 
 
 def remote_manager(world: World, frame: Frame, address: str, user: str, context: Context) -> Reply | None:
-    """What stands between this frame's manager and the one at that address, if anything."""
+    """The obstacle between this frame's manager and the one at that address, if any."""
     there = next((one for one in managers(world) if address in one.addresses), None)
     if there is None:
         return recalled.refusal("ip", context.german, address=address)

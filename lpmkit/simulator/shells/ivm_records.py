@@ -109,7 +109,7 @@ def otherwise(record: Record, found: Partition) -> Record:
 
 
 def _has_restart(frame: Frame) -> bool:
-    """Whether a system lists remote restart: POWER7 and later (`ZIU`)."""
+    """True if a system lists remote restart: POWER7 and later (`ZIU`)."""
     return any(mode.removeprefix("POWER")[:1] in "789" or mode == "POWER10" for mode in frame.compat_modes[1:])
 
 

@@ -42,7 +42,7 @@ def run(guest: Guest, words: Sequence[str], context: Context) -> Reply | None:
 
 
 def kernel_file(guest: Guest, path: str) -> str | None:
-    """What the kernel shows under a path; ``None`` where it has no such file."""
+    """The content that the kernel shows under a path; ``None`` where it has no such file."""
     here = guest.identity
     texts = {
         "/proc/powerpc/lparcfg": (

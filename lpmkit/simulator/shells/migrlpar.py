@@ -80,7 +80,7 @@ def understand(world: World, frame: Frame, arguments: Sequence[str], context: Co
 
 
 def _flags(world: World, frame: Frame) -> str:
-    """What the manager of a frame takes with a value."""
+    """The options of a frame's manager that take a value."""
     if frame.hmc is None:
         return FLAGS
     version = next(int(hmc.version) for hmc in world.hmcs if hmc.host == frame.hmc)

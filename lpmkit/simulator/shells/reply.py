@@ -1,4 +1,4 @@
-"""What a command answers, and what a command may know besides its words."""
+"""The answer of a command, and the facts that a command may know besides its words."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def lines(*texts: str) -> Reply:
 
 
 def not_found(command: str, shell: str = "ksh") -> Reply:
-    """What the Korn shell says of a command that is not there: two blanks before ``not`` (`BOND`).
+    """The Korn shell's message for a command that is not there: two blanks before ``not`` (`BOND`).
 
     >>> not_found("pcmpath").err
     'ksh: pcmpath:  not found.\\n'
@@ -52,7 +52,7 @@ def not_found(command: str, shell: str = "ksh") -> Reply:
 
 
 def at_least(level: str, *numbers: int) -> bool:
-    """Whether a level is as new as these numbers.
+    """True if a level is as new as these numbers.
 
     >>> at_least("4.1.0.10", 2, 2), at_least("1.5.2.1-FP-11.1", 2)
     (True, False)

@@ -370,8 +370,8 @@ LIMBO = "LIMBO"
 
 
 def _link_lines(driver: str, link: str) -> list[str]:
-    """What the driver of a physical port prints of its link: ports of a host Ethernet adapter, 1 Gb ports (recalled),
-    and later ones (`SNAP`).
+    """The lines that the driver of a physical port prints of its link: ports of a host Ethernet adapter, 1 Gb ports
+    (recalled), and later ones (`SNAP`).
     """
     if "lp-hea" in driver:
         return [f"Logical Port Link State: {link}", f"Physical Port Link State: {link}"]
@@ -387,7 +387,7 @@ def _priorities(frame: Frame, sea: Sea) -> list[int]:
 
 
 def _high_availability(frame: Frame, sea: Sea) -> list[str]:
-    """What a bridge says that has a partner (`SNAP`)."""
+    """The lines of a bridge that has a partner (`SNAP`)."""
     if sum(server.sea is not None for server in frame.servers) < 2 and not sea.state:
         return []
     state = sea.state or ("PRIMARY" if sea.priority == min(_priorities(frame, sea)) else "BACKUP")
