@@ -122,7 +122,7 @@ class Partition:
     vtpm_enabled: bool | None = None
     #: The size of the platform keystore; 0 where the partition has none.
     keystore_kb: int | None = None
-    #: What the partition gets when it is activated next, where the manager lists it.
+    #: The memory that the partition gets when it is activated next, where the manager lists it.
     pending_memory_mb: int | None = None
     pending_proc_units: float | None = None
     pending_processors: int | None = None

@@ -12,7 +12,7 @@ JsonObject: TypeAlias = dict[str, Any]
 #: A JSON object that is only read.
 JsonMapping: TypeAlias = Mapping[str, Any]
 
-#: What may be a value that no file can hold or no clock show; anything else is parsed without a second look.
+#: The signs of a value that no file can hold or no clock show; text without them is parsed without a second look.
 _ODD = re.compile(rb"[0-9]{20}|NaN|Infinity|[0-9][eE]\+?[0-9]{3}|\\u[dD][89a-fA-F]")
 #: Largest whole number: 64 bits.
 _MAX_WHOLE = 2**64

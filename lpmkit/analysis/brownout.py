@@ -32,7 +32,7 @@ from lpmkit.analysis.model import (
 from lpmkit.analysis.noise import within
 from lpmkit.runs.cells import MISSING, Int64Array
 
-#: How long after a resume is looked at.
+#: The time after a resume in which a brown-out is looked for.
 LOOKED_NS = 60 * SECOND
 #: Ticks show how long it lasted to so much, where several belong into each.
 _TICK_WINDOW_NS = 100 * MILLISECOND

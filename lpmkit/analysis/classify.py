@@ -21,7 +21,7 @@ from lpmkit.runs.cells import MISSING
 REACHABILITY = ("ticks", "echo", "connect", "ni", *KERNEL)
 #: A kernel answers at once; a process may be held up for this long more by everything that happens in its host.
 _KERNEL_SLACK_NS = 5 * MILLISECOND
-#: Where fewer requests are lost, a lost one and a lost question beside it have one reason.
+#: The share of lost requests below which a lost one and a lost question beside it have one reason.
 _RARELY = 0.005
 #: A probe without a sign of life for this time before a silence is deaf, not silent.
 _DEAF_NS = 10_000_000_000

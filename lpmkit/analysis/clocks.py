@@ -38,7 +38,7 @@ DELIVERY_NS = 50 * MILLISECOND
 #: and it is taken from ticks that came over at least this long: all that came in a shorter time may have been held up
 #: together.
 _ENOUGH_NS = SECOND
-#: Where a step is looked for, before the first sample that shows it.
+#: The time before the first sample that shows a step in which the step is looked for.
 _PENDING_NS = 300 * MILLISECOND
 
 
@@ -54,8 +54,8 @@ class Epoch:
     lower_v: FloatArray
     upper_t: FloatArray
     upper_v: FloatArray
-    #: Where the clock is slewed nearby: between which instants constraints of both kinds show that it was not; beyond
-    #: these θ may move by `SLEW`.
+    #: The instants between which constraints of both kinds show that the clock was not slewed, where it is slewed
+    #: nearby; beyond these θ may move by `SLEW`.
     steady: tuple[float, float] | None = None
 
     def at(self, moments_ns: Int64Array) -> tuple[Int64Array, Int64Array]:

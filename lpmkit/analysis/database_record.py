@@ -40,7 +40,7 @@ class DatabaseRecord:
         self.sessions = sessions_of(record.events, self.names.get("sql"))
         self.clock = host_clock(self.states)
 
-        #: What is judged: from the begin of the move to the end of the post-migration window.
+        #: The time that is judged: from the begin of the move to the end of the post-migration window.
         self.span = Interval(self.begin_ns, max(self.begin_ns, record.window.hi_ns))
 
     @property

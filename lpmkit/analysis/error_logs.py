@@ -28,7 +28,7 @@ KEY, TITLE = "error-log", "Error logs: no new errors?"
 #: The logs that are judged, by the command that prints them.
 PARTITION_LOG, SERVER_LOG, KERNEL_LOGS = "errpt", "errlog", ("journal", "dmesg")
 _PARTITION_LOGS = (PARTITION_LOG, *KERNEL_LOGS)
-#: How many entries an answer names.
+#: The number of entries that an answer names.
 _SHOWN = 3
 _NUMBERS = re.compile(r"\b(?:0x)?[0-9a-f]{8,}\b|0x[0-9a-f]+|\d+")
 

@@ -35,8 +35,8 @@ _WELL_TIED_NS = 15 * MILLISECOND
 #: With fewer answers after a resume these show nothing.
 _MIN_AFTER = 5
 _JUST_AFTER_NS = SECOND // 2
-#: How the delay after a resume dies away, as a share of the allowance for it, and how little is known of that (a
-#: factor, as the spread of its logarithm).
+#: The rate at which the delay after a resume dies away, as a share of the allowance for it, and how little is known of
+#: that (a factor, as the spread of its logarithm).
 _WAKE_SHARE, _WAKE_SPREAD = 0.03, 0.8
 
 

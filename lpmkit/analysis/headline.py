@@ -68,7 +68,7 @@ def _as_sentence(text: str, outcome: MoveOutcome) -> str:
 # --- reasons --------------------------------------------------------------------------------------------------------
 
 
-#: What a question is about, where its title says that all is well: "within its limit" is no name of what is not.
+#: The subject of a question whose title states that all is well: "within its limit" is no name of what is not.
 _SUBJECTS = {
     "session": "SSH sessions",
     "restarted": "boot time",
@@ -132,7 +132,7 @@ def _reasons(because: Sequence[Question], still: Suspension | None, words: Words
     return reasons((_named(one, words), words.said(beside_the_head(one, still))) for one in because)
 
 
-#: What follows an answer that is withheld for what was not looked at (`lpmkit.analysis.coverage`).
+#: The words after an answer that is withheld for what was not looked at (`lpmkit.analysis.coverage`).
 _WITHHELD = "; but "
 
 

@@ -38,8 +38,8 @@ _HEAVY_TAIL = 2.0
 _SYN_OPEN_NS = 200 * MILLISECOND
 #: Requests lost in a row that prove an absence; fewer are lost on every network.
 _MIN_LOST = 3
-#: Where a greater share of the requests is lost anyway, lost ones enclose nothing: a limit to their rate loses those
-#: that waited for a slow host as well.
+#: The share of lost requests above which lost ones enclose nothing: a limit to their rate loses those that waited for a
+#: slow host as well.
 _MAX_LOST_SHARE = 0.05
 #: Requests looked at on both sides of a gap: those that are lost there as well were lost on the way.
 _BEYOND = 3

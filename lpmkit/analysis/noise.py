@@ -16,7 +16,7 @@ from lpmkit.runs.cells import MISSING, Int64Array
 #: A silence shorter than this is never reported, however quiet the lead-in was.
 MIN_SILENCE_NS = 40 * MILLISECOND
 MIN_LATE_ANSWER_NS = 100 * MILLISECOND
-#: What a kernel answers comes at once or not at all; it is also asked more often.
+#: The least lateness of an echo reply: a kernel's answer comes at once or not at all, and it is asked more often.
 MIN_LATE_ECHO_REPLY_NS = 40 * MILLISECOND
 #: A kernel acknowledges within half a second, by itself where no answer takes the acknowledgement along (RFC 1122,
 #: 4.2.3.2).
@@ -32,7 +32,7 @@ _LOWER, _UPPER = 0.25, 0.75
 #: events lie apart from it, noise that is wide is wide there already (benchmarks.accuracy has an event in every other
 #: second).
 _DENSEST, _ABOVE = 0.3, 3
-#: What is quieter than this is all alike.
+#: Noise below this is all alike.
 _QUIET_NS = 10 * MILLISECOND
 #: With this probability at most does noise exceed a limit within the seconds that it is for.
 _FALSE_ALARM = 0.01

@@ -27,11 +27,11 @@ from lpmkit.oracle.stamps import Moment
 from lpmkit.rules.table import Class
 from lpmkit.runs.folder import Run
 
-#: How much of the log before the move says what is usual: an evening and its night.
+#: The length of the log before the move that shows what is usual: an evening and its night.
 USUAL = timedelta(hours=12)
 #: A session older than this when the recording began is one that somebody relies on; younger ones come and go.
 LONG_LIVED = timedelta(minutes=10)
-#: What VKTM and the log writer measure ends at a tick of theirs, and what they measure it against is not the
+#: The error of a time that VKTM or the log writer measures: it ends at a tick of theirs, and does not begin at the
 #: suspension's edge.
 OWN_TICK_NS = 250 * MILLISECOND
 BANNER = "start-banner"

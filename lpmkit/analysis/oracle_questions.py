@@ -20,10 +20,10 @@ from lpmkit.timeline import TroubleCode, outwards, trouble_code
 PASSED, FAILED, OPEN = AnswerState.PASSED, AnswerState.FAILED, AnswerState.NOT_EVALUATED
 #: Around a suspension a fresh logon may fail or wait for this time without any fault.
 LOGON_SLACK_NS = 5 * SECOND
-#: How long before the end of what is judged the last look may lie, beside three intervals of its probe: a busy
+#: The time before the end of what is judged at which the last look may lie, beside three intervals of its probe: a busy
 #: observer, a last question.
 STATE_SLACK_NS, SESSION_SLACK_NS, LOGON_LOOK_SLACK_NS, LOG_SLACK_NS = 30 * SECOND, 15 * SECOND, 30 * SECOND, 40 * SECOND
-#: How much of an entry's first line an answer quotes.
+#: The number of characters of an entry's first line that an answer quotes.
 HEADLINE = 80
 
 

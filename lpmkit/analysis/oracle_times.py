@@ -22,11 +22,12 @@ from lpmkit.timeline import Event
 
 #: Offsets of zones are whole quarters of an hour.
 QUARTER_NS = 900 * SECOND
-#: How much earlier than its stamp an entry may appear to be read: the bounds of the clock, and stamps in whole seconds.
+#: The time by which an entry may appear to be read before its stamp: the bounds of the clock, and stamps in whole
+#: seconds.
 EARLY_NS = 30 * SECOND
-#: How far apart two zones can be; a clock that is set is set by less.
+#: The greatest distance of two zones; a clock that is set is set by less.
 ANY_ZONE_NS = 26 * 3600 * SECOND
-#: What a bound by a stamp may miss a bound by readings before the two contradict each other.
+#: The distance of a bound by a stamp from a bound by readings at which the two contradict each other.
 TOLERANCE_NS = 2 * SECOND
 #: A bound that is wider than this says nothing about how often something was written before the move.
 VAGUE_NS = 3600 * SECOND

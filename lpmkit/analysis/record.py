@@ -18,7 +18,7 @@ from lpmkit.runs.folder import Run
 from lpmkit.runs.samples import Columns, Piece, columns, pieces
 from lpmkit.timeline import Event
 
-#: How long after the end of a move silences still count as its own.
+#: The time after the end of a move in which silences still count as its own.
 TAIL_NS = 60 * SECOND
 #: A monotonic clock that differs by this much from the time of day was started again, where no boot is noted.
 _RESTARTED_NS = 5 * SECOND
@@ -75,7 +75,7 @@ class Record:
     events: tuple[Event, ...]
     span: Interval
     lead_in: Interval
-    #: Where the baseline is looked for: the lead-in of a move, the whole of a watch.
+    #: The span in which the baseline is looked for: the lead-in of a move, the whole of a watch.
     baseline: Interval
     window: Interval
     stalls: tuple[Interval, ...]
@@ -86,7 +86,7 @@ class Record:
     wall: WallClock
     #: The samples of the observer's own ticker.
     observer: tuple[SampleSource, ...] = ()
-    #: What was added to each segment's monotonic readings.
+    #: The nanoseconds that were added to each segment's monotonic readings.
     shifts: Mapping[int, int] = field(default_factory=dict)
     late_starts: LateStarts | None = None
 

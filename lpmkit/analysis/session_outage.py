@@ -37,9 +37,9 @@ from lpmkit.timeline import Event
 #: The moment at which TCP last sent is known to a kernel tick (10 ms at most) and the millisecond in which it is
 #: reported.
 _TICK_NS = 12 * MILLISECOND
-#: What TCP sent so shortly before the answer may be what was answered, even where the round trip is shorter.
+#: The time before an answer in which TCP may have sent what was answered, even where the round trip is shorter.
 _ANSWERED_NS = 30 * MILLISECOND
-#: What reaches us so soon after the first question that was lost may have been under way already.
+#: The time after the first lost question in which an arrival may have been under way already.
 _UNDER_WAY_NS = 20 * MILLISECOND
 #: A login event comes within this time after the silence that it belongs to.
 _SOON_NS = 30 * SECOND

@@ -39,7 +39,7 @@ MIN_LATENESS_NS = 2 * MILLISECOND
 MIN_WAKE_NS = 6 * MILLISECOND
 
 
-#: How alike the fastest deliveries before and after a silence are assumed to be, where nothing bounds them.
+#: The assumed difference of the fastest deliveries before and after a silence, where nothing bounds it.
 DELIVERY_CHANGE_NS = 5 * MILLISECOND
 
 

@@ -256,8 +256,8 @@ def same_boot(before: str, after: str) -> bool:
     return abs(apart) <= BOOT_TIME_RESOLUTION
 
 
-#: What is only a warning where the order did not name it, as in the checks before the move: another pool, fewer paths
-#: or more of them, memory that is slower.
+#: The differences that are only a warning where the order did not name them, as in the checks before the move: another
+#: pool, fewer paths or more of them, memory that is slower.
 _ONLY_WARNS = ("processor pool", "number of VIOS serving it", "affinity score")
 
 

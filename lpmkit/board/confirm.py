@@ -94,7 +94,7 @@ def _expected(prediction: Any) -> str:
     return Prediction.from_data(before).ranges()
 
 
-#: What each other request does, in a sentence.
+#: The effect of each other request, in a sentence.
 REQUESTS = {
     "stop": "Stops the migration on the source. The partition stays there.",
     "recover": "Recovers the migration: it rolls back, or completes where it is past the point of no return.",

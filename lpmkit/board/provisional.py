@@ -24,8 +24,8 @@ LEAST_NS, INTERVALS = 250_000_000, 5
 SHARE = 0.5
 
 
-#: How late the ticks of one silence come together, and how long after it they are waited for: TCP sends again what the
-#: network lost, at growing intervals.
+#: The time within which the late ticks of one silence come, and for which they are awaited after it: TCP sends again
+#: what the network lost, at growing intervals.
 LATE_NS, AWAITED_NS = 300_000_000, 5_000_000_000
 #: The partition ran on where its own stamps lack at most so much of a silence, and stood still where they lack more
 #: than `SHARE`.

@@ -29,7 +29,7 @@ Fact = str | int | float | bool | None
 
 
 AIX_ADMIN = "AIX administrator"
-#: Who that is where the partition runs another system.
+#: The administrator where the partition runs another system.
 SYSTEM_ADMINS = {OperatingSystem.LINUX: "Linux administrator", OperatingSystem.IBM_I: "IBM i administrator"}
 VIOS_ADMIN = "VIOS administrator"
 HMC_ADMIN = "HMC administrator"

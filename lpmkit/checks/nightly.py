@@ -31,7 +31,7 @@ from lpmkit.survey.fleet import Cost, Direction, FrameSurvey, SurveyProgress, Un
 from lpmkit.survey.model import Survey
 from lpmkit.timeline import Clock
 
-#: Where nights are kept below the folder of runs.
+#: The folder of the nights, below the folder of runs.
 FOLDER = "checks"
 HEAD = ("partition", "state", "answer", "verdict", "check", "about", "facts", "remedy", "who", "code", "asked")
 

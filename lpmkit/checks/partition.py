@@ -25,7 +25,7 @@ from lpmkit.checks.profile import change_profile, current_profile, required_fiel
 from lpmkit.inventory import OperatingSystem
 from lpmkit.survey.model import Survey
 
-#: What helps in a state other than Running and Not Activated (states A `ZIU`; migrating ones C `OPTEST`). Nothing is
+#: The remedy in a state other than Running and Not Activated (states A `ZIU`; migrating ones C `OPTEST`). Nothing is
 #: started that was not seen to be off.
 STATE_REMEDIES = {
     "Suspended": "Do not start it: it is suspended and its memory is in storage. Resume it: chlparstate -o resume -r "

@@ -17,7 +17,7 @@ from lpmkit.checks.judging import (
 )
 from lpmkit.survey.model import Survey, SystemFacts
 
-#: What helps in a state of a system other than Operating (states A `ZIU`; rebuild and recover `BOND`).
+#: The remedy in a state of a system other than Operating (states A `ZIU`; rebuild and recover `BOND`).
 SYSTEM_REMEDIES = {
     "Power Off": "chsysstate -r sys -m {system} -o on",
     "No Connection": "Wait until it is connected again: lssysconn -r all",

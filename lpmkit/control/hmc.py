@@ -118,8 +118,8 @@ FIELDS_SINCE: tuple[tuple[tuple[str, ...], str], ...] = (
     (("keystore_kbytes",), "V9R2.950.0"),
 )
 PARTITION = Listing(LISTED_PARTITION.required, (*LISTED_PARTITION.optional, *(fields for fields, _ in FIELDS_SINCE)))
-#: What a console cannot be asked for before a release: it has no such thing (B: announcements of POWER6 and POWER8
-#: functions).
+#: The release since which a console can be asked for a listing: an older one has no such thing (B: announcements of
+#: POWER6 and POWER8 functions).
 LISTINGS_SINCE = {
     "fc": (7, 3, 4),
     "vnic": (8, 8, 4),

@@ -20,7 +20,7 @@ JOURNAL = (
     *("journalctl", "-k", "--no-pager", "-o", "json", "-n", str(LINES_READ)),
     *("SYSLOG_FACILITY=0", *(f"PRIORITY={level}" for level in _LEVELS.values())),
 )
-#: What keeps the answer small; older systemd than 236 (RHEL 7, SLES 12) does not know it.
+#: The option that keeps the answer small; older systemd than 236 (RHEL 7, SLES 12) does not know it.
 FIELDS = "--output-fields=PRIORITY,MESSAGE"
 #: With the clock of the kernel: ``-T`` would reckon other times of day for the same lines after a suspension. With
 #: ``-r`` most releases refuse a choice of levels.

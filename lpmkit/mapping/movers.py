@@ -26,7 +26,7 @@ OPTION, WITHOUT, REQUIRED = "redundantmsps", "0", "1"
 #: POWER generations: from the first on some firmware has redundant movers (FW860 of POWER8), from the second on all
 #: has (D).
 REDUNDANT_SINCE, REDUNDANT_ALWAYS_SINCE = 8, 9
-#: What takes a name apart inside a record; such a VIOS is named by its id.
+#: The characters that take a name apart inside a record; such a VIOS is named by its id.
 UNSAFE = frozenset('/,"=')
 #: The group of both pairs: the same number twice (`RedMSP`).
 _GROUP = "1"

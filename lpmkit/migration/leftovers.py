@@ -16,7 +16,7 @@ class Leftover:
     what: str
 
 
-#: Where nothing is under way and recovery has nothing to do: what is left has to be removed by hand.
+#: The rules by which nothing is under way and recovery has nothing to do: what is left has to be removed by hand.
 AT_REST = frozenset({"settled", "settled-inactive", "at-home", "left-behind", "shell-left-there"})
 
 

@@ -89,9 +89,9 @@ TRANSITIONS: Mapping[tuple[Phase, Observation], Phase] = {
     (Phase.NEEDS_RECOVERY, Observation.COPYING): Phase.COPYING,
 }
 
-#: How often in a row a sight must be seen before it changes the phase; once, if not listed. A migration that was only
-#: just accepted may not show yet, and a state that passes by in the course of things is no reason to call a move
-#: broken.
+#: The number of times in a row that a sight must be seen before it changes the phase; once, if not listed. A migration
+#: that was only just accepted may not show yet, and a state that passes by in the course of things is no reason to call
+#: a move broken.
 PATIENCE: Mapping[tuple[Phase, Observation], int] = {
     (Phase.ASKED, Observation.AT_HOME): 15,
     (Phase.STARTING, Observation.AT_HOME): 2,
@@ -105,7 +105,7 @@ PATIENCE: Mapping[tuple[Phase, Observation], int] = {
 
 _BROKEN_WORDS = ("fail", "recover", "invalid")
 
-#: What a partition's state can be (A `ZIU`, the migrating ones C `OPTEST`, `NOVA-IVM`), with the release where a later
+#: The states of a partition (A `ZIU`, the migrating ones C `OPTEST`, `NOVA-IVM`), with the release where a later
 #: one brought it. Another word, of a newer release or another language, is not understood, and what is not understood
 #: never ends a move.
 STATES: Mapping[str, str | None] = {

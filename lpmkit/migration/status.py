@@ -75,7 +75,7 @@ class RunStatus:
         #: The last state of a migration that had failed, as a manager named it; empty where none had.
         self.broken_state = ""
         self._sent: list[tuple[int, int | None, int | None]] = []
-        #: What was heard last of each end, and when.
+        #: The last reading of each end, and its time.
         self._ends: dict[str, tuple[int, EndReading]] = {}
         self._forecast: Event | None = None
         self._inactive: bool | None = None

@@ -40,7 +40,7 @@ _WIDE = w.Layout(width="48em")
 _LABELS = {"description_width": "13em"}
 _BUTTON = w.Layout(width="auto", align_self="flex-start")
 
-#: What wrote the site file, as its first line has it.
+#: The author of the site file, as its first line names it.
 _AUTHOR = "the notebook 05_set_up_a_site"
 
 

@@ -26,8 +26,8 @@ _SINCE = (
 )
 _TYPES = {"1": "UNKNOWN", "2": "INCIDENT_ERROR", "3": "ERROR", "4": "WARNING", "5": "NOTIFICATION", "6": "TRACE"}
 MICROSECOND = timedelta(microseconds=1)
-#: How far back each question reaches beyond the newest entry: a clock that was set back by less hides nothing. The
-#: first reaches back further, for what is usual in this log.
+#: The time by which each question reaches back beyond the newest entry: a clock that was set back by less hides
+#: nothing. The first reaches back further, for what is usual in this log.
 OVERLAP, USUAL = timedelta(minutes=10), timedelta(hours=2)
 
 

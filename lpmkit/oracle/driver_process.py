@@ -27,10 +27,10 @@ from lpmkit.oracle.drivers import CLOSE_LIMIT_S, STATE_LIMIT_S, Connection, Row,
 from lpmkit.oracle.errors import QueryFailed
 from lpmkit.timeline import Clock, Outcome
 
-#: What a session may take beyond the memory that the loaded driver has, bytes. A hundred thousand rows of V$SESSION
+#: The memory that a session may take beyond that of the loaded driver, bytes. A hundred thousand rows of V$SESSION
 #: take less than half of it.
 MAX_MEMORY = 512 << 20
-#: How much later than the driver's own time-out the child is ended, seconds: a fork, and a busy machine.
+#: The time after the driver's own time-out at which the child is ended, seconds: a fork, and a busy machine.
 GRACE_S = 3.0
 #: Processor seconds beyond the limit of a question before the kernel ends the child.
 CPU_GRACE_S = 5

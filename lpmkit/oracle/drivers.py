@@ -20,7 +20,7 @@ from lpmkit.timeline import Outcome
 Row = tuple[str | None, ...]
 #: The limit of a statement about states, seconds. Heartbeats have a limit of their own.
 STATE_LIMIT_S = 30.0
-#: How long a session may take to say good-bye, seconds.
+#: The time that a session may take to log off, seconds.
 CLOSE_LIMIT_S = 2.0
 #: In place of a wallet's password that was not given: without any the driver asks for one at the terminal. A wallet
 #: that is not encrypted ignores it; of one that is the trusted certificates are read all the same.

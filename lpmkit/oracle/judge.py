@@ -24,11 +24,11 @@ from lpmkit.oracle.stamps import MICROSECOND, Moment, instants, read_stamp
 from lpmkit.rules.table import Class
 from lpmkit.rules.usual import RARE, chance_of, held_against_usual
 
-#: How many events of each rule are kept as they are; all are counted.
+#: The number of events of each rule that are kept as they are; all are counted.
 MAX_KEPT = 20
-#: How many kinds of lines without a code are held against the time before, each by itself.
+#: The number of kinds of lines without a code that are held against the time before, each by itself.
 MAX_SHAPES = 500
-#: How many rules, codes and texts are counted each by itself.
+#: The number of rules, codes and texts that are counted each by itself.
 MAX_TALLIES = 4 * MAX_SHAPES
 #: A resource of the clusterware: named so in every language.
 _RESOURCE = re.compile(r"\bora\.[\w.$-]*\w")

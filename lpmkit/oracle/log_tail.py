@@ -26,13 +26,13 @@ RECALLED_PLACES = (
     "/oracle/{sid}/saptrace/background/alert_{sid}.log",
     "/oracle/{sid}/saptrace/diag/rdbms/{lower}/{sid}/trace/alert_{sid}.log",
 )
-#: How much is read at the beginning to know which time holds, and how much of a log that grew unwatched is fetched over
-#: a login.
+#: The bytes that are read at the beginning to know which time holds, and those of a log that grew unwatched that are
+#: fetched over a login.
 LOOK_BACK, MAX_FETCHED = 1 << 20, 16 << 20
 MARK = 64
 #: Names of packed files end so; they are not read.
 PACKED = (".gz", ".Z", ".bz2", ".xz", ".zip", ".zst")
-#: How many files beside a log are looked into for a copy of it.
+#: The number of files beside a log that are searched for a copy of it.
 MAX_COPIES = 8
 
 
@@ -73,7 +73,7 @@ class LogTail:
         self.began_anew = False
         #: The last poll found the log at its path.
         self.is_there = True
-        #: What stood at the end of the log when the place was taken: what is usual there.
+        #: The entries at the end of the log when the place was taken: they show what is usual there.
         self.before: tuple[LogEvent, ...] = ()
         self._position = position
         self._reader = AlertReader(position.offset, position.stamp) if position else AlertReader()

@@ -41,7 +41,7 @@ _CUT_CODE = re.compile(rf"(?:\b(?:{'|'.join(_FAMILIES)})-|rror )\d*$")
 _ARGUMENT = re.compile(r"ORA-0*(?:600|7445|700)\b[^\[]*\[([^\]]*)\]")
 _INCIDENT = re.compile(r"\(incident=(\d+)\)")
 _CLIENT = re.compile(r"(?m)Client address:\s*(\(.*\)|\S+)|^\s*(\(ADDRESS ?=.*\))|\(HOST=([^)]+)\)\(PORT=\d+\)")
-#: How much older than an entry of a trace the stamp above it may be: a trace is stamped when something else than VKTM's
+#: The greatest age of the stamp above an entry of a trace: a trace is stamped when something else than VKTM's
 #: own lines is written.
 STAMP_AGE = timedelta(days=2)
 _SHAPED = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|/\S+|\b(?=\w*\d)\w+")
@@ -49,7 +49,7 @@ _SHAPED = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|/\S+|\b(?=\w*\d)\w+")
 ERROR_TYPES = ("INCIDENT_ERROR", "ERROR")
 #: The length of the part of a line that shows what it speaks of.
 MAX_SHAPE = 120
-#: How many texts of lines are remembered with what was found in them, and of which length.
+#: The number and the length of the texts of lines that are remembered with what was found in them.
 MAX_KNOWN_TEXTS, MAX_KNOWN_TEXT = 4096, 1000
 _DIGIT, _WITHOUT_DIGITS = re.compile(r"[0-9]"), dict.fromkeys(map(ord, "0123456789"))
 _PER_SECOND = {"us": 1_000_000, "ms": 1000, "s": 1}

@@ -25,10 +25,11 @@ class DatabaseSnapshot:
     net_timeouts_s: tuple[float | None, ...] | None = None
     failover_status: str | None = None
     failover_threshold_s: float | None = None
-    #: What 26ai's observer waits in place of the threshold: its ping interval by its retries, seconds; 0 where unset.
+    #: The time that 26ai's observer waits in place of the threshold: its ping interval by its retries, seconds; 0 where
+    #: unset.
     observer_waits_s: float | None = None
     observe_only: bool = False
-    #: What the server's ``sqlnet.ora`` sets of the parameters that are read (`lpmkit.oracle.net_time_outs`).
+    #: The parameters that are read and that the server's ``sqlnet.ora`` sets (`lpmkit.oracle.net_time_outs`).
     net: Mapping[str, str] | None = None
     gaps: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)

@@ -40,7 +40,7 @@ _SERVING: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 #: Protection of the data, the least first (`ORACLE-REF`); a level that is none of them, such as RESYNCHRONIZATION, is
 #: less.
 _PROTECTION = ("MAXIMUM PERFORMANCE", "MAXIMUM AVAILABILITY", "MAXIMUM PROTECTION")
-#: What is held against its state before the move, and is open where it was answered before it only.
+#: The facts that are compared with their state before the move, and are open where they were answered before it only.
 _COMPARED = ("database", "instance", "pluggable", "failover", "standby", "asm", "cluster")
 
 

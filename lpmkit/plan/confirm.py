@@ -19,7 +19,7 @@ from lpmkit.prediction.moves import Prediction
 from lpmkit.runbook import Runbook
 from lpmkit.wording.counts import plural
 
-#: What a plan can be taken back with.
+#: The ways to take a plan back.
 BACK_OUT = (
     "Halt: no further move starts. A move under way: `lpmkit stop RUN` until its switch-over. "
     "Afterwards: `lpmkit plan make --return`."

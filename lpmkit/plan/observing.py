@@ -26,7 +26,7 @@ from lpmkit.ssh.secrets import Secrets
 from lpmkit.store import shared_store
 from lpmkit.timeline import Clock, wait_until
 
-#: What the engine's name of a watch begins with, before that of its folder, which has no such sign.
+#: The begin of the engine's name of a watch, before that of its folder, which has no such sign.
 OBSERVE = "observe/"
 #: Seconds after which a watch is given up whose folder never came, or whose move never began.
 NEVER_CAME_S = 900.0
@@ -240,7 +240,7 @@ class WatchKeeper:
 
     def __init__(self, site: Site, secrets: Secrets, place: str, clock: Clock) -> None:
         self._site, self._secrets, self._place, self._clock = site, secrets, place, clock
-        #: When the folder of a watch was looked for first, and not found.
+        #: The time at which the folder of a watch was looked for first, and not found.
         self._missing_since_ns: dict[str, int] = {}
 
     def look(self, name: str) -> tuple[bool, str]:

@@ -25,7 +25,7 @@ _DIAG_TRACE = "select value from v$diag_info where name = 'Diag Trace'"
 _DUMP_DEST = "select value from v$parameter where name = 'background_dump_dest'"
 #: Readings of a file that are remembered: an entry that goes on for longer is placed less exactly.
 MAX_READINGS = 60
-#: How often it is recorded that the log was read.
+#: The interval at which it is recorded that the log was read.
 READING_EVERY_NS = 10_000_000_000
 #: New entries of one file, each with the last reading at which it was not there (`None`: not known).
 Entry = tuple[str, list[tuple[LogEvent, int | None]]]

@@ -53,7 +53,7 @@ class Aside:
     work: Callable[[], Any]
 
 
-#: What a periodic probe does: it yields what it waits for.
+#: The course of a periodic probe: it yields what it waits for.
 Turns = Generator[Wait | Aside, Any, None]
 
 

@@ -296,7 +296,7 @@ def plan(
     return (*usual, heard, *plugged)
 
 
-#: How often frames that came are looked for, at least.
+#: The longest interval at which new frames are looked for.
 ARP_NS = 250_000_000
 
 

@@ -17,7 +17,7 @@ from lpmkit.timeline import Outcome, Sample
 
 #: The longest logon of a session that stays, seconds.
 SESSION_LOGON_S = 20.0
-#: How long the last question of a probe may take after the end was asked for, seconds.
+#: The time that the last question of a probe may take after the end was asked for, seconds.
 LAST_ANSWER_S = 3.0
 
 

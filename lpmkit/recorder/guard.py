@@ -101,7 +101,7 @@ class Guard:
         self._rules = {one.name: LogRules.kept(one.options.get("rules"))[0] for one in probes if one.kind == "alert"}
         self._states = {one.name: str(one.options.get("sid", "")) for one in probes if one.kind == "db-state"}
         self.time_outs = {one.name: one for one in time_outs if one.seconds is not None}
-        #: What is expected of the move, by the keys of the limits.
+        #: The expected figures of the move, by the keys of the limits.
         self._expected: Mapping[str, Quantiles] = {}
         self._not_read = not_read
         self._turn = threading.Lock()

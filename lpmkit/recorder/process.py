@@ -531,7 +531,7 @@ class Recorder:
 
 #: How a watch ends (the reason in ``recorder-ended``).
 ASKED_TO_END, TIME_IS_OVER = "asked to end", "the time asked for is over"
-#: Who asks for a stop that the guard asks for.
+#: The name under which the guard asks for a stop.
 GUARD = "guard"
 #: The status of an answer to a request that was not passed on to a manager.
 NOT_ASKED = 255

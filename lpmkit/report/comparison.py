@@ -21,7 +21,7 @@ from lpmkit.report.templates import page_template
 from lpmkit.runs.cells import MISSING
 from lpmkit.runs.history import HEAD, History, Move
 
-#: How much of the time before and after each suspension is laid over the others'.
+#: The time before and after each suspension that is laid over the others'.
 BEFORE_S, AFTER_S = 1.0, 2.5
 #: Hues of Okabe and Ito's for runs; each run has a lane, a name and a line style of its own besides.
 _HUES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")

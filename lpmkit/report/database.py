@@ -141,7 +141,7 @@ _ROWS = (
 )
 
 
-#: What counts on while a database works: the sequence of the log rises with every switch (`ORACLE-REF`, V$LOG).
+#: The counters that rise while a database works: the sequence of the log rises with every switch (`ORACLE-REF`, V$LOG).
 _COUNTERS = {("redo", "sequence")}
 
 

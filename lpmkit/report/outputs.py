@@ -17,7 +17,7 @@ from lpmkit.runs.files import make_folder, open_plain
 from lpmkit.runs.folder import Run, write_file
 from lpmkit.runs.remarks import remarks
 
-#: What is worked out, as opposed to recorded, with or without a time in its name.
+#: The files that are worked out, as opposed to recorded, with or without a time in their names.
 _DERIVED = re.compile(r"(summary|report|samples|plots|write-up)(-\d{8}T\d{6}Z)?(\.json|\.html|\.csv)?")
 _DETACHED = (".sig", ".asc", ".p7s")
 

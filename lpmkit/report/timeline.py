@@ -30,7 +30,7 @@ CLOCK_SLACK = timedelta(seconds=90)
 _ZONES = [timedelta(minutes=15 * quarter) for quarter in range(-48, 57)]
 #: Phases that end a move, or leave it in between.
 ENDS = ("settled", "failed", "stopped", "needs-recovery")
-#: What an entry about a migration speaks of.
+#: The words of an entry about a migration that did not succeed.
 _ABORTED = re.compile(r"abort|undone|failed", re.IGNORECASE)
 _DONE = re.compile(r"\bdone\b|_done|completed|\bpost\b|partition id changed", re.IGNORECASE)
 _BEFORE = re.compile(r"\b(check|prepare|pre)\b", re.IGNORECASE)

@@ -33,7 +33,8 @@ class Landscape:
         self.person = person or acting_person()
         self.secrets = secrets or Secrets()
         self.clock = clock or Clock()
-        #: What was asked before there was a folder to keep it in; the next `prepare` puts it into the run's transcript.
+        #: The replies from before there was a folder to keep them in; the next `prepare` puts them into the run's
+        #: transcript.
         self._asked: list[Reply] = []
         self._confirmed: set[str] = set()
 

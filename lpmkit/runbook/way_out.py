@@ -16,7 +16,7 @@ from lpmkit.runs.folder import Run
 from lpmkit.survey.connect import control_of, survey_both_ends
 from lpmkit.timeline import Event, wait_until
 
-#: How long a front end waits for the recorder to carry out what it asked for.
+#: The time that a front end waits for the recorder to carry out its request.
 ANSWER_TIMEOUT_S = 120.0
 
 

@@ -23,7 +23,7 @@ from lpmkit.runs.locks import holder
 from lpmkit.settings.sinks import AT_THE_END
 
 NAME = "deliveries.jsonl"
-#: How the name of a hook begins among the sinks.
+#: The begin of a hook's name among the sinks.
 HOOK_PREFIX = "hook "
 #: The lock of the one that delivers.
 LOCK = "courier.lock"

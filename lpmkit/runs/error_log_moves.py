@@ -18,7 +18,7 @@ from lpmkit.errors import RecordError, UsageError
 from lpmkit.runs.folder import Run
 from lpmkit.runs.licences import Entitlement, Onward, Sighting
 
-#: How the log prints a time: ``Thu Sep  3 21:33:36 CEST 2026``; the zone may be missing.
+#: The form in which the log prints a time: ``Thu Sep  3 21:33:36 CEST 2026``; the zone may be missing.
 _STAMP = re.compile(r"(?:\w{3}\s+)?([A-Z][a-z]{2})\s+(\d{1,2})\s+(\d\d:\d\d:\d\d)\s+(?:[A-Z]\S*\s+)?(\d{4})")
 _NO_ENTITLEMENT = Entitlement(None, "")
 

@@ -105,7 +105,7 @@ DOCUMENTS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-#: What parts of documents may hold that are looked into without their reader.
+#: The content that parts of documents may have where they are read without their reader.
 PARTS: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(
         ("survey", "survey-after"),

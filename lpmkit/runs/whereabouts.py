@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from lpmkit.json_values import JsonMapping
 from lpmkit.timeline import Event
 
-#: What the managers showed where the partition is on the source, not migrating (`Observation.AT_HOME.code`).
+#: The code of a phase in which the managers showed the partition on the source, not migrating
+#: (`Observation.AT_HOME.code`).
 AT_HOME = "at-home"
-#: How the reason of a last phase began where the managers showed the partition on the source, not migrating, in runs
+#: The begin of a last phase's reason where the managers showed the partition on the source, not migrating, in runs
 #: whose phases have no code of what was seen.
 _AT_HOME_THEN = ("runs on the source", "the manager refused: ")
 

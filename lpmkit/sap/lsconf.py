@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from lpmkit.errors import UnexpectedReply
 
 SERIAL, MODEL = "Machine Serial Number", "System Model"
-#: What belongs to the machine and not to the partition: another one after a move. The partition's id may be another
+#: The lines that belong to the machine and not to the partition: others after a move. The partition's id may be another
 #: there.
 OF_THE_MACHINE = (
     MODEL,
@@ -26,7 +26,7 @@ OF_THE_MACHINE = (
     "Firmware Version",
     "LPAR Info",
 )
-#: What the partition brings along.
+#: The lines that the partition brings along.
 OF_THE_PARTITION = ("Memory Size", "Good Memory Size", "Number Of Processors")
 #: Of a longer answer no more is kept.
 MAX_LINES = 2000

@@ -67,8 +67,8 @@ class JobStatus(StrEnum):
         return self.name.lower().replace("_", " ")
 
 
-#: What a work process waits for while a session holds it (`SAPDATASHEET`, WPWAITING): short texts of old releases, and
-#: the beginnings of newer ones. Kernels print such a process as on hold or as stopped.
+#: The reasons for which a work process waits while a session holds it (`SAPDATASHEET`, WPWAITING): short texts of old
+#: releases, and the beginnings of newer ones. Kernels print such a process as on hold or as stopped.
 HELD_FOR = ("PRIV", "DEBUG", "RFC", "ARFC", "CPIC", "ENQ", "UPD", "UP2", "SPO", "ADM", "NUM", "GUI")
 #: The description of a process that is a node of a Java instance.
 JAVA_NODE = "Java node"

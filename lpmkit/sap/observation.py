@@ -44,7 +44,7 @@ _OLD_NOT_CONFIGURED = "no way in the site file tells it"
 _OLD_FROM_PS = "running, by its name in ps"
 
 
-#: What a question's rows are. Questions whose answer is one value have one row.
+#: The type of a question's rows. Questions whose answer is one value have one row.
 ROWS: Mapping[str, type] = {
     "identity": SystemIdentity,
     "instances": Instance,

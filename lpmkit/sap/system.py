@@ -62,12 +62,12 @@ PREFERRED: Mapping[str, tuple[str, ...]] = {
 }
 #: The parts of a snapshot, in the order of asking: the identity first, because it has the system's clock.
 SNAPSHOT = tuple(question for question in PREFERRED if question not in ("system_log", "dumps", "job_list", "job_logs"))
-#: What is asked again after a move; the rest is what the probes saw last.
+#: The questions that are asked again after a move; the rest is what the probes saw last.
 AFTER = ("identity", "locks", "licences", "hardware_key", "machine_id", "lsconf", "entitlement")
 _ONE_VALUE = ("identity", "hardware_key", "machine_id", "entitlement")
 #: Seconds before a failed source is asked again; doubled each time.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
-#: Where the system's clock is not known, a question about a time asks for so much more on either side.
+#: The time that a question asks for on either side of what it wants, where the system's clock is not known.
 ANY_ZONE = timedelta(hours=14)
 _QUARTER_S, _HOUR_S = 900, 3600
 #: A clock that is printed in whole seconds, and by a reply that took up to two, is right within this.

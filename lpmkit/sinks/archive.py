@@ -20,7 +20,7 @@ from lpmkit.sinks.wire import NotDelivered
 
 #: The list of hashes, as ``sha256sum --check`` reads it.
 HASHES = "SHA256SUMS"
-#: What belongs to the process that writes the folder now, and not to the run.
+#: The files of the process that writes the folder now, which do not belong to the run.
 _LEFT_OUT = frozenset({LOCK, COURIER_LOCK, DELIVERIES, "courier.log"})
 
 

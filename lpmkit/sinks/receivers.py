@@ -299,7 +299,7 @@ class Hook(_Every):
             self._limit.call(partial(self._hook, record, run.path))
 
 
-#: What makes a receiver, by the kind of its sink, from its name, its settings and its secret.
+#: The makers of receivers, by the kind of sink, from its name, its settings and its secret.
 _MAKERS: Mapping[str, Callable[[str, Any, Any], Receiver]] = {
     "syslog": lambda _name, settings, _secret: Syslog(settings),
     "file": lambda _name, settings, _secret: AuditFile(settings),

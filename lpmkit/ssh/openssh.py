@@ -35,7 +35,8 @@ from lpmkit.ssh.wire import Wire, words_of_proxy
 _MAX_PATH = 80
 #: Seconds until an ``ssh`` process that was told to end is ended.
 _END_S = 2.0
-#: What the configuration cannot change. A suspended partition is silent longer than any limit of a terminal.
+#: The options that the configuration cannot change. A suspended partition is silent longer than any limit of a
+#: terminal.
 _FIXED = {
     "ControlMaster": "yes",
     "ControlPersist": "no",

@@ -45,7 +45,7 @@ from lpmkit.ssh.wire import Wire, words_of_proxy
 _SILENT_74 = "OpenSSH_7.4"
 
 
-#: What paramiko raises where a connection or a login fails.
+#: The errors that paramiko raises where a connection or a login fails.
 TROUBLES = (paramiko.SSHException, OSError, EOFError, ValueError)
 
 

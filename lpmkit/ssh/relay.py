@@ -22,7 +22,7 @@ from lpmkit.timeline import Clock
 _CHUNK = 65536
 #: Stamps that are kept: those of some seconds at a thousand packets a second.
 _MAX_STAMPS = 4096
-#: What the proxy command runs: it takes the socket over a Unix socket and hands it to ssh, its standard output.
+#: The program of the proxy command: it takes the socket over a Unix socket and hands it to ssh, its standard output.
 HAND_OVER = (
     "import socket,sys;s=socket.socket(socket.AF_UNIX);s.connect(sys.argv[1]);"
     "f=socket.recv_fds(s,1,1)[1];"

@@ -57,7 +57,7 @@ class Claim:
     mapping: Mapping[str, str] = field(default_factory=dict)
     #: True if the order names server slots, or will; ``None`` if only ``mapping`` tells.
     names_slots: bool | None = None
-    #: Who holds it, for who has to wait.
+    #: The holder's name, for whoever has to wait.
     holder: str = ""
 
 

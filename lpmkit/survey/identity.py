@@ -42,7 +42,7 @@ class IdentityRow:
     as_it_should: bool | None
 
 
-#: What of an identity a move changes, what it must leave alone, and what it may change (B `IBMDOC:iphc3attributes`):
+#: The parts of an identity that a move changes, must leave alone, and may change (B `IBMDOC:iphc3attributes`):
 #: True, False, None.
 IDENTITY_ROWS: tuple[tuple[str, str, bool | None], ...] = (
     ("machine model", "model", None),

@@ -170,7 +170,7 @@ def _pools(one: GatheredSystem) -> Iterator[Row]:
         yield {"frame": one.facts.name, **_flat(asdict(pool))}
 
 
-#: What a survey reads and no table shows.
+#: The parts of a survey that no table shows.
 _IN_NO_TABLE = ("multipath",)
 
 

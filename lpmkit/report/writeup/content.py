@@ -204,7 +204,7 @@ def _row(words: Words, name: str, was: str, now: str) -> tuple[str, str, str, st
     return words.or_as_it_came(f"fact.{name}", name), was, now, words.or_as_it_came(f"changed.{how}", how)
 
 
-#: What is compared of the partition as its frame lists it.
+#: The facts of the partition that are compared as its frame lists them.
 _PARTITION_FACTS = (
     "memory_mb",
     "proc_mode",

@@ -287,7 +287,7 @@ def _was_broken_off(source: WriteUpInputs) -> bool:
     return "needs-recovery" in names or ("copying" in names and names[-1] == "failed")
 
 
-#: What is left to do after an outcome: the key of its text, and whether those who manage the systems do it.
+#: The task that is left after an outcome: the key of its text, and whether those who manage the systems do it.
 _TO_DO = {
     OutcomeKind.NEEDS_RECOVERY: ("recover", True),
     OutcomeKind.UNPROVED: ("who_moved", True),

@@ -39,8 +39,8 @@ ASKED = {
     "dumps": "dumps",
     "log": "system_log",
 }
-#: How much before the end of the observation the last look may lie, beside three intervals of the question: the bound
-#: on requests holds questions back.
+#: The time before the end of the observation at which the last look may lie, beside three intervals of the question:
+#: the bound on requests holds questions back.
 SLACK_S = 60.0
 
 
