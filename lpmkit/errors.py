@@ -67,7 +67,7 @@ class LpmError(Exception):
         super().__init__(what)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As facts, so that an error of a child process arrives as what it is."""
+        """The error as facts, so that an error of a child process arrives as what it is."""
         return _restored, (type(self), self.args, self.__dict__)
 
     def __str__(self) -> str:

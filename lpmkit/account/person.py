@@ -42,7 +42,7 @@ class Person:
 
     @classmethod
     def from_data(cls, data: JsonMapping) -> Person:
-        """From JSON values."""
+        """The person in JSON values."""
         return cls(str(data["login"]), str(data["account"]), str(data["known_by"]))
 
 

@@ -128,8 +128,8 @@ def stopped_clock_breaks(ticks: Signals, alignments: Iterable[Alignment]) -> lis
 
 
 def _either(values: Int64Array) -> Int64Array:
-    """For each gap between two samples the greater of their values: while a pace changes, what still comes by the old
-    one is not late.
+    """The greater value of the two samples of each gap: while a pace changes, what still comes by the old one is not
+    late.
     """
     return np.maximum(values[1:], values[:-1])
 
@@ -170,7 +170,7 @@ def mixed_from(ticks: Signals, stamp: Int64Array, one: Break) -> int | None:
 
 
 def asked_breaks(asked: Sequence[Signals], pause_ns: int) -> list[Break]:
-    """Without ticks: where no answer of any kind came for longer than ``pause_ns``, and by what the probe that
+    """Breaks without ticks: where no answer of any kind came for longer than ``pause_ns``, and by what the probe that
     answered last was slower then.
     """
     arrivals = np.concatenate([one.answered[one.spoke] for one in asked] or [_NONE])
@@ -220,8 +220,8 @@ def _pending(ticks: Signals | None, breaks: Sequence[Break]) -> list[int]:
 def clock_readings(
     alignments: dict[str, Alignment], breaks: Sequence[Break], over: Interval, length: Interval
 ) -> tuple[ClockReading, ...]:
-    """For one suspension within ``over``, of ``length``: how much of it each guest clock missed, by the step of its
-    offset across it.
+    """The time that each guest clock missed of one suspension within ``over``, of ``length``, by the step of its offset
+    across it.
     """
     crossed = [index for index, one in enumerate(breaks) if one.window.overlaps(over)]
     earlier = sum(one.window.hi_ns < over.lo_ns for one in breaks)

@@ -220,7 +220,7 @@ def closed_after(still: Suspension, traces: Sequence[Trace]) -> Outage | None:
 
 
 def _brown_out_of(still: Suspension, slow: Sequence[BrownOut]) -> Interval:
-    """From the begin of a suspension until its processes ran as before again, at the latest."""
+    """The time from the begin of a suspension until its processes ran as before again, at the latest."""
     lasted = [one.since_ns + one.lasted.hi_ns for one in slow if one.of is still and one.kind in ("ticks", "echo")]
     return Interval(still.begin.lo_ns, max([still.end.hi_ns, *lasted]))
 

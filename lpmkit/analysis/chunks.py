@@ -300,7 +300,7 @@ def _one_each(traces: Sequence[Trace]) -> Iterator[Trace]:
 
 
 def _changes(paces: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Only where the interval changed."""
+    """The paces whose interval differs from the one before."""
     return tuple(pace for was, pace in zip([(0, 0), *paces], paces, strict=False) if was[1] != pace[1])
 
 

@@ -40,7 +40,7 @@ class Company:
 
 
 def company(core: Interval, others: Sequence[Trace]) -> Company:
-    """Those of ``others`` that gave a sign of life that lies wholly inside ``core``."""
+    """The traces of ``others`` that gave a sign of life that lies wholly inside ``core``."""
     spoke, silent, blind = [], [], []
     for trace in others:
         if not trace.span.overlaps(core):
@@ -340,7 +340,7 @@ def _tells(trace: Trace, outage: Outage) -> bool:
 
 
 def _felt(outage: Outage) -> Interval:
-    """From the first question that should have been answered to the first answer."""
+    """The time from the first question that should have been answered to the first answer."""
     return Interval(outage.begin.hi_ns, max(outage.begin.hi_ns, outage.end.hi_ns))
 
 

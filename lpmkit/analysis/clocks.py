@@ -140,7 +140,8 @@ class Alignment:
     def nearest(
         self, stamps: Int64Array, moments_ns: Int64Array, stretch: int
     ) -> tuple[Int64Array, Int64Array | None] | None:
-        """For a stretch that has no bounds of its own: when stamps were taken, by the nearest stretches that have some.
+        """Bounds for a stretch that has none of its own: when stamps were taken, by the nearest stretches that have
+        some.
 
         The latest instants are ``None`` unless both sides are known: the clock is as it was before or as it is after.
         """

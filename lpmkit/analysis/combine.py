@@ -242,8 +242,8 @@ def _as_short_as(least_ns: int, length: Interval) -> Interval:
 
 
 def _set_on(reference: Outage, begin: Interval, signs: Signs, traces: Sequence[Trace]) -> Interval | None:
-    """By how much the host's clock was set on after it had stood still, where requests were lost for as long: those of
-    a second suspension, which looks the same by the clock, would have been answered in between.
+    """The time by which the host's clock was set on after it had stood still, where requests were lost for as long:
+    those of a second suspension, which looks the same by the clock, would have been answered in between.
     """
     if reference.method is Method.CLOCK_JUMP:
         return reference.set_on

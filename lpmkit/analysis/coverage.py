@@ -1,4 +1,4 @@
-"""From when to when each probe looked, and what that withholds from the verdict.
+"""The times at which each probe looked, and what they withhold from the verdict.
 
 An answer that passed needs that somebody looked all the time. A probe that died, never began, was refused or was
 starved leaves a gap here, and the questions that depend on it are "not evaluated" with the stretch and the reason.

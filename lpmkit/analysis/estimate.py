@@ -116,8 +116,8 @@ def _usual_doubt(trace: Trace) -> int:
 
 
 def missed_from(begin_lo: int, slot: int, inside_ns: int, traces: Sequence[Trace]) -> int:
-    """By when something is known to have been missed: the tick's slot, or the first echo request that was not answered
-    before ``inside_ns``.
+    """The time by which something is known to have been missed: the tick's slot, or the first echo request that was not
+    answered before ``inside_ns``.
     """
     missed = slot
     for trace in traces:

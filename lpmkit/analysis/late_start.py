@@ -84,8 +84,8 @@ def kernel_heard(traces: Sequence[Trace], inside_ns: int, until_ns: int) -> bool
 
 
 def seen_late_start(traces: Sequence[Trace], inside_ns: int, end: Interval) -> Interval | None:
-    """From the resume to the first sign of a process; ``None`` where no kernel shows the resume, or no process spoke
-    within ten seconds.
+    """The time from the resume to the first sign of a process; ``None`` where no kernel shows the resume, or no process
+    spoke within ten seconds.
     """
     if not kernel_heard(traces, inside_ns, end.hi_ns + SECOND):
         return None

@@ -567,7 +567,7 @@ class Analysis:
 
     @property
     def move_ns(self) -> int | None:
-        """From the command to running on the target, as polled; ``None`` where one of them was not seen."""
+        """The time from the command to running on the target, as polled; ``None`` where one of them was not seen."""
         begin = next((phase.since_ns for phase in self.phases if phase.name != "prepared"), None)
         end = next((phase.since_ns for phase in self.phases if phase.name == "settled"), None)
         return None if begin is None or end is None else end - begin

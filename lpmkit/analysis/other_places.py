@@ -50,8 +50,8 @@ class ComparedSilence:
 
 
 def ahead(ours: ClockTie | None, theirs: ClockTie | None, moment_ns: int) -> Interval | None:
-    """By how much the other observer's clock is ahead of ours at a moment of ours, nanoseconds; ``None`` where the two
-    read no common clock of the host.
+    """The time by which the other observer's clock is ahead of ours at a moment of ours, nanoseconds; ``None`` where
+    the two read no common clock of the host.
 
     >>> ahead(ClockTie("monotonic", 0, Interval(90, 110)), ClockTie("monotonic", 500, Interval(-410, -390)), 0)
     Interval(lo_ns=479, hi_ns=521)
@@ -108,7 +108,7 @@ def _length_ns(one: Outage) -> int:
 
 
 def _core(begin: Interval, end: Interval) -> Interval:
-    """From the latest begin to the earliest end; their middle where that leaves nothing."""
+    """The span from the latest begin to the earliest end; their middle where that leaves nothing."""
     if begin.hi_ns < end.lo_ns:
         return Interval(begin.hi_ns, end.lo_ns)
     middle_ns = Interval(begin.lo_ns, end.hi_ns).middle_ns

@@ -1,4 +1,4 @@
-"""From a run folder to plain values: signals by host and recorder, phases, time of day, our own stalls."""
+"""The plain values of a run folder: signals by host and recorder, phases, time of day, our own stalls."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ _KINDS = ("ticks", "echo", "connect", "icmp", "observer", "ni")
 
 @dataclass(frozen=True, slots=True)
 class RateChange:
-    """From sample ``first_seq`` of a probe on: the interval, and how long a host gathered its ticks; nanoseconds."""
+    """A pace from sample ``first_seq`` of a probe on: the interval, and how long a host gathered its ticks;
+    nanoseconds.
+    """
 
     first_seq: int
     interval_ns: int
@@ -191,8 +193,8 @@ def _paces(events: Sequence[Event]) -> dict[tuple[str, int], list[RateChange]]:
 
 
 def _steps(seq: Int64Array, kept: Sequence[RateChange], otherwise_ns: int) -> tuple[Int64Array, Int64Array]:
-    """For each sample the interval that leads to it and the ticks' batch, as reported; as seen in the samples where
-    nothing was reported.
+    """The interval that leads to each sample and the ticks' batch, as reported; as seen in the samples where nothing
+    was reported.
     """
     if not kept:
         return np.full(len(seq), otherwise_ns), np.full(len(seq), TOLD_BATCH_NS)

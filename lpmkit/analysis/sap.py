@@ -1,5 +1,5 @@
-"""From a run folder to the questions about its SAP systems: observations, snapshots and the connections to the
-dispatchers, held against the suspension.
+"""The questions about the SAP systems of a run folder: observations, snapshots and the connections to the dispatchers,
+held against the suspension.
 """
 
 from __future__ import annotations

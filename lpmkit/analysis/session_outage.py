@@ -60,7 +60,7 @@ class Waiting:
 
 
 def waiting_of(event: JsonMapping) -> Waiting:
-    """From the data of a ``tcp`` event."""
+    """The waiting in the data of a ``tcp`` event."""
     rows = [dict(zip(event["columns"], row, strict=True)) for row in event["rows"]]
     answered = int(event["answered_ns"])
     *during, last = rows
@@ -164,7 +164,7 @@ class _Closed:
 def _closed(
     session_outage: SessionOutage, outages: Sequence[Outage], traces: Sequence[Trace], agreed: Sequence[Suspension]
 ) -> _Closed:
-    """By the best witness there is."""
+    """The break of the path by the best witness there is."""
     felt = Interval(session_outage.began.lo_ns, session_outage.ended_ns)
     kernels = {trace.probe for trace in traces if trace.kind == "icmp"}
     echoes = [
@@ -198,7 +198,7 @@ def _first_sign(trace: Trace, begin: Interval, ended: int) -> int:
 
 
 def _login(session_outage: SessionOutage, events: Sequence[Event]) -> str:
-    """True where it is the same login before and after, by the answering program and our socket."""
+    """A sentence on whether the login is the same before and after, by the answering program and our socket."""
     mine = [event for event in events if event.data.get("probe", event.source) == session_outage.probe]
     before = [event for event in mine if event.kind == "session" and event.mono_ns <= session_outage.began.hi_ns]
     after = [

@@ -1,4 +1,4 @@
-"""From a probe's samples to facts ("the host ran at some instant of …") and silences (where such facts are missing).
+"""Facts of a probe's samples ("the host ran at some instant of …") and silences (where such facts are missing).
 
 Pure functions of arrays. `host_traces` does one host in one recorder's life; clocks are fitted separately in every
 recorder's life.

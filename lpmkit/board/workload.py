@@ -106,7 +106,9 @@ def alert_entries(run: Run, sid: str) -> list[tuple[JsonObject, Classified]]:
 def since_the_run_began(
     run: Run, sid: str, entries: Sequence[tuple[JsonObject, Classified]], events: Sequence[Event]
 ) -> list[tuple[JsonObject, Classified]]:
-    """Without the entries from before the run, which are read when the log is opened, before its probe reports that."""
+    """The entries without those from before the run, which are read when the log is opened, before its probe reports
+    that.
+    """
     name = alert_order(run, sid)["name"]
     opened = next((e.mono_ns for e in events if e.kind == "alert-log" and e.data.get("probe") == name), None)
     return [] if opened is None else [one for one in entries if int(one[0]["mono_ns"]) > opened]

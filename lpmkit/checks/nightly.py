@@ -72,7 +72,7 @@ class FleetCheck:
         return _together(result.answer for result in self.partitions)
 
     def to_dict(self) -> JsonObject:
-        """As JSON values; `from_dict` brings it back."""
+        """The night as JSON values; `from_dict` brings it back."""
         return {
             "source": self.source,
             "target": self.target,
@@ -232,7 +232,7 @@ def changes(before: FleetCheck | None, now: FleetCheck) -> tuple[Changed, ...]:
 
 
 def _verdicts(night: FleetCheck) -> dict[tuple[str, str, str], Verdict]:
-    """By partition, check and what it is about."""
+    """The verdicts by partition, check and what it is about."""
     verdicts: dict[tuple[str, str, str], Verdict] = {}
     for result in night.partitions:
         verdicts |= {(result.partition, finding.key, finding.about): finding.verdict for finding in result.findings}

@@ -151,7 +151,7 @@ class ConsoleLevel:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """To be compared: version, and the release without the version that it repeats.
+        """The level as numbers that can be compared: version, and the release without the version that it repeats.
 
         >>> ConsoleLevel("8", "8.7.0", "1803290030").numbers
         (8, 8, 7, 0)
@@ -241,8 +241,8 @@ class ViosThroughHmc:
 
 
 def machine_asked(arguments: Sequence[str]) -> str:
-    """Whose answer a command is that is typed at an HMC: an I/O server's, as ``viosrvcmd`` names it, or, empty, the
-    console's own.
+    """The machine that answers a command typed at an HMC: an I/O server, as ``viosrvcmd`` names it, or, empty, the
+    console.
 
     >>> machine_asked(["viosrvcmd", "-m", "p8a", "-p", "vios1", "-c", "lspv"]), machine_asked(["lshmc", "-V"])
     ('p8a/vios1', '')
@@ -275,7 +275,7 @@ class _Background:
         return self._ended.wait(seconds)
 
     def result(self) -> Reply:
-        """Its reply; raises what came instead of one."""
+        """The reply of the command; raises what came instead of one."""
         if self._trouble is not None:
             raise self._trouble
         assert self._reply is not None
@@ -457,7 +457,7 @@ class Hmc(ManagedSystem):
         return self._session.run(["mkauthkeys", "--test", *order.manager_options], timeout_s=60.0)
 
     def validate(self, order: Order, *, disks: bool = False) -> Reply:
-        """With ``-v``, or a validation that passes keeps its warnings to itself (B `HMC7`).
+        """Validate with ``-v``, or a validation that passes keeps its warnings to itself (B `HMC7`).
 
         ``disks`` is ``--npivval portdisk`` (B `HMC8`). Raises `UsageError` where the console's release has no such
         flag.

@@ -94,11 +94,11 @@ class Ivm(ManagedSystem):
         return ()
 
     def memory_pools(self) -> tuple[MemoryPool, ...]:
-        """None known: the listing of an IVM's shared memory pool was never seen. Raises `UsageError`."""
+        """No pool is known: the listing of an IVM's shared memory pool was never seen. Raises `UsageError`."""
         raise UsageError("lpmkit does not read the shared memory pool of an IVM", where=self._frame_name)
 
     def pools(self) -> tuple[Pool, ...]:
-        """None but the one that every system has; an IVM makes no others."""
+        """The one pool that every system has; an IVM makes no others."""
         return ()
 
     def affinity_scores(self) -> tuple[AffinityScore, ...]:
@@ -110,7 +110,7 @@ class Ivm(ManagedSystem):
         return understood(self._session.run(["lssyscfg", "-r", "prof"]), read_profiles)
 
     def mover_pairs(self, order: Order) -> tuple[MoverPair, ...]:
-        """None to choose from: the I/O server that the IVM runs on is the mover (B `IBMDOC:iphc3ivmvalidation`)."""
+        """No pairs to choose from: the I/O server that the IVM runs on is the mover (B `IBMDOC:iphc3ivmvalidation`)."""
         return ()
 
     def places(self, order: Order) -> Places | None:

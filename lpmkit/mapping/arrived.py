@@ -72,7 +72,7 @@ class _Standing:
 
     @property
     def affinity(self) -> int | None:
-        """Its affinity score."""
+        """The partition's affinity score."""
         listed = self._side.affinity_scores if self._found else None
         return next((one.score for one in listed or () if self._found and one.lpar_id == self._found.lpar_id), None)
 

@@ -166,8 +166,8 @@ class _Keeping:
         )
 
     def _partners(self) -> dict[str, str]:
-        """For each VIOS of the source one of the target, each another where that can be: able ones first, then
-        the same id, then alike names.
+        """A VIOS of the target for each one of the source, each another where that can be: able ones first, then the
+        same id, then alike names.
         """
         source_ids = {server.name: server.lpar_id for server in self._survey.source.io_servers}
         serving = [adapter.remote_partition or "" for adapter in self._scsi] + [

@@ -223,7 +223,7 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """Of what is known to be needed so far; it falls back when a new pass begins, as the truth does."""
+        """The share of what is known to be needed so far; it falls back when a new pass begins, as the truth does."""
         if not self.transmitted:
             return 0.0
         return self.transmitted / (self.transmitted + (self.left or 0))

@@ -1,4 +1,4 @@
-"""From classified events to a verdict: counts by rule, excess over the usual rate, notable events.
+"""The verdict on classified events: counts by rule, excess over the usual rate, notable events.
 
 A `LogWindow` selects the events of the question. Those of the time before it give what is usual: a rule with
 ``above_usual`` counts as what it says only when it comes more often than then, and is unknown when there is no before.

@@ -189,7 +189,7 @@ def _file_in(host: Session, folder: str) -> dict[str, str] | None:
 
 
 def told(host: Session, sid: str, sqlplus: Sequence[str] = ()) -> tuple[dict[str, str] | None, str]:
-    """As `net_parameters`; with the reason where they could not be read."""
+    """The parameters of `net_parameters`, with the reason where they could not be read."""
     try:
         return net_parameters(host, sid, sqlplus), ""
     except LpmError as trouble:

@@ -130,7 +130,7 @@ class Classified:
 
     @property
     def client(self) -> str | None:
-        """Whose session it was, as the block says it."""
+        """The client of the session, as the block names it."""
         return _first(_CLIENT, self.event.text)
 
 

@@ -53,7 +53,7 @@ class Moment:
         return (self.latest - self.earliest).total_seconds()
 
     def until(self, other: Moment | None) -> Moment:
-        """From here up to another time, where the two can be compared; else itself."""
+        """The time from here up to another moment, where the two can be compared; else itself."""
         if other is None or other.zoned != self.zoned or other.latest < self.latest:
             return self
         return Moment(self.earliest, other.latest)
@@ -66,7 +66,7 @@ class Moment:
 
     @property
     def onwards(self) -> Moment:
-        """From here on, without a known end."""
+        """The time from here on, without a known end."""
         return Moment(self.earliest, datetime.max.replace(tzinfo=self.earliest.tzinfo))
 
     def __str__(self) -> str:

@@ -1,5 +1,5 @@
-"""From which jump host a plan is driven: by a conductor of this host, or by the worker of a place, which watches moves
-of others too (`lpmkit.plan.observing`).
+"""The jump host from which a plan is driven: by a conductor of this host, or by the worker of a place, which watches
+moves of others too (`lpmkit.plan.observing`).
 
 A frame of the site file may name a place. A plan that moves partitions away from such frames is handed to the worker of
 that place (`lpmkit worker`), which sees to it that the plan has a conductor there, also after a restart. Hosts that

@@ -235,7 +235,7 @@ def _packed(needs: Sequence[Need], rooms: Sequence[Room], worth: Worth) -> Packi
 
 
 def _hardness(need: Need, rooms: Sequence[Room]) -> tuple[float, ...]:
-    """Those with the fewest targets first, then those that take the largest share of one."""
+    """The order of packing: those with the fewest targets first, then those that take the largest share of one."""
     possible = sum(room.target not in need.barred for room in rooms)
     memory = max((room.memory_mb or 0 for room in rooms), default=0) or 1
     processors = max((room.processors or 0.0 for room in rooms), default=0.0) or 1.0

@@ -38,7 +38,7 @@ class Slowing:
     room: float = 1.0
 
     def load(self, others: float) -> float:
-        """By how much more the copies are than have room, with so many others; 1 at least.
+        """The factor by which the copies are more than have room, with so many others; 1 at least.
 
         >>> Slowing(1.0, 0.0, room=2.0).load(1.0), Slowing(1.0, 0.0, room=2.0).load(3.0)
         (1.0, 2.0)
@@ -70,7 +70,7 @@ TIED = 0.8
 
 
 def beside(moves: Sequence[ObservedMove]) -> list[float]:
-    """For each move the number of other copies over one of its frames, as a mean over the time of its copy.
+    """The number of other copies over one of the frames of each move, as a mean over the time of its copy.
 
     0 where it is not known when the move was.
     """

@@ -34,7 +34,7 @@ class Readable(Protocol):
     """Anything with a file descriptor: a socket, a channel, a selector."""
 
     def fileno(self) -> int:
-        """Its file descriptor."""
+        """The file descriptor."""
         ...
 
 

@@ -133,7 +133,7 @@ class Lines:
         return self.taken()
 
     def next(self, timeout_s: float) -> Generator[Wait | Aside, Any, list[tuple[int, str]]]:
-        """As `wait`, as turns of a loop."""
+        """The same as `wait`, as turns of a loop."""
         if self._put_back or self.channel.recv_ready():
             yield Wait(0.0)
         elif self._turned is None:

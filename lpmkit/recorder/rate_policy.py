@@ -45,7 +45,7 @@ class Known:
 
 
 def earliest_s(known: Known, now_ns: int, poll_s: float) -> float:
-    """In how many seconds the partition could be suspended at the earliest; 0 when that cannot be known.
+    """The seconds until the partition could be suspended at the earliest; 0 when that cannot be known.
 
     >>> copying = Known(Phase.COPYING, 0, read_ns=0, left_bytes=15_000_000_000, fastest=1e8, early_ns=200_000_000_000)
     >>> earliest_s(copying, 1_000_000_000, 1.0), earliest_s(copying, 60_000_000_000, 1.0)

@@ -96,7 +96,7 @@ class Undelivered:
     why: str
 
     def sentence(self, run: str) -> str:
-        """In words, with the next step.
+        """A sentence on the records that were not delivered, with the next step.
 
         >>> print(Undelivered("siem", 2, "loghost:6514 took longer than 10 s.").sentence("RUN"))
         2 audit records were not delivered to siem: loghost:6514 took longer than 10 s. `lpmkit sinks send RUN` sends

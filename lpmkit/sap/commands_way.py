@@ -202,7 +202,7 @@ class CommandsWay:
         other: str,
         by_other: Callable[[str], tuple[Any, ...]],
     ) -> tuple[tuple[Any, ...], str]:
-        """By the start service; by the other source where there is none or it does not answer."""
+        """The answer of the start service; of the other source where there is none or it does not answer."""
         first: LpmError | None = None
         if not self._without_start_service:
             try:

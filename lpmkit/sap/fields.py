@@ -1,5 +1,5 @@
-"""From named fields to the model: the same for a SOAP answer, a line of ``sapcontrol``, a row of a function module's
-table.
+"""The model's values from named fields: the same for a SOAP answer, a line of ``sapcontrol``, a row of a function
+module's table.
 
 Names are lower case with underscores (`lock_name` of the command line is `lock-name` in XML), values are texts, numbers
 or ``None``. A field that is missing or empty means zero, nothing or "unknown" (real answers leave out what is empty,

@@ -141,7 +141,7 @@ class JobCourse:
 
     @property
     def job(self) -> Job:
-        """As it was last seen."""
+        """The job as it was last seen."""
         return self.sights[-1].job
 
     @property
@@ -150,7 +150,9 @@ class JobCourse:
 
     @property
     def word(self) -> str:
-        """Its status in a word; one that ran when it was last seen, and is not listed since, need not run any more."""
+        """The job's status in a word; one that ran when it was last seen, and is not listed since, need not run any
+        more.
+        """
         if self.gone_ns is not None and self.status is JobStatus.RUNNING:
             return "not listed any more"
         return self.status.word
@@ -161,7 +163,7 @@ class JobCourse:
         return next((sight.job.program for sight in reversed(self.sights) if sight.job.program), "")
 
     def at(self, moment_ns: int) -> JobStatus | None:
-        """Its status in the last observation that was answered by then."""
+        """The job's status in the last observation that was answered by then."""
         known = [sight.job.status for sight in self.sights if sight.answered_ns <= moment_ns]
         return known[-1] if known else None
 
@@ -222,7 +224,9 @@ def _moment(at: datetime | None, offset_s: int | None, anchor_ns: int) -> int | 
 
 
 def occupancy(observations: Sequence[SapObservation]) -> tuple[tuple[int, Mapping[str, tuple[int, int, int]]], ...]:
-    """For each look at the work processes: the moment, and by type how many were busy, how many down, of how many."""
+    """The occupancy at each look at the work processes: the moment, and by type how many were busy, how many down, of
+    how many.
+    """
     found = []
     for observation in observations:
         if observation.question != "work_processes" or observation.rows is None:
@@ -238,8 +242,8 @@ def occupancy(observations: Sequence[SapObservation]) -> tuple[tuple[int, Mappin
 def fresh(
     observations: Sequence[SapObservation], question: str, pause: Pause
 ) -> tuple[list[Any], list[Any], int | None]:
-    """Of a growing answer: what is new since the pause began, what was there in the hour before the record, and when it
-    was last read.
+    """The news of a growing answer: what is new since the pause began, what was there in the hour before the record,
+    and when it was last read.
 
     What the first reading holds is from before. A row that came with a later reading is new since the one before it;
     where the system's clock is known, one that is stamped earlier than the pause is not counted (`is_stamped_before`).

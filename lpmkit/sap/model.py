@@ -63,7 +63,7 @@ class JobStatus(StrEnum):
 
     @property
     def word(self) -> str:
-        """As SM37 shows it."""
+        """The status as SM37 shows it."""
         return self.name.lower().replace("_", " ")
 
 

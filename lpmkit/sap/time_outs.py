@@ -113,7 +113,9 @@ def _counts(row: TimeOutParameter, values: Mapping[str, str]) -> bool:
 
 
 def _wait(name: str, row: TimeOutParameter, values: Mapping[str, str]) -> SapWait | None:
-    """By the profile of one instance; ``None`` where it waits for ever, or is not set and its default is not known."""
+    """The wait by the profile of one instance; ``None`` where it waits for ever, or is not set and its default is not
+    known.
+    """
     value = values.get(name)
     if value in row.off or (value is None and row.default is None):
         return None

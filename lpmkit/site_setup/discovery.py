@@ -1,4 +1,4 @@
-"""From the names of managers to a new site file: the same for the command line and for a notebook."""
+"""The way from the names of managers to a new site file: the same for the command line and for a notebook."""
 
 from __future__ import annotations
 

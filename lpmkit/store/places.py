@@ -34,7 +34,7 @@ class PlaceRow:
         return self.silent_s is not None and self.silent_s < GONE_S
 
     def words(self) -> str:
-        """Its last sign of life in words."""
+        """The place's last sign of life in words."""
         return "it has ended" if self.silent_s is None else f"its last sign of life was {self.silent_s:.0f} s ago"
 
 

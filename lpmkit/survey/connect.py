@@ -1,4 +1,4 @@
-"""From the site file to the machines: which manager drives a frame, and a survey of both ends."""
+"""The way from the site file to the machines: which manager drives a frame, and a survey of both ends."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ RUNNING = "Running"
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """From one frame to another, as the site file calls them."""
+    """The way from one frame to another, as the site file calls them."""
 
     source: str
     target: str

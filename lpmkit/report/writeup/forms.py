@@ -358,7 +358,7 @@ def _xml(text: str) -> str:
 
 
 def markdown(document: Document, plots: str) -> str:
-    """For a wiki. Pictures are links to ``plots``, the way there from where the text will lie."""
+    """The write-up for a wiki. Pictures are links to ``plots``, the way there from where the text will lie."""
     figures = document.figures
     lines = [f"# {_plain(document.title)}", "", f"**{_plain(document.state_word)}: {_plain(document.sentence)}**", ""]
     lines += _rows(

@@ -118,7 +118,7 @@ def header(source: WriteUpInputs) -> Section:
 
 
 def _move_span(source: WriteUpInputs) -> tuple[int, int | None] | None:
-    """From the command to the end of the move, nanoseconds since 1970; ``None`` where it was not asked for."""
+    """The span from the command to the end of the move, nanoseconds since 1970; ``None`` where it was not asked for."""
     phases, wall = source.analysis.phases, source.analysis.wall
     begin = next((phase.since_ns for phase in phases if phase.name == "asked"), None)
     if begin is None:

@@ -115,7 +115,7 @@ def instants(words: Words, lo_ns: int, hi_ns: int, *, is_local: bool = False) ->
 
 
 def recorded_text(source: WriteUpInputs) -> str:
-    """From when to when there are samples."""
+    """The times between which there are samples."""
     if not any(host.traces for host in source.analysis.hosts):
         return source.words("none")
     span, wall = source.analysis.record, source.analysis.wall

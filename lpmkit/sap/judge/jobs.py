@@ -144,7 +144,7 @@ def _running(
 
 
 def _how_far(course: JobCourse, history: JobHistory | None, log: JobProgress | None) -> str:
-    """Its step and its log, and its run time beside its usual time; empty where none of it is known."""
+    """The job's step and its log, and its run time beside its usual time; empty where none of it is known."""
     said = ""
     if log is not None:
         if log.last.step is not None:
@@ -187,7 +187,9 @@ def _went_on(before: WorkProcess, now: WorkProcess) -> bool:
 
 
 def _vanished(case: Case, course: JobCourse, was: JobStatus | None) -> JobLine:
-    """It ran and is not listed any more: work that a way shows without its job, or a job that was deleted."""
+    """The line of a job that ran and is not listed any more: work that a way shows without its job, or a job that was
+    deleted.
+    """
     if course.job.name:
         return JobLine(course, "unknown" if was is JobStatus.RUNNING else "", "is not listed any more")
     if course.gone_ns is not None and course.gone_ns <= case.pause.begin_ns:

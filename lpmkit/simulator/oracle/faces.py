@@ -46,7 +46,7 @@ class Oracle:
         threading.Thread(target=self.instance.live, daemon=True, name="oracle-lgwr").start()
 
     def knows(self, words: Sequence[str]) -> bool:
-        """Tell whether a command line is for a program of the database; ``env`` in front of it sets what it needs."""
+        """True if a command line is for a program of the database; ``env`` in front of it sets what it needs."""
         return _program(words)[:1] in (["sqlplus"], ["tnsping"])
 
     def run(self, words: Sequence[str], io: Io, user: str = "") -> int:

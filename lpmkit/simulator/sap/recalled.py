@@ -127,7 +127,7 @@ SESSION_COOKIE = "sap-contextid"
 
 
 def session_wanted(header: str) -> bool:
-    """Tell whether a message's header asks for a session, in whichever prefix.
+    """True if a message's header asks for a session, in whichever prefix.
 
     >>> session_wanted("<s:Session><s:enableSession>true</s:enableSession></s:Session>"), session_wanted("")
     (True, False)
