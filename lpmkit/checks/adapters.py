@@ -115,8 +115,7 @@ def virtual_adapters(survey: Survey) -> RuleResult:
         names_of_fixed = joined(device.name for device in fixed)
         remedy = (
             f"Move addresses and disks of {names_of_fixed} to virtual adapters. Then remove the hardware from the "
-            "partition on "
-            "the manager and from its profile."
+            "partition on the manager and from its profile."
         )
         return RuleResult(Verdict.FAIL, survey.partition, facts, remedy)
     return passed(
@@ -124,8 +123,7 @@ def virtual_adapters(survey: Survey) -> RuleResult:
         survey.partition,
         facts,
         f"Find out what {joined(device.name for device in strange)} is (lscfg -vl NAME): only virtual adapters move. "
-        "Change nothing "
-        "before; lpmkit validate asks the firmware.",
+        "Change nothing before; lpmkit validate asks the firmware.",
         bad=Verdict.WARN,
     )
 
@@ -179,6 +177,5 @@ def serial_adapters(survey: Survey) -> RuleResult:
         survey.partition,
         {"virtual serial adapters in slots": joined(slots)},
         f"Nothing uses them? Then: chhwres -r virtualio -m {system_name(survey)} --rsubtype serial -o r -p "
-        f"{survey.partition} "
-        f"-s {more[0] if more else 'SLOT'}; remove it from the profile too.",
+        f"{survey.partition} -s {more[0] if more else 'SLOT'}; remove it from the profile too.",
     )

@@ -42,8 +42,7 @@ def _adapters(survey: Survey) -> tuple[VirtualFcAdapter, ...]:
     if any(server.client_lpar_id == lpar_id for server in servers) or profile not in (None, "", "none"):
         raise NotKnown(
             survey.partition,
-            f"{survey.source.name} lists no virtual Fibre Channel adapter of {survey.partition}, but its VIOS "
-            "or its "
+            f"{survey.source.name} lists no virtual Fibre Channel adapter of {survey.partition}, but its VIOS or its "
             "profile have one",
         )
     raise NotApplicable(survey.partition, "the partition has no virtual Fibre Channel adapter")
@@ -59,8 +58,7 @@ def wwpn_pairs(survey: Survey) -> RuleResult:
         survey.partition,
         facts,
         f"Create the adapters in slots {joined(single)} again without WWPNs, so that the system assigns a pair to "
-        "each: "
-        f"chhwres -r virtualio --rsubtype fc -o a -p {survey.partition}; then zone and mask both",
+        f"each: chhwres -r virtualio --rsubtype fc -o a -p {survey.partition}; then zone and mask both",
     )
 
 
@@ -131,8 +129,7 @@ def masked(survey: Survey) -> RuleResult:
     raise OnlyFirmware(
         survey.target.name,
         "no listing shows the masking of WWPNs that are not logged in, and the ordinary validation of an HMC before "
-        "V10R3 "
-        "M1061 checks the zoning only",
+        "V10R3 M1061 checks the zoning only",
         f"Mask the same LUNs to all of {wwpns}. To try every disk: lpmkit validate {quote(survey.partition)} "
         f"--to {quote(survey.target.name)} --npiv-disks (migrlpar -o v … --npivval portdisk)",
     )

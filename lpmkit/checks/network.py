@@ -68,14 +68,12 @@ def bridged(survey: Survey, side: SystemFacts) -> RuleResult:
             side.name,
             facts,
             f"Bridge VLAN {joined(missing)} on {side.name}: mkvdev -sea ADAPTER -vadapter TRUNK -default TRUNK "
-            "-defaultid VLAN, "
-            "or add the VLAN to the trunk; the switch port must carry it.",
+            "-defaultid VLAN, or add the VLAN to the trunk; the switch port must carry it.",
         )
     dead = [vlan for vlan, bridges in seas.items() if not any(map(forwards, bridges))]
     broken = {bridge.sea for bridges in seas.values() for bridge in bridges if not _is_well(bridge)}
     remedy = (
-        f"On the VIOS of {side.name}: entstat -all {joined(sorted(filter(None, broken)))} shows state and "
-        "link; check "
+        f"On the VIOS of {side.name}: entstat -all {joined(sorted(filter(None, broken)))} shows state and link; check "
         "cable, switch port, control channel and error log (VIOS_SEA_ADAP_FAIL)."
     )
     if any(_only_waiting(seas[vlan]) for vlan in dead) and not_asked(survey, side):
@@ -232,8 +230,7 @@ def sriov_ports(survey: Survey) -> RuleResult:
         survey.partition,
         facts,
         "A logical port that is not migratable keeps the partition here. Give it a virtual NIC or a virtual Ethernet "
-        "adapter "
-        "and move its addresses there; then remove the port from partition and profile.",
+        "adapter and move its addresses there; then remove the port from partition and profile.",
     )
 
 

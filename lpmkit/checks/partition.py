@@ -105,8 +105,7 @@ def id_free(survey: Survey) -> RuleResult:
         survey.target.name,
         {"id now": lpar_id, "taken on the target by": owner},
         f"The partition gets another id than {lpar_id}, which changes uname -L and uname -f. To keep it, free the id "
-        "on "
-        f"{survey.target.name} before the move.",
+        f"on {survey.target.name} before the move.",
         bad=Verdict.WARN,
     )
 
@@ -232,8 +231,7 @@ def profile_kept(survey: Survey) -> RuleResult:
         survey.partition,
         {"runs with": fields["name"], "profiles": joined(own)},
         f"Of {len(own)} profiles the target gets the current one only. All of them are in profiles.txt of the run; "
-        "create the "
-        "others on the target after the move (mksyscfg -r prof).",
+        "create the others on the target after the move (mksyscfg -r prof).",
         bad=Verdict.WARN,
     )
 
@@ -340,8 +338,7 @@ def affinity_group(survey: Survey) -> RuleResult:
         survey.partition,
         {"affinity_group_id": group},
         f"After the move: lsmemopt -m {system_name(survey, target=True)} -r lpar -o currscore shows the affinity "
-        "score; "
-        f"optmem -m {system_name(survey, target=True)} -t affinity -o start improves it",
+        f"score; optmem -m {system_name(survey, target=True)} -t affinity -o start improves it",
         bad=Verdict.WARN,
     )
 

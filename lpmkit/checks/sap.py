@@ -47,9 +47,8 @@ def sap_hardware_key(survey: Survey) -> RuleResult:
     }
     remedy = (
         "Before the move, install a SAP licence for the target's hardware key beside the present one (order it for "
-        "the key that "
-        "saplicense -get prints there; transaction SLICENSE installs it). "
-        "Without it SAP runs only for its grace period after the move."
+        "the key that saplicense -get prints there; transaction SLICENSE installs it). Without it SAP runs only for "
+        "its grace period after the move."
     )
     licensed = [snapshot.system for snapshot in survey.sap if target_licences(survey, snapshot)]
     if survey.sap and len(licensed) == len(survey.sap):
@@ -93,8 +92,7 @@ def sap_licence(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
         snapshot.system,
         facts,
         f"Order a permanent licence for {key} and install it before the move, beside the present one (transaction "
-        "SLICENSE, "
-        "or saplikey -install).",
+        "SLICENSE, or saplikey -install).",
         bad=Verdict.WARN,
     )
 

@@ -266,8 +266,7 @@ def same_luns(survey: Survey) -> RuleResult:
         names = joined(other.name for _, other in stale)
         remedies.append(
             f"On {survey.target.name} the PVID of {names} in the device database is stale, the LUN is the same: read "
-            "it "
-            f"again with rmdev -dev NAME, then cfgdev, for each of: {names}"
+            f"it again with rmdev -dev NAME, then cfgdev, for each of: {names}"
         )
     if remedies:
         return RuleResult(Verdict.FAIL, survey.target.name, facts, ". ".join(remedies))
@@ -280,8 +279,7 @@ def same_luns(survey: Survey) -> RuleResult:
         not fewer,
         survey.target.name,
         facts,
-        f"Fewer VIOS of {survey.target.name} see the LUNs of {joined(fewer)}: zone and mask them to the "
-        "others too, "
+        f"Fewer VIOS of {survey.target.name} see the LUNs of {joined(fewer)}: zone and mask them to the others too, "
         "then cfgdev; else the partition loses a path (the firmware may refuse with HSCLA340).",
         bad=Verdict.WARN,
     )
@@ -314,8 +312,7 @@ def luns_free(survey: Survey) -> RuleResult:
         survey.target.name,
         {disk.name: taken.get(disk.name, "free") for disk in disks},
         f"On {survey.target.name}: lsmap -all shows which partition uses {joined(taken)}. Release the disk there, or "
-        "give "
-        "the moving partition another LUN",
+        "give the moving partition another LUN",
     )
 
 

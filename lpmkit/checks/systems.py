@@ -94,8 +94,7 @@ def keys_exchanged(survey: Survey) -> RuleResult:
         survey.source.name,
         {"mkauthkeys --test": status, "answer": keys.text or None},
         f"On the manager of {survey.source.name}: mkauthkeys -g with --ip and -u of the manager of "
-        f"{survey.target.name}, "
-        "and the same in the other direction.",
+        f"{survey.target.name}, and the same in the other direction.",
     )
 
 

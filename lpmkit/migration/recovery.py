@@ -141,9 +141,8 @@ RULES: tuple[RecoveryRule, ...] = (
         "down-there",
         "gone from the source, on the target and not running",
         RecoveryAction.START,
-        "The move is over and the partition is down: its memory was lost past the point of no return. Nothing is "
-        "left to recover. "
-        "Activate it on the target.",
+        "The move is over and the partition is down: its memory was lost past the point of no return. Nothing is left "
+        "to recover. Activate it on the target.",
         lambda ends: not ends.source.lists_it and ends.target.lists_it and ends.target.surely_does_not_run_it,
     ),
     RecoveryRule(
@@ -151,8 +150,7 @@ RULES: tuple[RecoveryRule, ...] = (
         "listed by neither manager",
         RecoveryAction.HANDS_OFF,
         "Managers lag behind by some seconds. If it stays so, refresh them (chsysstate -r sys -o rebuild), then call "
-        "IBM support. "
-        "The profile is in profiles.txt of the run.",
+        "IBM support. The profile is in profiles.txt of the run.",
         lambda ends: not ends.source.lists_it and not ends.target.lists_it,
     ),
     RecoveryRule(
@@ -160,8 +158,7 @@ RULES: tuple[RecoveryRule, ...] = (
         "both managers list it as running, without a migration",
         RecoveryAction.HANDS_OFF,
         "Two running partitions on the same disks destroy their data. Change nothing. Check the consoles of both and "
-        "call IBM "
-        "support.",
+        "call IBM support.",
         lambda ends: ends.source.runs_it and ends.target.runs_it,
     ),
     RecoveryRule(
@@ -194,8 +191,7 @@ RULES: tuple[RecoveryRule, ...] = (
         "the migration failed or must be recovered",
         RecoveryAction.RECOVER,
         "The operation has ended in an intermediate state. Recovery rolls back before the point of no return and "
-        "completes after "
-        "it. Until then, delete nothing by hand.",
+        "completes after it. Until then, delete nothing by hand.",
         lambda ends: ends.source.broken,
     ),
     RecoveryRule(
@@ -248,9 +244,8 @@ RULES: tuple[RecoveryRule, ...] = (
         "stuck",
         "migrating, the byte counters unchanged for minutes",
         RecoveryAction.STOP,
-        "The mover service partitions have lost their connection. Stopping leaves the partition on the source. If "
-        "the state "
-        "stays, recover.",
+        "The mover service partitions have lost their connection. Stopping leaves the partition on the source. If the "
+        "state stays, recover.",
         _stuck,
     ),
     RecoveryRule(
@@ -265,8 +260,7 @@ RULES: tuple[RecoveryRule, ...] = (
         "on the source and not running, no migration",
         RecoveryAction.START,
         "The move is over and the partition is down: the source gave it up and the target lost it. Verify that the "
-        "target does not "
-        "run it, then activate it on the source.",
+        "target does not run it, then activate it on the source.",
         lambda ends: ends.source.state in ("Not Activated", "Error") and ends.target.surely_does_not_run_it,
     ),
 )

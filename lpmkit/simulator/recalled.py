@@ -407,9 +407,8 @@ HMC_WORDING: tuple[tuple[str, str], ...] = (
     (". Either the network", ".  Either the network"),
     (
         "a level of software that supports this operation.",
-        "a level of software that is capable of supporting this operation.  Verify the correct network and "
-        "setup of the "
-        "partition, and try the operation again.",
+        "a level of software that is capable of supporting this operation.  Verify the correct network and setup of "
+        "the partition, and try the operation again.",
     ),
 )
 #: What ``diagrmc`` says of a connection that does not work, and what ``lsmigrdbg -r config`` shows.
