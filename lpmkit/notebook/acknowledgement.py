@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections.abc import Callable
 
 import ipywidgets as w
 
@@ -44,6 +45,16 @@ class Acknowledgement(w.HTML):  # type: ignore[misc] # ipywidgets has no types
         """Say what is wrong and what to do; stays until the next click."""
         text = defect(error) if isinstance(error, Exception) else error
         self.value = f"<p role='alert'>✗ {escaped(self._said(text))}</p>"
+
+    def carried_out(self, act: Callable[[], object], done: str) -> bool:
+        """Carry out an action and acknowledge it; false after trouble, which is shown."""
+        try:
+            act()
+        except LpmError as error:
+            self.trouble(error)
+            return False
+        self.done(done)
+        return True
 
     def _let_go(self, text: str) -> None:
         if self.value == text:

@@ -223,13 +223,8 @@ class MovePanel(w.VBox):  # type: ignore[misc] # as above
             self.buttons["look"].disabled = False
 
     def _do(self, done: str, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except LpmError as error:
-            self.says.trouble(error)
-            return
-        self.says.done(f"{done}.")
-        self.refresh()
+        if self.says.carried_out(act, f"{done}."):
+            self.refresh()
 
 
 #: The words on the buttons: the banner's actions, and force, which no banner offers.

@@ -266,12 +266,8 @@ class PlanPanel(w.VBox):  # type: ignore[misc] # ipywidgets has no types
         self.folder = start(self._book, self._plan, title)
 
     def _do(self, done: str, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except LpmError as error:
-            self.says.trouble(error)
+        if not self.says.carried_out(act, f"{done}."):
             return
-        self.says.done(f"{done}.")
         if self.folder is not None:
             self._watch()
         self.refresh()

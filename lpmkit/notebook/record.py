@@ -200,13 +200,8 @@ class RecordForm(w.VBox):  # type: ignore[misc] # as above
         self.text.value = self.owner.value = ""
 
     def _keep(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except LpmError as error:
-            self.says.trouble(error)
-            return
-        self.says.done("saved")
-        self._show()
+        if self.says.carried_out(act, "saved"):
+            self._show()
 
     def _show(self) -> None:
         self.said.value = remarks_table(self._run, self._words).data
