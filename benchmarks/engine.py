@@ -152,7 +152,7 @@ class Night:
         return all(map(self._is_over, PLANS)) and not any(host.recorders() for host in self.hosts.values())
 
     def _judged(self, is_over: bool) -> dict[str, Any]:
-        """What came of the night; ``wrong`` names everything that must not be."""
+        """The results of the night; ``wrong`` names everything that must not be."""
         wrong = [] if is_over else ["a plan did not go on"]
         known = self.world.look()
         asked = Counter(command["partition"] for command in known["commands"])
@@ -195,8 +195,8 @@ class Night:
         return {**told, "at_once": most, **(self._watched(every, runs, wrong) if self.observed else {}), "wrong": wrong}
 
     def _watched(self, every: Sequence[Run], moves: Sequence[Run], wrong: list[str]) -> dict[str, int]:
-        """How many moves were watched from the other host, and of how many it is told that they were not; adds to
-        ``wrong``.
+        """The number of moves that were watched from the other host, and of those that are reported as not watched;
+        adds to ``wrong``.
         """
         events = [event for plan in self.plans.values() for event in plan.events() if event.kind == "observed"]
         excused = {event.data["partition"] for event in events if event.data["why"]}

@@ -57,7 +57,7 @@ class Told:
 
 
 def inputs_of(truth: Site, name: str, source: str, target: str) -> Inputs:
-    """What a survey tells of a partition."""
+    """The facts of a partition that a survey finds."""
     partition = truth.partitions[name]
     return Inputs(name, f"{source} to {target}", partition.memory, in_use_bytes=partition.in_use)
 
@@ -179,7 +179,7 @@ def _held(seed: int, past: int, when: str, table: Timetable, moved: Sequence[Mov
 
 
 def _observed(known: Inputs, moved: Moved, past: Sequence[ObservedMove], number: int) -> ObservedMove:
-    """What the recorder of a move keeps of it, with its forecasts during the copy."""
+    """The part of a move that its recorder keeps, with its forecasts during the copy."""
     forecaster = Forecaster(
         posterior(known, past), max(10.0, moved.copy_s / FORECASTS), Calibration([one.held for one in past])
     )

@@ -1,4 +1,4 @@
-"""What an installation takes: packages and megabytes of a new environment, for the core and for each extra.
+"""The size of an installation: packages and megabytes of a new environment, for the core and for each extra.
 
     python -m benchmarks.install_size [core] [notebook] …     (default: core and all)
 

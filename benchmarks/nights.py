@@ -31,7 +31,7 @@ Reading = tuple[int, int | None, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How the truth of a site works, of which the prediction knows nothing.
+    """The way the truth of a site works, of which the prediction knows nothing.
 
     ``night`` is the scatter of the network from night to night (logarithm), ``power`` that by which copies over one
     frame slow one another down from the second on (``None``: adapters and movers are shared when they are full),
@@ -51,7 +51,7 @@ KINDS = {"shared": Kind(), "other": Kind(night=0.3, power=0.5, tail=2.5, before=
 
 @dataclass(slots=True)
 class Partition:
-    """What is true of a partition, in bytes; and the frame where it is now."""
+    """The truth of a partition, in bytes; and the frame where it is now."""
 
     name: str
     frame: str
@@ -66,7 +66,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What is true of a site. ``adapter`` and ``mover`` are the most that a frame's adapter and a mover carry together,
+    """The truth of a site. ``adapter`` and ``mover`` are the most that a frame's adapter and a mover carry together,
     ``stream`` the most of one copy; bytes per second. ``kind`` is how the truth works (`KINDS`).
     """
 

@@ -66,7 +66,7 @@ class Cut:
 
 @dataclass
 class Found:
-    """What a cut led to. ``faults`` are errors of a reader that are none of lpmkit's."""
+    """The result of a cut. ``faults`` are errors of a reader that are none of lpmkit's."""
 
     kept: str
     sent_before: int

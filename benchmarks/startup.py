@@ -1,4 +1,4 @@
-"""What starting a command costs: processor time and number of modules of help and completion, in new interpreters.
+"""The cost of starting a command: processor time and number of modules of help and completion, in new interpreters.
 
 python -m benchmarks.startup [--times 15]
 

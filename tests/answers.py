@@ -59,7 +59,7 @@ def hold(arguments: Sequence[str], status: int, output: str) -> None:
 
 
 def troubles(name: str, value: Any) -> list[str]:
-    """What does not fit a schema, each with its place in the value."""
+    """The parts that do not fit a schema, each with its place in the value."""
     found = validator(name).iter_errors(value)
     return [f"{best.json_path}: {best.message[:300]}" for best in map(_deepest, found)]
 

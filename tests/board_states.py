@@ -212,7 +212,7 @@ def _session(writer: RunWriter) -> None:
 
 
 def _answers(run: Run, clock: MadeClock) -> None:
-    """What SAP and the alert log of the recorded move said, as if it were said now."""
+    """The answers of SAP and the alert log in the recorded move, as if they were given now."""
     folder = run.path / "observations"
     folder.mkdir(exist_ok=True)
     for path in (FIXTURE / "observations").glob("*.jsonl"):

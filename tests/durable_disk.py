@@ -20,7 +20,7 @@ import pytest
 
 
 class Kept(StrEnum):
-    """What of the unsynced writes a disk has: nothing, some of it, or all."""
+    """The part of the unsynced writes that a disk has: nothing, some of it, or all."""
 
     SYNCED = "synced"
     TORN = "torn"

@@ -1,9 +1,9 @@
 """Commands of lpmkit, and the processes that they start, forked from one that has everything imported.
 
-Loading Python, lpmkit and its libraries costs half a second of processor time a process, more than most commands take,
-and a move has a simulator, a recorder and some processes of probes. A forked process has its own arguments,
-environment, streams and session, as if it had been started by itself. What a start by itself costs and says is tested in
-test_terminal.py, test_project.py and test_session.py, and wherever notebooks start something.
+Loading Python, lpmkit and its libraries costs half a second of processor time a process, more than most commands
+take, and a move has a simulator, a recorder and some processes of probes. A forked process has its own arguments,
+environment, streams and session, as if it had been started by itself. What a start by itself costs and says is tested
+in test_terminal.py, test_project.py and test_session.py, and wherever notebooks start something.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class World:
             return why
 
     def reading(self, frame: str, partition: str) -> MigrationReading:
-        """What the manager of a frame lists of a partition."""
+        """The partition as the manager of a frame lists it."""
         with self._known() as known:
             if known["on"].get(partition) != frame:
                 return MigrationReading(None, None)

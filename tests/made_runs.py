@@ -29,7 +29,7 @@ Spans = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Made:
-    """What to make. Times in seconds since the first sample; everything that is a span is (from, to)."""
+    """A run to make. Times in seconds since the first sample; everything that is a span is (from, to)."""
 
     seed: int = 1
     mode: str = "move"
@@ -177,7 +177,7 @@ class _World:
         return hi
 
     def held(self, t_ns: int, *spans: Spans) -> int:
-        """When nothing holds any more what would happen at ``t_ns``: one span may end in another."""
+        """The time at which nothing holds any more what would happen at ``t_ns``: one span may end in another."""
         for group in spans:
             if not group:
                 continue
@@ -187,7 +187,7 @@ class _World:
         return t_ns
 
     def run_at(self, t_ns: int, *more: Spans) -> int:
-        """When a process that wants to run at ``t_ns`` really runs."""
+        """The time at which a process that wants to run at ``t_ns`` really runs."""
         t_ns += round(self.rng.lognormal(self._late, 0.8))
         free = self.held(t_ns, self.frozen, self.made.stuck, self.made.starved, *more)
         if self.held(t_ns, self.frozen) != t_ns:
@@ -195,11 +195,12 @@ class _World:
         return free + round(self.rng.exponential(self.made.wake_ms * MS)) if free != t_ns else t_ns
 
     def carry(self, t_ns: int) -> int:
-        """When something sent at ``t_ns`` is there."""
+        """The time at which something sent at ``t_ns`` is there."""
         return t_ns + round(self.made.network_ms * MS * (0.5 + self.rng.exponential(0.5)))
 
     def over_tcp(self, t_ns: int, before_ns: int, *closed: Spans) -> int:
-        """When something sent at ``t_ns`` is there by TCP, that sends again what is lost and doubles its pauses.
+        """The time at which something sent at ``t_ns`` is there by TCP, that sends again what is lost and doubles its
+        pauses.
 
         ``before_ns`` is when what was sent before it is there: nothing overtakes, and what follows a loss comes with
         it.
@@ -222,7 +223,7 @@ class _World:
         return () if self.made.kernel_runs else (self.frozen, self.made.stuck)
 
     def seen(self, t_ns: int) -> int:
-        """When our side takes note of what came at ``t_ns``."""
+        """The time at which our side takes note of what came at ``t_ns``."""
         free = self.held(t_ns, self.made.stalls) if self.made.stalls else t_ns
         return free + round(self.rng.exponential(0.03 * MS))
 

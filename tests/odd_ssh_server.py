@@ -41,7 +41,7 @@ _Transport._preferred_pubkeys = (*vars(paramiko.Transport)["_preferred_pubkeys"]
 
 @dataclass
 class Ways:
-    """How the server behaves. Times in seconds; texts as the host says them."""
+    """The behaviour of the server. Times in seconds; texts in the host's words."""
 
     methods: str = "publickey"
     password: str | None = None

@@ -48,7 +48,7 @@ def _ends_ns(window_end_s: float) -> int:
 
 
 def expected(window_end_s: float | None = 3600.0) -> list[Expected]:
-    """What is expected of each move: two minutes and a half, at most four and a half."""
+    """The expected end of each move: two minutes and a half, at most four and a half."""
     end_ns = None if window_end_s is None else _ends_ns(window_end_s)
     whole_s = Quantiles(90.0, 150.0, 270.0)
     return [Expected(name, "p8a", "p8b", whole_s, window_end_ns=end_ns) for name in NAMES]

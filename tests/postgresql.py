@@ -128,7 +128,7 @@ class Cable:
         self._whole.clear()
 
     def mend(self) -> None:
-        """What waits passes again."""
+        """Let pass again what waits."""
         self._whole.set()
 
     def close(self) -> None:

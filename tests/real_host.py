@@ -19,7 +19,7 @@ from lpmkit.timeline import Clock, wait_until
 
 @dataclass(frozen=True)
 class Freeze:
-    """When the tree really stood still: brackets around the stop and the resume, monotonic nanoseconds."""
+    """The true stop of the tree: brackets around the stop and the resume, monotonic nanoseconds."""
 
     stop_before_ns: int
     stop_after_ns: int

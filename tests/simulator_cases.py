@@ -1,4 +1,4 @@
-"""What the simulator's tests share: logging in with the OpenSSH client, asking for a move, reading the truth.
+"""The common ground of the simulator's tests: logging in with the OpenSSH client, asking for a move, reading the truth.
 
 With ``--import-mode=importlib`` test files cannot import one another by name, so `simulator_*` tests load this one by
 path.
@@ -30,7 +30,7 @@ TICKER = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What ``ssh`` brought back."""
+    """The answer that ``ssh`` brought back."""
 
     out: str
     err: str

@@ -1,4 +1,4 @@
-"""What the partition is asked, what it must not be misunderstood in, and the identity that a move changes."""
+"""The questions to a partition, the answers that must not be misunderstood, and the identity that a move changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a partition says of its memory: understood where it speaks, not known where it does not, and never a failure."""
+"""A partition's word on its memory: understood where it is given, not known where it is not, and never a failure."""
 
 from __future__ import annotations
 

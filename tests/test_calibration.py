@@ -1,4 +1,4 @@
-"""How wide an interval has to be, learned from past copies: it holds as often as it claims, and no forecast outvotes
+"""The width that an interval needs, learned from past copies: it holds as often as it claims, and no forecast outvotes
 another copy's.
 """
 

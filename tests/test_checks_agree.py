@@ -1,4 +1,4 @@
-"""What the checks say beside the verdict of each set-up (tests/test_setups.py): codes, remedies, and what only a
+"""The findings of the checks beside the verdict of each set-up (tests/test_setups.py): codes, remedies, and what only a
 validation that tries the disks finds.
 """
 
@@ -15,7 +15,7 @@ from tests.test_setups import MOVES, WELL
 
 
 def judged(partition: str, fault: str) -> tuple[tuple[Finding, ...], bool, str]:
-    """What the checks find, whether the firmware refuses, and its words."""
+    """The findings of the checks, whether the firmware refuses, and its words."""
     landscape, source, target = MOVES[partition]
     with place(landscape, *([fault] if fault else [])) as up:
         order = up.order(partition, source, target)

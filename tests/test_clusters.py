@@ -13,7 +13,7 @@ RAC = " 418022 /u01/grid/bin/ocssd.bin\n 418023 /u01/grid/bin/crsd.bin reboot\n"
 
 
 def asked(processes: str, **said: tuple[int, str]) -> tuple[ClusterMember, ...]:
-    """What is found where the processes are these and the commands (by their first letters) answer so."""
+    """The clusters found where the processes are these and the commands (by their first letters) answer so."""
     commands = {
         "crsctl": "/u01/grid/bin/crsctl get css misscount",
         "mmfs": "/usr/lpp/mmfs/bin/mmlsconfig failureDetectionTime",

@@ -42,7 +42,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def names(*words: str) -> list[str]:
-    """What is offered for the last word."""
+    """The names offered for the last word."""
     asked = ShellComplete(main, {}, "lpmkit", VARIABLE)
     return [item.value for item in asked.get_completions(list(words[:-1]), words[-1])]
 

@@ -1,4 +1,4 @@
-"""Who carries a plan out: what is started when, what a failure does, what a conductor that died leaves to the next."""
+"""The conductor of a plan: what is started when, what a failure does, what a conductor that died leaves to the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lpmkit imports is declared in pyproject.toml, and nothing else is."""
+"""The imports of lpmkit are declared in pyproject.toml, and nothing else is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which manager answers is found by asking; and what else an HMC can be asked about a move that went wrong."""
+"""The manager that answers is found by asking; and what else an HMC can be asked about a move that went wrong."""
 
 from __future__ import annotations
 

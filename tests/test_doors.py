@@ -85,7 +85,7 @@ class _Server:
 
     @property
     def kernels(self) -> int:
-        """How many kernels it has started."""
+        """The number of kernels that it has started."""
         return len(self.connections())
 
     def connections(self) -> list[Path]:
@@ -222,7 +222,7 @@ def test_with_the_token_the_page_is_served_and_its_kernel_is_for_this_page_alone
 
 
 def _ends_with_its_page(server: _Server, kernel: str, given: list[str]) -> None:
-    """What Voilà's page sends when it is closed or loaded again, from the cookies that it has."""
+    """The request that Voilà's page sends when it is closed or loaded again, from the cookies that it has."""
     cookies = dict(cookie.partition(";")[0].split("=", 1) for cookie in given)
     left = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
     left["Content-Type"] = "application/x-www-form-urlencoded"
@@ -236,7 +236,7 @@ def _ends_with_its_page(server: _Server, kernel: str, given: list[str]) -> None:
 
 
 def _as_another_account(work: Callable[[], Any]) -> Any:
-    """What ``work`` returns (JSON) in a process of another account."""
+    """The value (JSON) that ``work`` returns in a process of another account."""
     if os.getuid() != 0:
         pytest.skip("only root can try it as another account: run this test as root")
     near, far = os.pipe()

@@ -122,7 +122,7 @@ def _spans(folder: Run) -> Iterator[tuple[int, int, Mapping[str, Any]]]:
 
 
 def _at_every_instant(folder: Run, plan: MovePlan) -> Iterator[list[Mapping[str, Any]]]:
-    """What is under way together, whenever something begins."""
+    """The moves under way together, whenever something begins."""
     spans = list(_spans(folder))
     targets = {move.partition: move.target for move in plan.moves}
     for moment, _, _ in spans:

@@ -1,4 +1,4 @@
-"""What is known of a code is said with its source, and what is not known is said to be so."""
+"""The meaning of a code comes with its source, and an unknown code is called unknown."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ SOURCE, TARGET = "source", "target"
 
 @dataclass(frozen=True)
 class End:
-    """How a move ends that lost something: its phase, what is proposed one after the other, where the partition runs
+    """The end of a move that lost something: its phase, what is proposed one after the other, where the partition runs
     then, and whether the other end keeps something.
     """
 
@@ -90,7 +90,7 @@ WHO = {"p8pair": ("p8aix01", "p8a", "p8b"), "js22": ("bxaix85", "bvio82", "bvio8
 
 @dataclass
 class Book:
-    """What the monitor writes down: events, as a run folder would hold them."""
+    """The events that the monitor writes, as a run folder would hold them."""
 
     clock: Clock
     events: list[Event] = field(default_factory=list)
@@ -206,7 +206,7 @@ def watched() -> Iterator[Callable[..., Watched]]:
 
 
 def looked(move: Watched) -> MoveState:
-    """Where the move stands after one more look."""
+    """The state of the move after one more look."""
     move.monitor.poll()
     return move.monitor.state
 

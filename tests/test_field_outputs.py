@@ -1,5 +1,5 @@
-"""What machines print in the field, beyond the recordings: odd levels, wrapped columns, empty values and the words for
-them, quotes with commas, names with delimiters. Each is read as it is meant.
+"""The output of machines in the field, beyond the recordings: odd levels, wrapped columns, empty values and the words
+for them, quotes with commas, names with delimiters. Each is read as it is meant.
 
 The forms are those of public captures, manuals and programs (`ZIU`, `SNAP`, `HMCMCP`, `ANS-VIOS`, `NOVA-IVM`, `BOND`,
 `GLPI`); names, addresses and serial numbers are made up.

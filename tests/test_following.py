@@ -1,4 +1,4 @@
-"""What is said to whoever follows a run at the prompt."""
+"""The lines for whoever follows a run at the prompt."""
 
 from __future__ import annotations
 

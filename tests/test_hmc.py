@@ -1,4 +1,4 @@
-"""What is typed at an HMC, and what is made of its answers."""
+"""The commands typed at an HMC, and the reading of its answers."""
 
 from __future__ import annotations
 

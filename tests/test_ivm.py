@@ -1,4 +1,4 @@
-"""What is typed at an IVM, and what is made of its answers."""
+"""The commands typed at an IVM, and the reading of its answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What serves a partition on both ends, and the record that keeps it so."""
+"""The adapters and disks that serve a partition on both ends, and the record that keeps them so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What moves of one night have in common: copies beside one another, the power by which they slow, and the nights."""
+"""The effects that moves of one night have in common: copies beside one another, the power by which they slow, and the
+nights.
+"""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def booted(boot: str) -> Callable[[JsonObject], object]:
 
 
 def lengths(run: Run) -> list[Any]:
-    """What was found, by the monotonic clock."""
+    """The lengths that were found, by the monotonic clock."""
     found = analyse(run)
     (host,) = found.hosts
     return [

@@ -1,4 +1,4 @@
-"""What becomes of a database in a move, and what lpmkit says of it: each of these happens in a partition that is
+"""The course of a database in a move, and lpmkit's answers about it: each of these happens in a partition that is
 really stopped.
 """
 
@@ -28,7 +28,7 @@ from tests.watched_database import Watched, tried_after
 
 
 def verdicts(analysis: Analysis) -> dict[str, str]:
-    """What was answered, by the short name of the question."""
+    """The answers, by the short name of the question."""
     return {one.key.split("-")[1]: one.state.value for one in analysis.databases[0].questions}
 
 

@@ -44,7 +44,7 @@ def entry(at: datetime, zone: Any, style: str, text: str) -> Any:
 
 
 def states(start: datetime, zone: Any, off_s: float) -> list[dict[str, Any]]:
-    """What the database's session prints of its time; its host's clock is wrong by ``off_s``."""
+    """The times that the database's session prints; its host's clock is wrong by ``off_s``."""
     there = (start + timedelta(seconds=off_s)).astimezone(zone).isoformat(timespec="microseconds")
     return [{"own": {"server_time": there}, "own_sent_ns": 0, "own_answered_ns": S // 100}]
 

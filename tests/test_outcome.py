@@ -1,4 +1,4 @@
-"""What became of a move, from the events of a run: the kind, where the partition is, why, and the next command."""
+"""The outcome of a move, from the events of a run: the kind, where the partition is, why, and the next command."""
 
 from __future__ import annotations
 

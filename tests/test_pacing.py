@@ -1,4 +1,4 @@
-"""When the probes may be calm: only when nothing can happen soon, and only as long as that is known."""
+"""The times at which the probes may be calm: only when nothing can happen soon, and only as long as that is known."""
 
 from __future__ import annotations
 

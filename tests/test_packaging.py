@@ -1,4 +1,4 @@
-"""What is handed out is whole: the source archive, the wheel that is built from it, and the image."""
+"""The deliverables are whole: the source archive, the wheel that is built from it, and the image."""
 
 from __future__ import annotations
 

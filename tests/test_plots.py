@@ -1,5 +1,5 @@
-"""What is drawn, not how it looks: bars where it was silent, nothing across a silence, no labels on top of
-each other.
+"""The content of charts, not their looks: bars where it was silent, nothing across a silence, no labels on top of each
+other.
 """
 
 from __future__ import annotations

@@ -310,7 +310,7 @@ def test_a_connection_counts_only_when_the_service_speaks() -> None:
 
 
 def _connecting(port: int) -> int:
-    """How many of this machine's connections to a port wait for the answer to their SYN."""
+    """The number of this machine's connections to a port that wait for the answer to their SYN."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(row[2].endswith(f":{port:04X}") and row[3] == "02" for row in rows)
 
@@ -547,7 +547,7 @@ class Gate:
         self._open.clear()
 
     def unread(self) -> int:
-        """How many bytes wait in the kernel for the reader that is held up."""
+        """The bytes that wait in the kernel for the reader that is held up."""
         if self.held is None:
             return 0
         count = fcntl.ioctl(self.held.fileno(), termios.FIONREAD, bytes(4))

@@ -240,7 +240,7 @@ def bounds_in(value: Any) -> Iterator[tuple[float, float]]:
 
 
 def allowed(summary: Any) -> set[tuple[str, str]]:
-    """How each pair may be printed: rounded outwards, to as many digits as any form prints."""
+    """The forms in which each pair may be printed: rounded outwards, to as many digits as any form prints."""
     printed = set()
     for low, high in bounds_in(summary):
         for digits in range(4):

@@ -1,4 +1,4 @@
-"""How a recorder ends: its probes all at once, and the record has the moment up to which they looked."""
+"""The end of a recorder: its probes all at once, and the record has the moment up to which they looked."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Recorded:
         return sorted({probe for probe, _ in self.samples} | {name.split(".")[0] for name in self.observations})
 
     def times(self, probe: str) -> list[int]:
-        """When a probe looked."""
+        """The times at which a probe looked."""
         rows = [row for (name, _), rows in self.samples.items() if name == probe for row in rows]
         sampled = [sample_time(row) for row in rows]
         observed = [

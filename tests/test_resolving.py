@@ -1,4 +1,4 @@
-"""What the core needs has wheels for newer versions of Python than the one that the tests run with."""
+"""The core's dependencies have wheels for newer versions of Python than the one that the tests run with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What resumes when: a machine, its processes, its services; and what is no suspension though it looks like one."""
+"""The order in which a machine, its processes and its services resume; and what is no suspension though it looks like
+one.
+"""
 
 from __future__ import annotations
 

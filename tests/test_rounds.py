@@ -227,7 +227,7 @@ def test_what_is_not_certain_is_asked_alone_and_its_trouble_is_its_answer() -> N
 
 
 def asked(session: BatchingSession, *commands: Sequence[str]) -> list[Reply | RemoteError]:
-    """What comes of questions once they are asked."""
+    """The results of questions once they are asked."""
     found: list[Reply | RemoteError] = []
     for again in (False, True):
         for command in commands:

@@ -1,4 +1,4 @@
-"""What is said of a SAP system before a move, in the doctor's list and in a notebook."""
+"""The checks of a SAP system before a move, in the doctor's list and in a notebook."""
 
 from __future__ import annotations
 

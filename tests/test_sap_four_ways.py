@@ -41,7 +41,7 @@ class Views:
 
 
 def work_of(said: SapObservation) -> set[Any]:
-    """What runs, as every way shows it."""
+    """The work that runs, as every way shows it."""
     return {job.work for job in said.rows or () if job.status is JobStatus.RUNNING}
 
 

@@ -1,4 +1,4 @@
-"""What is said of a SAP system after a move, from made observations with a known truth."""
+"""The verdict on a SAP system after a move, from made observations with a known truth."""
 
 from __future__ import annotations
 
@@ -589,7 +589,7 @@ LSCONF = (
 
 
 def host_said(*changes: tuple[str, str], moved: bool = True, target: str = "10072EA") -> Any:
-    """What is said when ``lsconf`` came out changed in these words."""
+    """The answer when ``lsconf`` came out changed in these words."""
     after = "\n".join(LSCONF)
     for old, new in changes:
         assert old in after

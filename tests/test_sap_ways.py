@@ -189,7 +189,7 @@ def test_soap_and_command_line_tell_the_same(simulator: Simulator, question: str
 
 
 def _still(row: Any) -> Any:
-    """What of a row does not change from one second to the next."""
+    """The part of a row that does not change from one second to the next."""
     names = (
         "number",
         "pid",

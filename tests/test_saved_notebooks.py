@@ -1,5 +1,5 @@
-"""What Jupyter saves by itself holds no secret: notebooks and their checkpoints keep outputs and the values of widgets,
-IPython keeps the lines that were typed.
+"""The files that Jupyter saves by itself hold no secret: notebooks and their checkpoints keep outputs and the values of
+widgets, IPython keeps the lines that were typed.
 """
 
 from __future__ import annotations

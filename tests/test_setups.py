@@ -442,7 +442,7 @@ SETUPS = [
 
 
 def judged(setup: Setup) -> tuple[tuple[Finding, ...], bool, str]:
-    """What the checks say, whether the firmware takes it, and its words."""
+    """The findings of the checks, whether the firmware takes it, and its words."""
     landscape, source, target = MOVES[setup.partition]
     with place(landscape, *setup.faults) as up:
         if setup.change is not None:

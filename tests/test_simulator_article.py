@@ -1,4 +1,4 @@
-"""What the reference case shows on the machines besides the managers' lists: counters, processes, the syslog."""
+"""The signs of the reference case on the machines besides the managers' lists: counters, processes, the syslog."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def world() -> World:
 
 
 def typed(world: World, line: str) -> Reply:
-    """What the console answers to a command line, without a connection."""
+    """The console's answer to a command line, without a connection."""
     reply = hmc.run(world, world.hmcs[0], shlex.split(line), Context())
     assert reply is not None
     return reply

@@ -1,4 +1,4 @@
-"""What the machines print: the key facts of every listing, its streams and its status, over the OpenSSH client."""
+"""The output of the machines: the key facts of every listing, its streams and its status, over the OpenSSH client."""
 
 from __future__ import annotations
 

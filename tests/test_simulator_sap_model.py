@@ -48,13 +48,13 @@ def called(system: System, name: str) -> Job:
 
 
 def started_s(job: Job) -> float:
-    """When a job that has started did so."""
+    """The time at which a job that has started did so."""
     assert job.started_s is not None
     return job.started_s
 
 
 def ended_s(job: Job) -> float:
-    """When a job that has ended did so."""
+    """The time at which a job that has ended did so."""
     assert job.ended_s is not None
     return job.ended_s
 

@@ -41,7 +41,7 @@ def discovery(**changes: Any) -> Discovery:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the form asks for; the answer is the `discovery` of this module."""
+    """The discovery that the form asks for; the answer is the `discovery` of this module."""
     calls: list[Any] = []
 
     def answer(named: list[NamedManager], secrets: Any, *, tell_partition: Callable[[Any], None], **more: Any) -> Any:

@@ -104,7 +104,7 @@ def prose(path: Path) -> tuple[str, ...]:
 
 
 def quoted(path: Path) -> set[str]:
-    """What stands in single back-quotes and looks like a key, in the comments and strings of a Python file."""
+    """The words in single back-quotes that look like a key, in the comments and strings of a Python file."""
     if not QUOTED.search(text_of(path)):
         return set()
     return {word for text in prose(path) for word in QUOTED.findall(text)}
@@ -152,7 +152,7 @@ def known(word: str) -> bool:
 
 
 def is_a_name(word: str) -> bool:
-    """Whether the code has such a name: back-quotes are put around those too."""
+    """True if the code has such a name: back-quotes are put around those too."""
     return any(word in names_of(path) for path in tracked("lpmkit/*.py", "tests/*.py") if word in text_of(path))
 
 

@@ -196,7 +196,7 @@ def test_a_real_session_tells_what_its_tcp_did_and_who_answers_after_a_silence(t
 
 def test_where_a_socket_cannot_be_looked_at_nothing_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     class Channel:
-        """What carries a session through another host."""
+        """The channel that carries a session through another host."""
 
     assert tcp_info(Channel()) is None
     with socket.socketpair()[0] as no_tcp:

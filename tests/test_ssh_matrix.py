@@ -30,7 +30,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def by_ssh(name: str, config: Path) -> str:
-    """What ``ssh`` makes of it: ``in``, or the kind of its trouble."""
+    """The result of ``ssh``: ``in``, or the kind of its trouble."""
     command = ["ssh", "-F", str(config), "-o", "BatchMode=yes", name, "echo in"]
     reply = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if reply.stdout == "in\n":
@@ -45,7 +45,7 @@ def by_ssh(name: str, config: Path) -> str:
 
 
 def by_lpmkit(name: str, config: Path) -> tuple[str, RemoteError | None, str]:
-    """What lpmkit makes of it in the same words, its error, and what served."""
+    """The result of lpmkit in the same words, its error, and what served."""
     session = SshSession(route(name, config))
     try:
         reply = session.run(["echo", "in"])

@@ -29,7 +29,7 @@ ORDER = Order("bxaix85", "bvio82", "bvio83", "7998-61X*10072EA", "192.0.2.83", "
 
 
 def recorded_before() -> list[Reply]:
-    """What the three machines of the JS22 landscape answered before the move."""
+    """The answers of the three machines of the JS22 landscape before the move."""
     found = []
     for path in sorted(FIXTURES.glob("*-*/*/*.json")):
         notes = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What is typed at an I/O server, and which replies are refused."""
+"""The commands typed at an I/O server, and the replies that are refused."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What an operator clicks: a button that does not apply is disabled and says why, and what is to be done stands beside
-it.
+"""The buttons that an operator clicks: one that does not apply is disabled and shows why, and what is to be done stands
+beside it.
 """
 
 from __future__ import annotations
@@ -604,7 +604,7 @@ def test_an_alarm_is_for_what_nobody_should_miss(tmp_path: Path) -> None:
 
 
 def words_in(widget: w.Widget) -> Iterator[str]:
-    """What a person reads of a widget and of those in it."""
+    """The words that a person reads in a widget and in those within it."""
     values = () if hasattr(widget, "options") else ("value",)
     for name in ("description", "placeholder", "tooltip", *values):
         text = getattr(widget, name, "")

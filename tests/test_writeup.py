@@ -51,7 +51,7 @@ def files(run: Run) -> dict[str, Path]:
 
 
 def _texts(files: dict[str, Path]) -> dict[str, str]:
-    """What a reader finds in each form, without the marks of the form; line breaks are spaces."""
+    """The texts that a reader finds in each form, without the marks of the form; line breaks are spaces."""
     word = docx.Document(str(files["docx"]))
     cells = [cell.text for table in word.tables for row in table.rows for cell in row.cells]
     found = {

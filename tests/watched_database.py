@@ -141,7 +141,7 @@ class Watched:
         self.until(lambda: self.beats() > heard + 1)
 
     def analysed(self) -> Analysis:
-        """What the run says, when the block is over."""
+        """The analysis of the run, when the block is over."""
         return analyse(Run(self.run.path))
 
 

@@ -1,4 +1,4 @@
-"""How well a suspension is measured, on real things: ``python -m benchmarks.accuracy [--trials N] [--short] [--out
+"""The accuracy of a measured suspension, on real things: ``python -m benchmarks.accuracy [--trials N] [--short] [--out
 FOLDER]``.
 
 A real OpenSSH server in a network namespace is frozen and cut off for known times while lpmkit's own probes watch

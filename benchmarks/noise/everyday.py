@@ -72,7 +72,7 @@ class DatabaseSession:
 
 @dataclass
 class World:
-    """What really goes on."""
+    """The world as it really is."""
 
     seed: int
     log: list[Entry] = field(default_factory=list)

@@ -67,7 +67,7 @@ def ns(at: float) -> int:
 
 
 def at(history: Sequence[tuple[float, Value]], moment: float) -> Value:
-    """What holds at a moment."""
+    """The state that holds at a moment."""
     return next(value for begin, value in reversed(history) if begin <= moment)
 
 

@@ -16,7 +16,7 @@ from lpmkit.rules.question import AnswerState, Question
 
 @dataclass(frozen=True)
 class Trial:
-    """What was planted and what is wrong with the answers; empty where nothing is."""
+    """The planted fault and what is wrong with the answers; empty where nothing is."""
 
     seed: int
     planted: str

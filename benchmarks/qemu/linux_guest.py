@@ -33,7 +33,7 @@ class Kernel:
 
 
 def missing() -> str | None:
-    """What this machine lacks to build the guest, or ``None``."""
+    """The things that this machine lacks to build the guest, or ``None``."""
     for program in (*PROGRAMS, "cc", "cpio", "dpkg", "apt-get", "ldd", "ssh-keygen"):
         if shutil.which(program) is None:
             return f"{program} is not installed"

@@ -47,8 +47,8 @@ _RARP = b"\x80\x35"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the guest is: its kernel's version, memory, accelerator, swap in compressed memory, ``load`` as orders to
-    its shell.
+    """The make of the guest: its kernel's version, memory, accelerator, swap in compressed memory, ``load`` as orders
+    to its shell.
 
     ``priority`` is the niceness of its emulator: a busy guest leaves the observer its turn.
     """
@@ -64,7 +64,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """How to migrate once.
+    """The way to migrate once.
 
     ``mode`` is ``pre-copy`` or ``post-copy``; ``hold_ms`` is how long the stopped guest is held before the
     switch-over; ``link_mib`` limits the wire, in MiB a second (0: not at all), ``copy_mib`` the copy itself;
@@ -84,7 +84,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What really happened, in nanoseconds of our monotonic clock; ``stop`` and ``resume`` are brackets.
+    """The true times, in nanoseconds of our monotonic clock; ``stop`` and ``resume`` are brackets.
 
     ``fault_ns`` are begin and end of every wait of a processor for a page that had not come yet, after a post-copy.
     ``first_frame_ns`` and ``last_frame_ns`` are what the guest sent first after the resume and last before the
@@ -189,7 +189,7 @@ class Frames:
 
 
 def missing() -> str | None:
-    """What this machine lacks for the rig, or ``None``."""
+    """The things that this machine lacks for the rig, or ``None``."""
     if os.geteuid() != 0:
         return "the rig makes a network namespace and must be run as root"
     if shutil.which("qemu-system-x86_64") is None:

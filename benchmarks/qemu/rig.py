@@ -72,7 +72,7 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """What one migration was like. ``stop_ns`` and ``resume_ns`` are ``None`` when it did not get there within its
+    """The course of one migration. ``stop_ns`` and ``resume_ns`` are ``None`` when it did not get there within its
     time.
 
     ``left_ns`` and ``entered_ns`` are when the processor left the guest and entered it again, where the emulator
@@ -111,7 +111,7 @@ class Migration:
 
 
 def missing() -> str | None:
-    """What this machine lacks for the rig, or ``None``."""
+    """The things that this machine lacks for the rig, or ``None``."""
     for program in (EMULATOR, "as", "ld"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
@@ -119,7 +119,7 @@ def missing() -> str | None:
 
 
 def has_kvm() -> bool:
-    """Whether this machine can run the guest with hardware help."""
+    """True if this machine can run the guest with hardware help."""
     try:
         with Path("/dev/kvm").open("rb+", buffering=0):
             return True
@@ -211,7 +211,7 @@ class Emulator:
                 return answer if isinstance(answer, dict) else {}
 
     def event_us(self, name: str) -> int | None:
-        """When the newest event of that name happened, in microseconds of the host's time of day."""
+        """The time of the newest event of that name, in microseconds of the host's time of day."""
         self.do("query-status")
         stamps = [event["timestamp"] for event in self.events if event["event"] == name]
         return stamps[-1]["seconds"] * 1_000_000 + stamps[-1]["microseconds"] if stamps else None

@@ -82,7 +82,7 @@ def _press(page: Page, name: str | re.Pattern[str], clicks: list[int] | None = N
 
 
 def _box_of_the_lanes(page: Page) -> dict[str, float]:
-    """Where the lanes are, in one step: between two the picture may have been drawn again."""
+    """The place of the lanes, in one step: between two the picture may have been drawn again."""
     box: dict[str, float] = page.evaluate(
         "lanes => document.querySelector(lanes).getBoundingClientRect().toJSON()", LANES
     )

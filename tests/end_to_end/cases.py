@@ -26,7 +26,7 @@ SPEED = 25.0
 
 @dataclass(frozen=True)
 class Said:
-    """What a command printed, and its exit status."""
+    """The output of a command, and its exit status."""
 
     status: int
     output: str
@@ -66,7 +66,7 @@ class Terminal:
         return self.answered(self.start(*arguments))
 
     def answered(self, child: Command) -> Said:
-        """What a command that was started said in the end."""
+        """The last words of a command that was started."""
         output, error = child.communicate(timeout=400)
         assert child.returncode is not None
         return Said(child.returncode, output, error)
@@ -124,12 +124,12 @@ def recorder_pid(run: Run) -> int:
 
 
 def times_asked(run: Run) -> int:
-    """How often the managers were really asked to migrate."""
+    """The number of times that the managers were really asked to migrate."""
     return sum("migrlpar -o m" in reply.command for reply in run.transcript())
 
 
 def truth(rehearsal: Rehearsal) -> dict[str, dict[str, Any]]:
-    """What really happened in the last move, by event."""
+    """The true course of the last move, by event."""
     return {row["event"]: row for row in map(json.loads, rehearsal.truth.read_text().splitlines())}
 
 

@@ -127,7 +127,7 @@ def test_the_rehearsal_runs_top_to_bottom_and_a_kernel_restarted_in_mid_copy_com
     written = tmp_path / f"{model}.ipynb"
 
     def let_go() -> None:
-        """When the second kernel has come as far as the checks."""
+        """The moment at which the second kernel has come as far as the checks."""
         soon(lambda: written.exists() and "Checks: " in written.read_text(encoding="utf-8"))
         hold.let_go()
 

@@ -94,7 +94,7 @@ def test_a_plan_moves_what_it_may_at_once_survives_its_conductor_and_tries_again
 
 
 def _most_at_once(folder: Run) -> int:
-    """How many moves were under way at one moment, by the phases of their own runs.
+    """The number of moves that were under way at one moment, by the phases of their own runs.
 
     A conductor that is killed before the recorder's first event leaves a move that its successor puts back.
     """

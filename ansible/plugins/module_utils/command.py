@@ -35,7 +35,7 @@ _LOOK = "Look before anything else, and do not run this task again until you kno
 
 
 class Outcome:
-    """What a command answered.
+    """The answer of a command.
 
     ``status`` is its exit status, but for an answer that cannot be read and for a status that its documentation does
     not have (a signal, a crash): these are 3, could not tell. ``exit_status`` is the one of the process. ``answer`` is
@@ -239,8 +239,8 @@ def on_target(plan, inventory):
 
 
 def place(inventory, partition, target):
-    """Where a partition is: ``there`` (on the target, and on no other frame), ``elsewhere`` or ``unknown``, with the
-    reason.
+    """The place of a partition: ``there`` (on the target, and on no other frame), ``elsewhere`` or ``unknown``, with
+    the reason.
 
     ``inventory`` is the answer of ``lpmkit inventory``. A partition that two frames list is *elsewhere*: lpmkit judges
     that. A frame without a row could not be read.
@@ -286,7 +286,7 @@ def call(module, command, options=(), names=()):
 
 
 def look(module):
-    """Where the partition of a module is, as `place` has it, and the failed `Outcome` of a look that was refused.
+    """The place of a module's partition, as `place` has it, and the failed `Outcome` of a look that was refused.
 
     The target is asked first; only if it lists the partition, the source, or without one every frame of the site.
     """
