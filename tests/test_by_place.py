@@ -69,6 +69,9 @@ def test_what_waits_for_a_move_at_another_place_is_a_step_later_with_all_that_wa
 def test_members_of_a_cluster_at_two_places_are_never_in_plans_of_one_step() -> None:
     moves = [{"partition": "node1", "source": "m1"}, {"partition": "node2", "source": "f1"}]
     assert _parts(*moves, clusters={"hacmp1": ["node1", "node2"]}) == [(1, "muc", ["node1"]), (2, "fra", ["node2"])]
+    first, second = by_place(planned(*moves, clusters={"hacmp1": ["node1", "node2"]}), SITE)
+    assert first.plan.clusters == second.plan.clusters == {"hacmp1": ("node1", "node2")}
+    assert (first.plan.moves[0].wait_for, second.plan.moves[0].wait_for) == ({}, {"node1": "p8b"})
 
 
 @settings(max_examples=60, deadline=None)
@@ -91,9 +94,11 @@ def test_whatever_the_order_every_move_is_in_one_plan_and_waits_for_none_of_its_
         assert driving_place(SITE, part.plan, SiteInventory({}, (), {})) == part.place
         for move in part.plan.moves:
             for earlier in plan.move(move.partition).after:
-                assert earlier in move.after or at[earlier][0] < part.step
+                assert earlier in move.after or (at[earlier][0] < part.step and earlier in move.wait_for)
             for mate in members if move.partition in members else ():
-                same = mate in part.plan.clusters.get("c", ()) or mate == move.partition
+                assert mate in part.plan.clusters.get("c", members)
+                same = at[mate] == (part.step, part.place)
+                assert same or (at[mate][0] < part.step) == (mate in move.wait_for)
                 assert same or at[mate][0] != part.step
     assert {step for step, _ in at.values()} == set(range(1, parts[-1].step + 1))
 

@@ -19,7 +19,7 @@ from lpmkit.plan.board import FollowedPlan
 from lpmkit.plan.conductor import PATIENCE_S, STORE_AGAIN_S
 from lpmkit.plan.page import rows_of, write_page
 from lpmkit.plan.schedule import Stage, UnderWay
-from lpmkit.plan.sharing import Judge, OwnRoom
+from lpmkit.plan.sharing import Judge, Other, OwnRoom
 from lpmkit.plan.status import plan_status
 from lpmkit.runs.folder import Run, create, write_document
 from lpmkit.runs.writer import RunWriter
@@ -76,6 +76,47 @@ class _Room(OwnRoom):
             if now - self._since_ns < self._gone_s * 1e9:
                 raise RemoteError("the shared store does not answer")
         self.held &= set(partitions)
+
+
+def test_a_move_waits_for_a_partition_that_another_plan_brings_to_its_frame(tmp_path: Path) -> None:
+    where = {"a": "p8a", "b": "p8a", "db": "p8a"}
+    machines = Machines(tmp_path, where)
+    machines.ways["b"] = ("asked", *["copying"] * 30, "settled")
+    seen: list[tuple[str, int]] = []
+
+    def move(run: Run, typed_name: str, really: Any = machines.move) -> None:
+        seen.append((where["db"], machines.looked))
+        really(run, typed_name)
+        if len(seen) == 1:
+            where["db"] = "p8b"  # the other plan's move arrives while b is copied
+
+    machines.move = move  # type: ignore[method-assign]
+    plan = planned({"partition": "a", "wait_for": {"db": "p8b"}}, {"partition": "b"}, limits={"link": 2})
+    _, now = conduct(machines, plan)
+    assert machines.moved == ["b", "a"], "b, which waits for nobody, went first"
+    assert [frame for frame, _ in seen] == ["p8a", "p8b"]
+    assert stages_of(now) == {"a": "arrived", "b": "arrived"}
+
+
+def test_a_member_of_a_cluster_waits_while_another_plan_moves_its_mate(machines: Machines) -> None:
+    class Elsewhere(OwnRoom):
+        asked = 0
+
+        def others(self) -> list[Other]:
+            self.asked += 1
+            mate = Other(UnderWay("z", "p8a", "p8b"), {}, False, "plan x on fra")
+            return [mate] if self.asked < 6 else []
+
+        def reserve(self, move: UnderWay, mapping: Mapping[str, str], names_slots: bool, judge: Judge) -> str | None:
+            if (why := judge(self.others())) is not None:
+                waited.append(why)
+            return why
+
+    waited: list[str] = []
+    plan = planned({"partition": "a"}, clusters={"ha": ["a", "z"]}, limits={"link": 4})
+    _, now = conduct(machines, plan, room=Elsewhere())
+    assert set(waited) == {"z of the cluster ha is moving (plan x on fra)"}
+    assert stages_of(now) == {"a": "arrived"}
 
 
 def test_a_plan_whose_moves_are_over_waits_for_the_store_and_gives_its_room_back(machines: Machines) -> None:

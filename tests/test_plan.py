@@ -14,7 +14,20 @@ from lpmkit.config import Site
 from lpmkit.errors import SiteFileError
 from lpmkit.inventory import Frame, MoverPair, Partition
 from lpmkit.plan import Limits, MovePlan, in_site_order, load_plan, save_plan
-from lpmkit.plan.schedule import LOST, OVER, Stage, UnderWay, cluster_mate, fits, halts, hold, least_busy, queue
+from lpmkit.plan.schedule import (
+    LOST,
+    OVER,
+    Stage,
+    UnderWay,
+    cluster_mate,
+    cluster_mate_elsewhere,
+    fits,
+    halts,
+    hold,
+    least_busy,
+    not_there_yet,
+    queue,
+)
 from lpmkit.settings.oracle import DatabaseSettings
 from lpmkit.settings.sap import SapSystemSettings
 
@@ -65,7 +78,11 @@ def test_a_plan_that_is_written_is_read_as_the_same(tmp_path: Path) -> None:
             "moves: [{partition: a, target: b, after: [c]}, {partition: c, target: b, after: [a]}]\n",
             "these moves wait for each other",
         ),
-        ("moves: [{partition: a, target: b}]\nclusters: {ha: [a, z]}\n", "does not move z of the cluster ha"),
+        (
+            "moves: [{partition: a, target: b}]\nclusters: {ha: [y, z]}\n",
+            "the plan moves no partition of the cluster ha (y, z)",
+        ),
+        ("moves: [{partition: a, target: b, wait_for: {a: b}}]\n", "a waits for a, which this plan moves: use `after`"),
         ("moves:\n  - {partition: a, target: b}\n  - {partition: c, targget: b}\n", "line 3"),
         ("moves: [{partition: a, target: b}]\nlimits: {link: 0}\n", "line 2, limits.link"),
         ("moves: [{partition: a\n", "line"),
@@ -145,6 +162,33 @@ def test_two_of_one_cluster_are_never_on_their_way_at_once_whether_the_plan_or_t
     assert "GPFS" in (cluster_mate(unsaid, "b", _waiting(unsaid, a=Stage.MOVING), kinds) or "")
     assert cluster_mate(unsaid, "d", _waiting(unsaid, a=Stage.MOVING), kinds) is None
     assert cluster_mate(unsaid, "b", _waiting(unsaid, a=Stage.ARRIVED), kinds) is None
+
+
+def test_another_of_its_cluster_that_somebody_else_moves_holds_a_partition_back() -> None:
+    plan = _plan({"partition": "a"}, {"partition": "b"}, clusters={"ha": ("a", "z")})
+    assert cluster_mate_elsewhere(plan, "a", {"z": "plan x on fra"}) == "z of the cluster ha is moving (plan x on fra)"
+    assert cluster_mate_elsewhere(plan, "a", {"y": "plan x on fra"}) is None
+    assert cluster_mate_elsewhere(plan, "b", {"z": "plan x on fra"}) is None
+    assert plan.named_elsewhere() == {"z"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "waits"),
+    [
+        ([("p8b", "Running")], None),
+        ([("p8b", "Not Activated")], None),
+        ([("p8a", "Running")], "waits for db on p8b; another plan moves it (p8a: Running)"),
+        ([("p8a", "Migrating - Running"), ("p8b", "Migrating - Running")], "p8b: Migrating - Running"),
+        ([("p8b", "Migrating - Running")], "another plan moves it"),
+        ([], "no frame lists it"),
+    ],
+)
+def test_a_move_waits_until_a_partition_of_another_plan_is_at_rest_on_its_frame(
+    listed: list[tuple[str, str]], waits: str | None
+) -> None:
+    move = _plan({"partition": "a", "wait_for": {"db": "p8b"}}).move("a")
+    why = not_there_yet(move, [(frame, Partition("db", 3, state)) for frame, state in listed])
+    assert (why is None) if waits is None else waits in (why or "")
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
     capacity at its turn, or the window does not hold, 3 at least one is inconclusive.
     """
     from lpmkit.plan import load_plan
-    from lpmkit.plan.book import checked_plan
+    from lpmkit.plan.book import checked_plan, unknown_name
     from lpmkit.plan.outlook import text_chart
 
     book = _runbook(context)
@@ -213,7 +213,14 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
         save_chart(bars_ahead(read, checked), ahead.windows.values(), chart)
     if as_json:
         print_json(
-            {"title": read.title, "answer": result, "moves": rows, "predicted": predicted, "forecast": ahead.as_data()}
+            {
+                "title": read.title,
+                "answer": result,
+                "against": list(checked.against()),
+                "moves": rows,
+                "predicted": predicted,
+                "forecast": ahead.as_data(),
+            }
         )
     else:
         print_table(read.title, rows)
@@ -222,6 +229,8 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
         for line in text_chart(ahead):
             print_line(line)
         terminal().print(ahead.sentence(), soft_wrap=True)
+        for name in checked.unknown:
+            terminal().print(unknown_name(name), soft_wrap=True)
         next_step = f"Start it with `lpmkit plan run {file}`." if result == "ready" else "See the column checks."
         terminal().print(f"Plan: {result}. {next_step}", soft_wrap=True)
     sys.exit(_STATUSES[result])

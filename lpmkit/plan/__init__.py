@@ -56,6 +56,7 @@ class PlannedMove(_Part):
     """One move of a plan.
 
     ``source`` is needed only if two frames list the partition; ``after`` names moves that must have arrived before.
+    ``wait_for`` names partitions that other plans move, each with the frame where its manager must show it before.
     ``limits`` are those of this move over the site's. ``accept`` holds keys of checks that may fail here (`lpmkit check
     --json` shows them); any other failed check prevents the move, because no operator is present to judge it.
     """
@@ -64,6 +65,7 @@ class PlannedMove(_Part):
     target: str = Field(min_length=1)
     source: str | None = None
     after: tuple[str, ...] = ()
+    wait_for: dict[str, str] = Field(default_factory=dict)
     keep_mapping: bool = False
     mapping: dict[str, str] = Field(default_factory=dict)
     options: dict[str, str] = Field(default_factory=dict)
@@ -87,7 +89,7 @@ class MovePlan(_Part):
     limits: Limits = Limits()
     #: When moves may begin and must have ended, unless a move has a window of its own.
     window: ChangeWindow = ChangeWindow()
-    #: Partitions of one cluster: two of them never move at once.
+    #: Partitions of one cluster: two of them never move at once. Other plans may move some of them.
     clusters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     #: Places whose workers watch every move too (`lpmkit worker`).
     observe_from: tuple[PlaceName, ...] = ()
@@ -103,7 +105,12 @@ class MovePlan(_Part):
         for move in moves:
             unplanned = [name for name in move.after if name not in names]
             if unplanned:
-                raise ValueError(f"{move.partition} comes after {', '.join(unplanned)}, which the plan does not move")
+                raise ValueError(
+                    f"{move.partition} comes after {', '.join(unplanned)}, which the plan does not move; "
+                    "for one that another plan moves: `wait_for: {PARTITION: FRAME}`"
+                )
+            if planned := [name for name in move.wait_for if name in names]:
+                raise ValueError(f"{move.partition} waits for {', '.join(planned)}, which this plan moves: use `after`")
         cycle = _circle({move.partition: move.after for move in moves})
         if cycle:
             raise ValueError(f"these moves wait for each other: {' after '.join(cycle)}")
@@ -113,14 +120,19 @@ class MovePlan(_Part):
     def _known_members(self) -> Self:
         names = {move.partition for move in self.moves}
         for cluster, members in self.clusters.items():
-            unplanned = [name for name in members if name not in names]
-            if unplanned:
-                raise ValueError(f"the plan does not move {', '.join(unplanned)} of the cluster {cluster}")
+            if members and not names & {*members}:
+                raise ValueError(f"the plan moves no partition of the cluster {cluster} ({', '.join(members)})")
         return self
 
     def move(self, partition: str) -> PlannedMove:
         """The planned move of a partition; raises `KeyError` for one that is not in the plan."""
         return {move.partition: move for move in self.moves}[partition]
+
+    def named_elsewhere(self) -> frozenset[str]:
+        """Partitions that the plan names and does not move: members of its clusters, and those it waits for."""
+        named = {name for members in self.clusters.values() for name in members}
+        named |= {name for move in self.moves for name in move.wait_for}
+        return frozenset(named - {move.partition for move in self.moves})
 
     def clusters_of(self, partition: str) -> tuple[str, ...]:
         """The partition's clusters in this plan."""

@@ -12,7 +12,7 @@ from lpmkit.checks import Answer, Finding, ready
 from lpmkit.errors import LpmError, NotAllowed, NotFound, NotReady, RecordError, RemoteError
 from lpmkit.inventory import Partition
 from lpmkit.limits import PREDICTED_FIGURES, QUANTITIES, LimitState, MoveLimits, judge
-from lpmkit.plan import MovePlan
+from lpmkit.plan import MovePlan, PlannedMove
 from lpmkit.plan.driving import driving_place, hand_to, place_of, require_place
 from lpmkit.plan.expecting import from_survey, memberships, surroundings
 from lpmkit.plan.orders import listed, order_for
@@ -100,6 +100,8 @@ class CheckedPlan:
     moves: tuple[MoveCheck, ...]
     outlook: Outlook
     at_ns: int
+    #: What the plan names and does not move, and no frame lists: a slip of the pen holds nothing back.
+    unknown: tuple[str, ...] = ()
 
     @property
     def answer(self) -> Answer:
@@ -108,7 +110,7 @@ class CheckedPlan:
         """
         window = self.outlook.window
         answers, room = {move.answer for move in self.moves}, {move.fits for move in self.moves}
-        if Answer.NOT_READY in answers or False in room or window in _NOT_HELD:
+        if Answer.NOT_READY in answers or False in room or window in _NOT_HELD or self.unknown:
             return Answer.NOT_READY
         all_known = answers == {Answer.READY} and room == {True} and window is not WindowState.UNKNOWN
         return Answer.READY if all_known else Answer.COULD_NOT_TELL
@@ -126,8 +128,15 @@ class CheckedPlan:
                 yield f"{move.partition}: {why}"
             if move.fits is False:
                 yield f"{move.partition}: no room on {move.target} at its turn: {move.room}"
+        for name in self.unknown:
+            yield unknown_name(name)
         if self.outlook.window in _NOT_HELD:
             yield f"the change window {self.outlook.window.value}. {self.outlook.sentence()}"
+
+
+def unknown_name(name: str) -> str:
+    """The sentence about a partition that a plan names without moving it, and that no frame lists."""
+    return f"{name}: the plan names it under `clusters` or `wait_for`, and no frame lists it"
 
 
 #: States of the change window in which a plan is not ready.
@@ -148,7 +157,9 @@ def checked_plan(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) ->
     ahead = forecast_or_why(lambda: _outlook(book, plan, inventory, looked, now_ns))
     if isinstance(ahead, NoForecast):
         ahead = without_forecast((move.expected for move in looked if move.expected is not None), now_ns, ahead)
-    return CheckedPlan(plan, looked, ahead, now_ns)
+    listed = {one.partition.name for one in inventory.placed}
+    unknown = () if inventory.silent else tuple(sorted(plan.named_elsewhere() - listed))
+    return CheckedPlan(plan, looked, ahead, now_ns, unknown)
 
 
 def _outlook(
@@ -164,6 +175,11 @@ def _outlook(
     clusters = {move.partition: move.memberships for move in looked}
     around = surroundings(book, inventory, (move for move in moves if move.whole_s is not None), clusters, past)
     return outlook(plan, moves, around, now_ns)
+
+
+def _after(move: PlannedMove) -> tuple[str, ...]:
+    """The names that a move comes after, for people; those of other plans with their frames."""
+    return (*move.after, *(f"{name} on {frame}" for name, frame in move.wait_for.items()))
 
 
 def _checked(book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmware: bool) -> tuple[MoveCheck, ...]:
@@ -186,7 +202,7 @@ def _checked(book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmwa
                     move.partition,
                     order.source,
                     order.target,
-                    move.after,
+                    _after(move),
                     answer,
                     findings=blocking,
                     validation=validation,
@@ -201,7 +217,7 @@ def _checked(book: Runbook, plan: MovePlan, inventory: SiteInventory, ask_firmwa
         except LpmError as trouble:
             answer = Answer.COULD_NOT_TELL if isinstance(trouble, RemoteError) else Answer.NOT_READY
             results.append(
-                MoveCheck(move.partition, move.source or "", move.target, move.after, answer, trouble=str(trouble))
+                MoveCheck(move.partition, move.source or "", move.target, _after(move), answer, trouble=str(trouble))
             )
     room = {move.partition: move for move in fits(placed, inventory.frames)}
     return tuple(

@@ -55,9 +55,11 @@ from lpmkit.plan.schedule import (
     Stage,
     UnderWay,
     cluster_mate,
+    cluster_mate_elsewhere,
     halts,
     hold,
     least_busy,
+    not_there_yet,
     queue,
 )
 from lpmkit.plan.sharing import (
@@ -414,6 +416,8 @@ class Conductor:
         order = order_for(self.book, self.plan, move, inventory)
         if self.book.opens_in_s(order) > 0.0:
             return f"waits for its change window ({self.book.limits_of(order).window.sentence()})"
+        if why := not_there_yet(move, [(one.frame, one.partition) for one in inventory.placed]):
+            return why
         states = {(placed.frame, placed.partition.name): placed.partition.state for placed in inventory.placed}
         wish = UnderWay(name, order.source, order.target, states[order.source, name] == "Not Activated")
         if why := hold(wish, busy, inventory.frames, limits, {}) or collides(status, name, order.target):
@@ -433,8 +437,11 @@ class Conductor:
         def judge(others: Sequence[Other]) -> str | None:
             """Reason to wait for room, with the moves of others in view."""
             everybody = [*in_flight(status.moves), *(other.under_way for other in others)]
-            return hold(wish, everybody, inventory.frames, limits, self._takes) or slots_of_others(
-                others, order.target, names_slots(move)
+            moving = {other.under_way.partition: other.holder for other in others}
+            return (
+                cluster_mate_elsewhere(self.plan, name, moving)
+                or hold(wish, everybody, inventory.frames, limits, self._takes)
+                or slots_of_others(others, order.target, names_slots(move))
             )
 
         if why := self._room.reserve(wish, order.mapping, names_slots(move), judge):

@@ -120,7 +120,7 @@ def _notes(files: Sequence[tuple[Path, PlaceOfPlan]], part: PlaceOfPlan) -> Iter
     others = [file.name for file, other in files if other.step == part.step and other is not part]
     earlier = [file.name for file, other in files if other.step < part.step]
     if earlier:
-        yield f"Start it once these are over, as moves of it come after moves of theirs: {', '.join(earlier)}."
+        yield f"Start it once these are over, since moves of it wait for moves of theirs: {', '.join(earlier)}."
     if others:
         yield f"It may run at the same time as {', '.join(others)}: limits of frames, links, movers hold across them."
 

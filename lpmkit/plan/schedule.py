@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from lpmkit.inventory import Frame, MoverPair, Partition
-from lpmkit.plan import Limits, MovePlan
+from lpmkit.plan import Limits, MovePlan, PlannedMove
 
 
 class Stage(StrEnum):
@@ -25,6 +25,8 @@ class Stage(StrEnum):
 
 #: Stages in which a move occupies its frames, movers and link.
 UNDER_WAY = (Stage.PREPARING, Stage.MOVING)
+#: The beginning of a partition's state while it is moved (`OPTEST`, C).
+MIGRATING = "Migrating"
 #: Final stages, unless an operator acts.
 OVER = (Stage.ARRIVED, Stage.FAILED, Stage.RECOVERY, Stage.DROPPED)
 #: Stages of an earlier move that drop the moves depending on it.
@@ -126,6 +128,29 @@ def cluster_mate(
                 f"{other} is moving and runs {', '.join(shared)} too; "
                 "put them into different `clusters:` if they are not of one cluster"
             )
+    return None
+
+
+def cluster_mate_elsewhere(plan: MovePlan, partition: str, others: Mapping[str, str]) -> str | None:
+    """Reason to wait for another member of a cluster of the plan, which somebody else moves. ``others`` are the
+    partitions of others' moves under way, each with who moves it.
+    """
+    for cluster in plan.clusters_of(partition):
+        for member in plan.clusters[cluster]:
+            if member != partition and member in others:
+                return f"{member} of the cluster {cluster} is moving ({others[member]})"
+    return None
+
+
+def not_there_yet(move: PlannedMove, listed: Collection[tuple[str, Partition]]) -> str | None:
+    """Reason to wait for a partition that another plan moves: no manager shows it on the frame named, at rest, and
+    nowhere else. ``listed`` are the partitions of all frames that could be asked.
+    """
+    for name, frame in move.wait_for.items():
+        states = {at: partition.state for at, partition in listed if partition.name == name}
+        if states.keys() != {frame} or states[frame].startswith(MIGRATING):
+            shown = ", ".join(f"{at}: {state}" for at, state in sorted(states.items())) or "no frame lists it"
+            return f"waits for {name} on {frame}; another plan moves it ({shown})"
     return None
 
 
