@@ -487,13 +487,34 @@ def test_a_process_runs_before_others_where_it_may_and_the_record_says_so(monkey
     process.run_before_others()
     assert asked == [(0, os.SCHED_RR, 1)], "an account that may not goes on as it is"
     out = io.BytesIO()
-    process._tell_start(OBSERVER, FrameSink(out))
+    sink = FrameSink(out)
+    process._tell_start(OBSERVER, sink)
     monkeypatch.setattr(os, "sched_getscheduler", lambda _: os.SCHED_RR)
     monkeypatch.setattr(os, "sched_getparam", lambda _: os.sched_param(1))
-    process._tell_start(OBSERVER, FrameSink(out))
+    process._tell_start(OBSERVER, sink)
+    sink.flush()
     usual, before = (json.loads(line[2:])["data"] for line in out.getvalue().splitlines())
     assert "scheduling" not in usual
     assert before["scheduling"] == "SCHED_RR 1"
+
+
+def test_no_probe_waits_for_a_recorder_that_is_slow_to_read() -> None:
+    read_end, write_end = os.pipe()
+    stop = threading.Event()
+    with os.fdopen(write_end, "wb") as out, os.fdopen(read_end, "rb") as read:
+        sink = FrameSink(out)
+        writer = threading.Thread(target=sink.write, args=(stop,))
+        writer.start()
+        # Far more than the pipe holds, and nobody reads: were one of these written by its probe, it would stand here.
+        for number in range(200):
+            sink.event("ssh-echo", "note", number=number, text="x" * 4096)
+            sink.observation("sap-jobs", {"number": number, "text": "x" * 4096})
+        assert writer.is_alive()
+        kinds = [line[:1] for line in (read.readline() for _ in range(600))]
+        stop.set()
+        writer.join()
+    assert kinds.count(b"E") == 200
+    assert kinds.count(b"O") == 200, "each with its row on a line of its own"
 
 
 def test_a_pipe_that_takes_a_part_only_gets_the_rest_too() -> None:
@@ -502,7 +523,9 @@ def test_a_pipe_that_takes_a_part_only_gets_the_rest_too() -> None:
             return super().write(bytes(data)[:7])
 
     out = Short()
-    FrameSink(out).event("ssh-echo", "probe-ended")
+    sink = FrameSink(out)
+    sink.event("ssh-echo", "probe-ended")
+    sink.flush()
     assert json.loads(out.getvalue()[2:])["kind"] == "probe-ended"
 
 

@@ -21,6 +21,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -135,12 +136,17 @@ def _of_a_group(order: ProbeOrder, secrets: Mapping[str, str]) -> Probe:
 
 
 class FrameSink:
-    """Collects the data of the probes and writes it in frames, a few times a second."""
+    """Collects the data of the probes and writes it in frames: samples a few times a second, all else at once.
+
+    No probe waits for the pipe, which is full while the recorder is slow to read: one thread writes, in `write`.
+    """
 
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out
-        self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._lock = threading.Lock()
         self._rows: dict[str, list[bytes]] = {}
+        self._urgent: list[bytes] = []
+        self._woken = threading.Event()
 
     def sample(self, probe: str, sample: Sample) -> None:
         """Collect a sample."""
@@ -149,17 +155,33 @@ class FrameSink:
             self._rows.setdefault(probe, []).append(line)
 
     def observation(self, probe: str, row: JsonMapping, /) -> None:
-        """Write an observation at once."""
+        """Have an observation written at once."""
         line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        self._write(f"O {probe} {len(line)}\n".encode() + line)
+        self._write_soon(f"O {probe} {len(line)}\n".encode() + line)
 
     def event(self, probe: str, kind: str, /, **data: Any) -> None:
-        """Write an event at once."""
+        """Have an event written at once."""
         text = json.dumps({"source": f"probe:{probe}", "kind": kind, "data": {"probe": probe, **data}})
-        self._write(b"E " + text.encode() + b"\n")
+        self._write_soon(b"E " + text.encode() + b"\n")
+
+    def _write_soon(self, frame: bytes) -> None:
+        with self._lock:
+            self._urgent.append(frame)
+        self._woken.set()
+
+    def write(self, stop: threading.Event) -> None:
+        """Write what is collected until ``stop`` is set. Raises `BrokenPipeError` when nobody reads any more."""
+        flush_at = time.monotonic() + FLUSH_S
+        while not stop.is_set():
+            self._woken.wait(max(0.0, flush_at - time.monotonic()))
+            self._write_urgent()
+            if time.monotonic() >= flush_at:
+                flush_at = time.monotonic() + FLUSH_S
+                self.flush()
 
     def flush(self) -> None:
-        """Write the collected samples. Probes go on meanwhile, also where the recorder is slow to read."""
+        """Write everything that is collected."""
+        self._write_urgent()
         with self._lock:
             rows, self._rows = self._rows, {}
         frames = []
@@ -168,12 +190,17 @@ class FrameSink:
             frames.append(f"S {probe} {len(content)}\n".encode() + content)
         self._write(b"".join(frames))
 
+    def _write_urgent(self) -> None:
+        self._woken.clear()
+        with self._lock:
+            frames, self._urgent = self._urgent, []
+        self._write(b"".join(frames))
+
     def _write(self, frames: bytes) -> None:
-        with self._writing:
-            rest = memoryview(frames)
-            while rest:  # with PYTHONUNBUFFERED nothing is behind the pipe, which may take a part only
-                rest = rest[self._out.write(rest) or 0 :]
-            self._out.flush()
+        rest = memoryview(frames)
+        while rest:  # with PYTHONUNBUFFERED nothing is behind the pipe, which may take a part only
+            rest = rest[self._out.write(rest) or 0 :]
+        self._out.flush()
 
 
 @contextmanager
@@ -281,8 +308,7 @@ def run(
         threads.append(threading.Thread(target=_looped, args=arguments, name="loop", daemon=True))
     for thread in threads:
         thread.start()
-    while not stop.wait(FLUSH_S):
-        sink.flush()
+    sink.write(stop)
     for thread in threads:
         thread.join(timeout=JOIN_S)
     sink.flush()
