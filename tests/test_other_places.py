@@ -4,6 +4,7 @@ suspension.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from lpmkit.analysis.other_places import Heard, ahead, compared, same_length
 from lpmkit.migration.observers import Observer, note_observers, observers_of
 from lpmkit.report.other_places import seen_elsewhere
 from lpmkit.report.page import write_report
+from lpmkit.report.writeup import write_up
 from lpmkit.runs.folder import Run, write_document
 from tests.made_runs import Made, make
 
@@ -105,8 +107,8 @@ def test_the_report_shows_the_other_place_beside_and_names_the_one_that_did_not_
     mine, theirs = runs
     seen = seen_elsewhere(mine, analyse(mine))
     (figure,) = seen.figures
-    assert (figure["place"], figure["run"]) == ("fra", theirs.name)
-    assert figure["compared"] == "both bounds allow the same length"
+    assert (figure.place, figure.run) == ("fra", theirs.name)
+    assert figure.compared == "both bounds allow the same length"
     assert seen.missing == ("not observed from ber: no worker has served it yet",)
     assert any("the path from this observer was interrupted" in row["told"] for row in seen.silences)
     for language, sentence, path in (
@@ -116,6 +118,25 @@ def test_the_report_shows_the_other_place_beside_and_names_the_one_that_did_not_
         page = write_report(mine.path, language=language).read_text()
         assert page.count(sentence) == 2, "beside the figures, and among what was not looked at"
         assert path in page
+
+
+def test_the_summary_and_the_write_up_have_the_figures_of_other_places_too(runs: tuple[Run, Run]) -> None:
+    mine, theirs = runs
+    write_report(mine.path)
+    places = json.loads((mine.path / "summary.json").read_text())["other_places"]
+    (row,) = places["figures"]
+    here = json.loads((mine.path / "summary.json").read_text())["suspension"]["length"]
+    assert (row["place"], row["run"]) == ("fra", theirs.name)
+    assert row["suspension"]["low"] < 1.5 < row["suspension"]["high"]
+    assert row["suspension"] != here, "a figure of its own"
+    assert places["missing"] == ["not observed from ber: no worker has served it yet"]
+    for language, compared_text, missing in (
+        ("en", "both bounds allow the same length", "not observed from ber: no worker has served it yet"),
+        ("de", "beide Grenzen lassen dieselbe Länge zu", "von ber nicht beobachtet: noch kein Arbeitsprozess"),
+    ):
+        text = write_up(mine, ("md",), language=language)["md"].read_text()
+        assert compared_text in text
+        assert missing in text
 
 
 def test_a_watch_that_never_began_or_died_or_is_not_here_is_told_of(tmp_path: Path) -> None:

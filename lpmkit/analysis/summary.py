@@ -43,6 +43,8 @@ METHODS = {
     **{code.value: text for code, text in wording.METHODS.items()},
     **{code.value: text for code, text in wording.LIKELY_BY.items()},
 }
+#: How the bounds of a suspension are made.
+LENGTH_METHOD = METHODS["inner"] + " … " + METHODS["outer"]
 
 
 def utc(wall_ns: int, digits: int = 3) -> str:
@@ -70,8 +72,8 @@ def summary(analysis: Analysis) -> JsonObject:
         "suspension": _suspension(analysis, still) if still else None,
         "hosts": [_host(analysis, host) for host in analysis.hosts],
         "databases": [as_dict(database) for database in analysis.databases],
-        "move": _figure(analysis.move_bounds, METHODS["move"]) if analysis.move_bounds else None,
-        "session_outage": _figure(analysis.longest_wait, METHODS["session"]) if analysis.longest_wait else None,
+        "move": figure(analysis.move_bounds, METHODS["move"]) if analysis.move_bounds else None,
+        "session_outage": figure(analysis.longest_wait, METHODS["session"]) if analysis.longest_wait else None,
         "effects": {
             name: _effect(figure)
             for name, figure in effects_of(analysis.hosts, analysis.sap, analysis.databases).items()
@@ -82,7 +84,7 @@ def summary(analysis: Analysis) -> JsonObject:
         "not_observed": [_span(analysis, span) for span in analysis.holes],
         "own_stalls": {
             "count": len(analysis.stalls),
-            "total": _figure(Interval(*[sum(stall.length_ns for stall in analysis.stalls)] * 2), "own ticker"),
+            "total": figure(Interval(*[sum(stall.length_ns for stall in analysis.stalls)] * 2), "own ticker"),
             "longest_s": max((stall.length_ns for stall in analysis.stalls), default=0) / SECOND,
             "threshold_s": analysis.monitor.threshold_ns / SECOND if analysis.monitor else None,
             "list": [_span(analysis, span) for span in analysis.stalls[:200]],
@@ -106,7 +108,7 @@ def _host(analysis: Analysis, host: HostAnalysis) -> JsonObject:
             {
                 "clock": step.clock,
                 "at": _span(analysis, step.at),
-                "step": _figure(step.step, "offset bounds"),
+                "step": figure(step.step, "offset bounds"),
                 "about": step.about,
             }
             for step in host.steps
@@ -124,7 +126,7 @@ def _host(analysis: Analysis, host: HostAnalysis) -> JsonObject:
             }
             for rate in host.rates
         ],
-        "clock_offset": _figure(host.offset_ns, "round trips") if host.offset_ns else None,
+        "clock_offset": figure(host.offset_ns, "round trips") if host.offset_ns else None,
         "notes": list(host.notes),
     }
 
@@ -132,8 +134,8 @@ def _host(analysis: Analysis, host: HostAnalysis) -> JsonObject:
 def _suspension(analysis: Analysis, still: Suspension) -> JsonObject:
     return {
         "host": still.host,
-        "length": _figure(still.length, METHODS["inner"] + " … " + METHODS["outer"]),
-        "likely": {**_figure(still.likely, still.likely_by.value), "confidence": 0.95, "best": still.best_ns / SECOND},
+        "length": figure(still.length, LENGTH_METHOD),
+        "likely": {**figure(still.likely, still.likely_by.value), "confidence": 0.95, "best": still.best_ns / SECOND},
         "begin": _span(analysis, still.begin),
         "end": _span(analysis, still.end),
         "method": still.method.value,
@@ -146,13 +148,13 @@ def _suspension(analysis: Analysis, still: Suspension) -> JsonObject:
                 "clock": clock.clock,
                 "verdict": clock.verdict.value,
                 "text": wording.CLOCK_VERDICTS[clock.verdict],
-                "missed": _figure(clock.missed, "offset before minus offset after"),
-                "counted": _figure(clock.counted, "length minus what it missed"),
+                "missed": figure(clock.missed, "offset before minus offset after"),
+                "counted": figure(clock.counted, "length minus what it missed"),
             }
             for clock in still.clocks
         ],
         "own_stalls_within_s": still.stalled_ns / SECOND,
-        "late_start": _figure(still.late_start, METHODS["late start"]) if still.late_start else None,
+        "late_start": figure(still.late_start, METHODS["late start"]) if still.late_start else None,
     }
 
 
@@ -160,12 +162,12 @@ def _session(analysis: Analysis, session_outage: SessionOutage) -> JsonObject:
     return {
         "probe": session_outage.probe,
         "waited": {
-            **_figure(session_outage.bounds, METHODS["session"]),
+            **figure(session_outage.bounds, METHODS["session"]),
             "typed_at_first_unanswered": session_outage.waited_ns / SECOND,
         },
         "began": _span(analysis, session_outage.began),
         "ended": _moment(analysis, session_outage.ended_ns),
-        "after_resume": _figure(
+        "after_resume": figure(
             session_outage.after_resume_ns, "end of the session's silence minus end of the suspension"
         )
         if session_outage.after_resume_ns
@@ -173,8 +175,8 @@ def _session(analysis: Analysis, session_outage: SessionOutage) -> JsonObject:
         "slow_until": _moment(analysis, session_outage.slow_until_ns),
         "unanswered": session_outage.unanswered,
         "split": {
-            "way_closed": _figure(session_outage.split.path_ns, METHODS["way closed"]),
-            "own_tcp_waited": _figure(session_outage.split.waited_ns, METHODS["own TCP"]),
+            "way_closed": figure(session_outage.split.path_ns, METHODS["way closed"]),
+            "own_tcp_waited": figure(session_outage.split.waited_ns, METHODS["own TCP"]),
             "repeats": session_outage.split.repeats,
             "how": session_outage.split.how,
         }
@@ -189,7 +191,7 @@ def _brown_out(analysis: Analysis, brown_out: BrownOut) -> JsonObject:
         "probe": brown_out.probe,
         "values": "lateness of ticks" if brown_out.kind == "ticks" else "round trips",
         "since": _moment(analysis, brown_out.since_ns),
-        "lasted": _figure(brown_out.lasted, METHODS["brown-out"]),
+        "lasted": figure(brown_out.lasted, METHODS["brown-out"]),
         "looked_s": brown_out.looked_ns / SECOND,
         "usual_median_s": brown_out.usual_ns / SECOND,
         "usual_p99_s": brown_out.high_ns / SECOND,
@@ -203,7 +205,7 @@ def _outage(analysis: Analysis, outage: Outage) -> JsonObject:
         "probe": outage.probe,
         "class": outage.kind.value if outage.kind else None,
         "why": outage.why,
-        "length": _figure(outage.length, outage.method.value),
+        "length": figure(outage.length, outage.method.value),
         "begin": _span(analysis, outage.begin),
         "end": _span(analysis, outage.end),
     }
@@ -235,7 +237,8 @@ def _probe(analysis: Analysis, trace: Trace) -> JsonObject:
     }
 
 
-def _figure(bounds: Interval, method: str) -> JsonObject:
+def figure(bounds: Interval, method: str) -> JsonObject:
+    """Bounds in seconds, with how they were made."""
     return {"low": bounds.lo_ns / SECOND, "high": bounds.hi_ns / SECOND, "unit": "s", "method": method}
 
 

@@ -7,19 +7,52 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lpmkit.analysis import Analysis, HostAnalysis, Suspension, analyse, seconds
+from lpmkit.analysis import Analysis, HostAnalysis, Interval, Suspension, analyse, seconds
 from lpmkit.analysis.other_places import ComparedSilence, Heard, compared, same_length
+from lpmkit.analysis.summary import LENGTH_METHOD, figure
 from lpmkit.errors import LpmError
+from lpmkit.json_values import JsonObject
 from lpmkit.migration.observers import Observer, observers_of, watch_of, why_not
 from lpmkit.report.facts import clock_text
 from lpmkit.runs.folder import Run
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceFigure:
+    """The suspension of one host as another place measured it in a run of its own; ``length`` is ``None`` where it
+    found none. ``looked`` and ``compared`` are for people.
+    """
+
+    place: str
+    host: str
+    run: str
+    length: Interval | None
+    looked: str
+    compared: str
+
+    @property
+    def suspended(self) -> str:
+        """The length in seconds, for people."""
+        return seconds(self.length) if self.length else "none found"
+
+    def as_data(self) -> JsonObject:
+        """The figure for ``summary.json``."""
+        length = None if self.length is None else figure(self.length, LENGTH_METHOD)
+        return {
+            "place": self.place,
+            "host": self.host,
+            "run": self.run,
+            "suspension": length,
+            "looked": self.looked,
+            "compared": self.compared,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class SeenElsewhere:
     """The rows of a report on other places: their figures, the silences of both sides, and who did not watch."""
 
-    figures: tuple[dict[str, str], ...] = ()
+    figures: tuple[PlaceFigure, ...] = ()
     silences: tuple[dict[str, str], ...] = ()
     missing: tuple[str, ...] = ()
 
@@ -28,7 +61,7 @@ def seen_elsewhere(run: Run, analysis: Analysis) -> SeenElsewhere:
     """The figures and silences of a run's hosts as every other place saw them; each place that did not watch, or could
     not be read, is named with the reason.
     """
-    figures, silences, missing = list[dict[str, str]](), list[dict[str, str]](), list[str]()
+    figures, silences, missing = list[PlaceFigure](), list[dict[str, str]](), list[str]()
     try:
         observers = observers_of(run)
     except LpmError as error:
@@ -53,6 +86,13 @@ def seen_elsewhere(run: Run, analysis: Analysis) -> SeenElsewhere:
     return SeenElsewhere(tuple(figures), tuple(silences), tuple(missing))
 
 
+def rows_of_summary(seen: SeenElsewhere) -> JsonObject:
+    """The part of ``summary.json`` on other places: nothing where none was to watch."""
+    if not seen.figures and not seen.missing:
+        return {}
+    return {"other_places": {"figures": [one.as_data() for one in seen.figures], "missing": list(seen.missing)}}
+
+
 def _pairs(ours: Analysis, theirs: Analysis) -> Iterator[tuple[HostAnalysis, HostAnalysis]]:
     """Each host with what the other place recorded of it."""
     known = {host.host: host for host in theirs.hosts if host.traces}
@@ -61,17 +101,17 @@ def _pairs(ours: Analysis, theirs: Analysis) -> Iterator[tuple[HostAnalysis, Hos
             yield host, known[host.host]
 
 
-def _figure(observer: Observer, ours: HostAnalysis, theirs: HostAnalysis, record: Analysis) -> dict[str, str]:
+def _figure(observer: Observer, ours: HostAnalysis, theirs: HostAnalysis, record: Analysis) -> PlaceFigure:
     still = theirs.suspension
     unseen = f", {record.unseen_s:.1f} s of it not observed" if record.unseen_s else ""
-    return {
-        "place": observer.place,
-        "host": theirs.host,
-        "run": observer.run,
-        "suspended": seconds(still.length) if still else "none found",
-        "looked": f"{record.window.length_ns / 1e9:.0f} s{unseen}",
-        "compared": _agreement(ours.suspension, still),
-    }
+    return PlaceFigure(
+        place=observer.place,
+        host=theirs.host,
+        run=observer.run,
+        length=still.length if still else None,
+        looked=f"{record.window.length_ns / 1e9:.0f} s{unseen}",
+        compared=_agreement(ours.suspension, still),
+    )
 
 
 def _agreement(ours: Suspension | None, theirs: Suspension | None) -> str:

@@ -54,7 +54,7 @@ from lpmkit.report.facts import (
     witnesses_of,
 )
 from lpmkit.report.headings import with_headings
-from lpmkit.report.other_places import seen_elsewhere
+from lpmkit.report.other_places import SeenElsewhere, rows_of_summary, seen_elsewhere
 from lpmkit.report.outputs import Outputs
 from lpmkit.report.spreadsheet import samples_csv
 from lpmkit.report.templates import page_template
@@ -109,18 +109,30 @@ def write_report(path: str | os.PathLike[str], output: Path | None = None, *, la
 def write_analysed(run: Run, analysis: Analysis, output: Path | None = None, words: Words = ENGLISH) -> Path:
     """The files of the report from an analysis that is there already. ``summary.json`` is English in every language."""
     to, said = Outputs(run, output), None if words.language == "en" else words.said
-    to.write(to.folder / "summary.json", as_document(summary(analysis)))
+    others = seen_elsewhere(run, analysis)
+    to.write(to.folder / "summary.json", as_document({**summary(analysis), **rows_of_summary(others)}))
     drawn = write_charts(analysis, to.folder / "plots", "svg", to.write, said)
     to.write(to.folder / "samples.csv", samples_csv(run, analysis))
-    return to.write(to.folder / "report.html", render(run, analysis, drawn, words).encode())
+    return to.write(to.folder / "report.html", render(run, analysis, drawn, words, others).encode())
 
 
-def render(run: Run, analysis: Analysis, drawn: Mapping[str, Path], words: Words = ENGLISH) -> str:
-    """The report as HTML; ``drawn`` are the files of its charts by name."""
-    return with_headings(page_template("report.html.j2").render(**_content(run, analysis, drawn, words)))
+def render(
+    run: Run,
+    analysis: Analysis,
+    drawn: Mapping[str, Path],
+    words: Words = ENGLISH,
+    others: SeenElsewhere | None = None,
+) -> str:
+    """The report as HTML; ``drawn`` are the files of its charts by name, ``others`` what other places saw, which is
+    read from their runs unless it is given.
+    """
+    others = seen_elsewhere(run, analysis) if others is None else others
+    return with_headings(page_template("report.html.j2").render(**_content(run, analysis, drawn, words, others)))
 
 
-def _content(run: Run, analysis: Analysis, files: Mapping[str, Path], words: Words) -> JsonObject:
+def _content(
+    run: Run, analysis: Analysis, files: Mapping[str, Path], words: Words, others: SeenElsewhere
+) -> JsonObject:
     events = run.events()
     survey, after = document_of(run, "survey"), document_of(run, "survey-after")
     drawn = _charts(files)
@@ -130,7 +142,6 @@ def _content(run: Run, analysis: Analysis, files: Mapping[str, Path], words: Wor
     folds = parts(replace(board, folds=tuple(fold for fold in board.folds if fold.key not in _SECTIONS)))["folds"]
     head = {name: html for name, html in parts(board).items() if name != "folds"}
     validation, findings = document_of(run, "validation"), findings_of(run)
-    others = seen_elsewhere(run, analysis)
     held = forecast_or_why(lambda: reliability(history(run.path.parent, until=run.path.name)))
     return {
         **_wording(run, analysis, words),

@@ -348,6 +348,24 @@ class Effect(TypedDict):
     why_not: str
 
 
+class PlaceRow(TypedDict):
+    """The suspension of a host as another place measured it in a run of its own, compared with that of this one."""
+
+    place: str
+    host: str
+    run: str
+    suspension: FigureRow | None
+    looked: str
+    compared: str
+
+
+class OtherPlaces(TypedDict):
+    """What other places measured, and which of them did not, with the reason."""
+
+    figures: list[PlaceRow]
+    missing: list[str]
+
+
 class Summary(TypedDict):
     """``summary.json``: the analysis of a run."""
 
@@ -369,3 +387,4 @@ class Summary(TypedDict):
     unreadable_lines: dict[str, int]
     notes: list[str]
     methods: dict[str, str]
+    other_places: NotRequired[OtherPlaces]

@@ -326,6 +326,13 @@ def _measurements(source: WriteUpInputs) -> Section:
     for host in analysis.hosts:
         for still in host.suspensions:
             blocks += [Text(words("measure.disagreement", text=words.said(text))) for text in still.disagreement]
+    if source.elsewhere.figures:
+        head = tuple(words(name) for name in ("report.place", "report.host", "head.suspended", "report.compared"))
+        places = (
+            (one.place, one.host, words.said(one.suspended), words.said(one.compared))
+            for one in source.elsewhere.figures
+        )
+        blocks.append(Table(head, tuple(places), words("measure.elsewhere")))
     # the tall one last: it takes a page of its own, and the others fill the one before
     for name in ("ladder", "latency", "wall"):
         blocks += _picture(source, name, f"picture.{name}")
@@ -460,6 +467,7 @@ def _edge(words: Words, bounds: tuple[int | None, int | None]) -> str:
 def _unseen(source: WriteUpInputs) -> Section:
     words = source.words
     texts = [*not_looked_at(source.analysis, source.events, words), *map(words.said, survey_gaps(*source.surveys))]
+    texts += map(words.said, source.elsewhere.missing)
     if source.remarks[1]:
         texts.append(words("remarks.unreadable", count=source.remarks[1]))
     block: Block = Items(tuple(texts)) if texts else Text(words("unseen.none"))

@@ -12,6 +12,7 @@ from lpmkit.analysis import Analysis, Interval
 from lpmkit.analysis.outcome import MoveOutcome
 from lpmkit.json_values import JsonObject
 from lpmkit.report.facts import document_of, shown
+from lpmkit.report.other_places import SeenElsewhere, seen_elsewhere
 from lpmkit.report.writeup.document import Table
 from lpmkit.runs.folder import Run
 from lpmkit.runs.remarks import Remark, remarks
@@ -46,6 +47,11 @@ class WriteUpInputs:
     def surveys(self) -> tuple[Any, Any]:
         """The surveys before and after the move."""
         return document_of(self.run, "survey"), document_of(self.run, "survey-after")
+
+    @cached_property
+    def elsewhere(self) -> SeenElsewhere:
+        """What other places saw."""
+        return seen_elsewhere(self.run, self.analysis)
 
     @property
     def order(self) -> JsonObject:
