@@ -67,6 +67,7 @@ def test_a_system_that_is_well_passes_every_rule() -> None:
         ("sap-licence", {"licences": WELL.licences[:1] if WELL.licences else ()}),
         ("sap-licence", {"licences": (Licence("B0000000002", permanent=False, valid=True),)}),
         ("sap-licence", {"licences": (Licence("B0000000002", permanent=True, valid=False),)}),
+        ("sap-licence", {"licences": (Licence("B0000000002", "Maintenance_ORA", permanent=True, valid=True),)}),
         ("sap-work-processes", {"work_processes": (WorkProcess(0, "DIA", 1, Activity.STOPPED),)}),
         ("sap-long-jobs", {"jobs": (Job("LONG", "1", JobStatus.RUNNING, started=NOW - timedelta(hours=3)),)}),
         ("sap-next-jobs", {"jobs": (Job("SOON", "1", JobStatus.RELEASED, planned=NOW + timedelta(minutes=40)),)}),

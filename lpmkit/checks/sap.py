@@ -61,9 +61,7 @@ def target_licences(survey: Survey, snapshot: SapSnapshot) -> list[Licence]:
     """The valid licences of a system for the hardware key of the target; empty where the key is not known."""
     key = snapshot.hardware_keys.get(survey.target.name)
     return [
-        licence
-        for licence in snapshot.licences or ()
-        if key is not None and licence.key == key and licence.permanent is not False and licence.valid is not False
+        licence for licence in snapshot.licences or () if key is not None and licence.key == key and licence.lets_log_on
     ]
 
 

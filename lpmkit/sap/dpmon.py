@@ -15,7 +15,7 @@ from itertools import pairwise
 from lpmkit.errors import CommandRefused, UnexpectedReply
 from lpmkit.sap import fields
 from lpmkit.sap.model import User, WorkProcess
-from lpmkit.sap.recalled import DIALOG_TYPES, DPMON_HEADINGS, DPMON_SESSION_HEADINGS, PROGRAM_TYPES
+from lpmkit.sap.recalled import DPMON_HEADINGS, DPMON_SESSION_HEADINGS
 
 _PROMPT = re.compile(r"(?:^|\n)\s*-{0,2}>\s*\Z")
 #: The keys to type: the long work-process table, the sessions.
@@ -40,7 +40,7 @@ def read_users(printed: str) -> tuple[User, ...]:
     """
     found: dict[str, User] = {}
     for row in _boxed(_whole(printed), ("sess_key", "user"), DPMON_SESSION_HEADINGS):
-        if not _is_of_a_person(fields.text(row, "logon_type").upper(), fields.text(row, "terminal")):
+        if not fields.is_of_a_person(fields.text(row, "logon_type"), fields.text(row, "terminal")):
             continue
         user = User(
             tid=fields.required(row, "sess_key").split("_", 1)[0],
@@ -53,13 +53,6 @@ def read_users(printed: str) -> tuple[User, ...]:
         )
         found.setdefault(user.key, user)
     return tuple(found.values())
-
-
-def _is_of_a_person(logon_type: str, terminal: str) -> bool:
-    """True for a session that a person sits at, not a program's; a type that is not known counts where it has a
-    terminal.
-    """
-    return logon_type in DIALOG_TYPES or (logon_type not in PROGRAM_TYPES and bool(terminal))
 
 
 def _whole(printed: str) -> list[str]:

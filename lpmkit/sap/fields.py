@@ -27,7 +27,7 @@ from lpmkit.sap.model import (
     Process,
     WorkProcess,
 )
-from lpmkit.sap.recalled import STATUS_WORDS, TYPE_WORDS
+from lpmkit.sap.recalled import DIALOG_TYPES, PROGRAM_TYPES, STATUS_WORDS, TYPE_WORDS, WEB_TYPES
 
 Fields = JsonMapping
 
@@ -47,6 +47,7 @@ ACTIVITIES: Mapping[str, Activity] = {
 }
 #: WP_ISTATUS of TH_WPINFO: the one number that a source names (`SAPNOTE:39412`).
 ISTATUS_WAITING = 2
+RFC_TERMINAL = "APPC-TM"
 _TIMES = ("%Y %m %d %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y%m%d %H%M%S", "%Y%m%d%H%M%S")
 _DURATION = re.compile(r"(?:(\d{1,9}):)?(\d{1,9}):(\d{2})")
 _MAX_DIGITS = 18
@@ -183,6 +184,19 @@ def kind(printed: str) -> str:
     """A work process' type: ``BTC`` is ``BGD`` in some releases and languages."""
     word = printed.strip().upper()
     return TYPE_WORDS.get(word, word)
+
+
+def is_of_a_person(logon_type: str, terminal: str) -> bool:
+    """Tell sessions that a person may sit at from those of programs; a type that is not known counts where it has a
+    terminal. An RFC session has this terminal in SM04 (`SAP-ADMIN-RFC`).
+
+    >>> [is_of_a_person(*one) for one in (("GUI", "PC0815"), ("4", ""), ("RFC", "PC0815"), ("7", "APPC-TM"), ("", ""))]
+    [True, True, False, False, True]
+    """
+    kind_of = logon_type.upper()
+    if kind_of in DIALOG_TYPES or kind_of in WEB_TYPES:
+        return True
+    return kind_of not in PROGRAM_TYPES and terminal not in ("", RFC_TERMINAL)
 
 
 def process(row: Fields) -> Process:

@@ -213,7 +213,7 @@ class Functions:
         return tuple(found)
 
     def users(self) -> tuple[User, ...]:
-        """TH_USER_LIST: the sessions of the server that answers."""
+        """TH_USER_LIST: the sessions of the server that answers, without those of programs."""
         answer = self.caller.call("TH_USER_LIST", tables=("USRLIST",))
         return tuple(
             User(
@@ -227,6 +227,7 @@ class Functions:
             )
             for row in rows_of(answer, "USRLIST")
             if records.text(row, "BNAME")
+            and records.is_of_a_person(records.text(row, "TYPE"), records.text(row, "TERM"))
         )
 
     # -- jobs -------------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from lpmkit.sap.recalled import WEB_TYPES
+
 
 def interface_of(way: str) -> str:
     """The interface in the text of a way; its details follow after a comma or a blank.
@@ -229,6 +231,13 @@ class User:
     def key(self) -> str:
         return f"{self.server}/{self.tid}/{self.client}/{self.name}"
 
+    @property
+    def is_over_http(self) -> bool:
+        """Tell that a browser or a program holds it by HTTP: it ends by a time-out, and the next click may open another
+        without a word (`SCN-HTTP-SESSIONS`).
+        """
+        return self.type.upper() in WEB_TYPES
+
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
@@ -323,6 +332,14 @@ class Licence:
     permanent: bool | None = None
     valid: bool | None = None
     until: str = ""
+
+    @property
+    def lets_log_on(self) -> bool:
+        """Tell that it lets people log on for good. A maintenance certificate (``Maintenance_ORA``) is listed among the
+        licences and is none: it lets software be updated (`SAP-MAINTENANCE`).
+        """
+        certificate = self.product.upper().startswith("MAINTENANCE")
+        return not certificate and self.permanent is not False and self.valid is not False
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,12 +61,7 @@ PROGRAM_TYPES = (
     "BGRFC",
     "TRFC",
     "QRFC",
-    "HTTP",
-    "HTTPS",
     "SMTP",
-    "PLUGIN",
-    "PLUGIN HTTP",
-    "PLUGIN HTTPS",
     "UPDATE",
     "SPOOL",
     "DAEMON",
@@ -74,6 +69,8 @@ PROGRAM_TYPES = (
     "32",
     "2",
 )
+#: Logon types of sessions over HTTP: of people in a browser, and of programs.
+WEB_TYPES = ("HTTP", "HTTPS", "PLUGIN", "PLUGIN HTTP", "PLUGIN HTTPS")
 #: Headings of dpmon's work-process table: our names for them.
 DPMON_HEADINGS: Mapping[str, str] = {
     "no": "no",

@@ -27,7 +27,7 @@ def licence(case: Case) -> Question:
         configured = next((one.configured for one in now.missed if one.question == missing), True)
         return Question(key, title, OPEN, now.why_not(missing) if configured else no_way(missing), counts=configured)
     mine = [one for one in now.licences if one.key == now.hardware_key]
-    good = [one for one in mine if one.permanent is not False and one.valid is not False]
+    good = [one for one in mine if one.lets_log_on]
     changed = ""
     if case.before is not None and case.before.hardware_key not in (None, now.hardware_key):
         changed = f", another one than before ({case.before.hardware_key})"
