@@ -41,6 +41,11 @@ class Answers:
     last: SapObservation | None
     unanswered: tuple[SapObservation, ...] = ()
 
+    def since(self, pause: Pause) -> list[SapObservation]:
+        """The answers after the pause by the way of the last one."""
+        way = interface_of(self.last.way) if self.last is not None else ""
+        return [one for one in self.all if one.asked_ns >= pause.end_ns and interface_of(one.way) == way]
+
     @property
     def trouble(self) -> str:
         return self.unanswered[-1].trouble if self.unanswered else "nobody asked"
@@ -129,14 +134,15 @@ def progress(observations: Sequence[SapObservation], pause: Pause) -> dict[str, 
 
 @dataclass(frozen=True, slots=True)
 class JobCourse:
-    """One job through the record: every observation of it, and its start and end on the observer's clock where the
-    system reports them.
+    """One job through the record: every observation of it, and its start, end and planned start on the observer's clock
+    where the system reports them.
     """
 
     key: str
     sights: tuple[JobObservation, ...]
     started_ns: int | None
     ended_ns: int | None
+    planned_ns: int | None
     gone_ns: int | None  #: asked at this time it was not listed any more
 
     @property
@@ -208,6 +214,7 @@ def job_courses(observations: Sequence[SapObservation]) -> tuple[JobCourse, ...]
             sights=tuple(each),
             started_ns=_moment(each[-1].job.started, offset, anchor),
             ended_ns=_moment(each[-1].job.ended, offset, anchor),
+            planned_ns=_moment(each[-1].job.planned, offset, anchor),
             gone_ns=gone.get(key),
         )
         for key, each in sights.items()

@@ -16,6 +16,7 @@ from lpmkit.sap.job_history import (
     job_courses,
     progress,
 )
+from lpmkit.sap.judge.due_jobs import not_started, nothing_starts
 from lpmkit.sap.judge.values import (
     ENDED_BY_ERROR,
     FAILED,
@@ -134,7 +135,7 @@ def _running(
     pids = {sight.job.pid for sight in course.sights if sight.answered_ns >= case.pause.end_ns}
     now = next((row for row in look.rows or () if row.pid in pids and row.is_busy), None)
     if now is None:
-        return JobLine(course, "fail", f"says that it runs, and process {course.job.pid} does not: a stale status{far}")
+        return _carried_by_none(case, course, work, far, ran=ran)
     before = next((one for one in (work.before.rows or () if work.before else ()) if one.pid == now.pid), None)
     if not ran:
         return JobLine(course, "", f"running{far}")
@@ -177,6 +178,37 @@ def _look_between(case: Case, course: JobCourse, work: Answers) -> SapObservatio
     if not course.job.name:  # it was read off that very table
         looks += [one for one in work.all if one.asked_ns >= case.pause.end_ns]
     return max(looks, key=lambda look: look.asked_ns, default=None)
+
+
+def _carried_by_none(case: Case, course: JobCourse, work: Answers, far: str, *, ran: bool) -> JobLine:
+    """A job reported as running that none of the work processes does: stale, or on a server that nobody looks at."""
+    if _is_watched(case, course, work):
+        return JobLine(course, "fail", f"says that it runs, and process {course.job.pid} does not: a stale status{far}")
+    since = [one for one in work.all if course.sights[0].answered_ns <= one.asked_ns]
+    never_here = any(one.answered_ns <= case.pause.begin_ns for one in since)
+    text = f"running on {course.job.server}, whose work processes are not watched{far}"
+    return JobLine(course, "unknown" if ran and not never_here else "", text)
+
+
+def _is_watched(case: Case, course: JobCourse, work: Answers) -> bool:
+    """Tell whether the work processes of the server that runs a job are among those that were looked at.
+
+    The list of jobs is the whole system's, the start service shows the work processes of its own instance. A server is
+    known by its name, or by a job of it whose process was seen at work.
+    """
+    server = course.job.server
+    if not server or not course.job.name:
+        return True
+    rows = [row for look in work.all for row in look.rows or ()]
+    if any(row.server == server for row in rows):
+        return True
+    busy = {row.pid for row in rows if row.type == "BTC" and row.is_busy}
+    return any(
+        sight.job.server == server and sight.job.pid in busy
+        for other in job_courses(case.observations)
+        for sight in other.sights
+        if sight.job.status is JobStatus.RUNNING
+    )
 
 
 def _went_on(before: WorkProcess, now: WorkProcess) -> bool:
@@ -223,15 +255,28 @@ def jobs(case: Case, lines: Sequence[JobLine]) -> Question:
     if len(failed) > len(aborted) or len(aborted) > case.slo.aborted_jobs:
         texts = [f"{one.course.job.title} {one.text}" for one in failed]
         return Question(key, title, FAILED, some(texts), by, reply=ReplyWord.NO)
+    courses = [line.course for line in lines]
+    late = not_started(case, courses)
+    if late and nothing_starts(case, courses):
+        text = f"no job has started since the suspension, and processes for them are free: {some(late)}"
+        return Question(key, title, FAILED, text, by, reply=ReplyWord.NO)
     if unknown:
         texts = [f"{one.course.job.title} {one.text}" for one in unknown]
         return Question(key, title, OPEN, f"not known: {some(texts)}", by)
+    waits = f"; not started yet: {some(late)}" if late else ""
+    said = f"{_well(passed, len(aborted))}{waits}"
+    reply = ReplyWord.YES if passed and not late else None
+    return Question(key, title, PASSED, said, by, warns=bool(late), reply=reply)
+
+
+def _well(passed: Sequence[JobLine], aborted: int) -> str:
+    """The jobs that ran on or ended well, and by how much they were late."""
     if not passed:
-        return Question(key, title, PASSED, "no job ran when the suspension began", by)
+        return "no job ran when the suspension began"
     on = sum(one.course.status is JobStatus.RUNNING and one.course.gone_ns is None for one in passed)
     delays = [one.delay_s for one in passed if one.delay_s is not None]
     late = f"; at most {round(max(delays)):+d} s against their own history" if delays else ""
-    accepted = f"; {plural(len(aborted), 'aborted job')} within the limit" if aborted else ""
+    accepted = f"; {plural(aborted, 'aborted job')} within the limit" if aborted else ""
     ended = len(passed) - on
     counts = ", ".join(filter(None, (f"{on} ran on" if on else "", f"{ended} ended well" if ended else "")))
-    return Question(key, title, PASSED, f"{counts}{late}{accepted}", by, reply=ReplyWord.YES)
+    return f"{counts}{late}{accepted}"
