@@ -10,6 +10,7 @@ from lpmkit.sap.job_history import Answers, answers
 from lpmkit.sap.judge.features import features
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
 from lpmkit.sap.model import JAVA_NODE, Colour, Process
+from lpmkit.sap.observation import SapObservation
 
 #: Whole seconds of two clocks: a start time may differ by so much and be the same.
 SAME_START_S = 2.0
@@ -19,6 +20,8 @@ HOUR_S = 3600.0
 #: yellow for as long as they take (`SCN-DYNAMIC-WP`).
 TO_RECOVER_NS = 60_000_000_000
 _UNWELL = (Colour.RED, Colour.GRAY)
+#: Instance, name, description and pid of a process.
+_Key = tuple[str, str, str, int | None]
 
 
 def processes(case: Case) -> Question:
@@ -62,25 +65,49 @@ def _states(case: Case, before: Sequence[Process], replies: Answers) -> _States:
     looks = [one for one in replies.all if last and one.asked_ns >= case.pause.end_ns and one.way == last.way]
     long_enough = bool(looks) and looks[-1].asked_ns - looks[0].asked_ns >= TO_RECOVER_NS
     colours = {_name(row): row.colour for row in before}
+    spells = _spells(looks)
     green = {_name(row) for one in looks for row in one.rows or () if row.colour is Colour.GREEN}
     down = {row.instance for row in before} - {row.instance for row in before if row.colour is not Colour.GRAY}
     for row in (last.rows or ()) if last else ():
+        long_ago = [until - since for since, until in spells[_name(row)] if until - since >= TO_RECOVER_NS]
+        if row.colour is Colour.GREEN and colours.get(_name(row)) is Colour.GREEN and long_ago:
+            found.noted.append(f"{row.name} (for {max(long_ago) / 1e9:.0f} s, then green again)")
         if row.colour is Colour.GREEN or row.from_ps:
             continue
         text = f"{row.name} ({': '.join(filter(None, (row.colour.value.lower(), row.text)))})"
         if row.instance in down:
             # processes that the cluster started itself are all shown as stopped, with pids of another time (`SCN-TSA`)
             found.untold.append(text)
-        elif colours.get(_name(row)) is row.colour or _name(row) in green:
+        elif colours.get(_name(row)) is not Colour.GREEN:
             found.noted.append(text)
-        elif colours.get(_name(row)) is Colour.GREEN:
-            (found.unwell if long_enough else found.untold).append(text)
+        elif row.colour in _UNWELL:
+            continue  # a change that fails, however long it has been
+        elif _name(row) in green:
+            since, until = spells[_name(row)][-1]
+            (found.unwell if until - since >= TO_RECOVER_NS else found.noted).append(text)
         else:
-            found.noted.append(text)
+            (found.unwell if long_enough else found.untold).append(text)
     return found
 
 
-def _name(row: Process) -> tuple[str, str, str, int | None]:
+def _spells(looks: Sequence[SapObservation]) -> dict[_Key, list[tuple[int, int]]]:
+    """The spells in which each process was not green: the first and the last look of each."""
+    found: dict[_Key, list[tuple[int, int]]] = {}
+    unwell: set[_Key] = set()
+    for look in looks:
+        for row in look.rows or ():
+            key, spells = _name(row), found.setdefault(_name(row), [])
+            if row.colour is Colour.GREEN or row.from_ps:
+                unwell.discard(key)
+            elif key in unwell:
+                spells[-1] = (spells[-1][0], look.asked_ns)
+            else:
+                unwell.add(key)
+                spells.append((look.asked_ns, look.asked_ns))
+    return found
+
+
+def _name(row: Process) -> _Key:
     return row.instance, row.name, row.description, row.pid
 
 
