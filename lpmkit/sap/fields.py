@@ -187,7 +187,7 @@ def kind(printed: str) -> str:
 
 
 def is_of_a_person(logon_type: str, terminal: str) -> bool:
-    """Tell sessions that a person may sit at from those of programs; a type that is not known counts where it has a
+    """True for a session that a person may sit at, not a program's; a type that is not known counts where it has a
     terminal. An RFC session has this terminal in SM04 (`SAP-ADMIN-RFC`).
 
     >>> [is_of_a_person(*one) for one in (("GUI", "PC0815"), ("4", ""), ("RFC", "PC0815"), ("7", "APPC-TM"), ("", ""))]

@@ -233,7 +233,7 @@ class User:
 
     @property
     def is_over_http(self) -> bool:
-        """Tell that a browser or a program holds it by HTTP: it ends by a time-out, and the next click may open another
+        """True if a browser or a program holds it by HTTP: it ends by a time-out, and the next click may open another
         without a word (`SCN-HTTP-SESSIONS`).
         """
         return self.type.upper() in WEB_TYPES
@@ -335,7 +335,7 @@ class Licence:
 
     @property
     def lets_log_on(self) -> bool:
-        """Tell that it lets people log on for good. A maintenance certificate (``Maintenance_ORA``) is listed among the
+        """True if it lets people log on for good. A maintenance certificate (``Maintenance_ORA``) is listed among the
         licences and is none: it lets software be updated (`SAP-MAINTENANCE`).
         """
         certificate = self.product.upper().startswith("MAINTENANCE")

@@ -35,7 +35,7 @@ def not_started(case: Case, courses: Sequence[JobCourse]) -> list[str]:
 
 
 def nothing_starts(case: Case, courses: Sequence[JobCourse]) -> bool:
-    """Tell that no job has started since the suspension though a background work process waits for one, and that none
+    """True if no job has started since the suspension though a background work process waits for one, and that none
     was overdue before: the scheduler does not run.
     """
     if any(one.started_ns is not None and one.started_ns >= case.pause.end_ns for one in courses):

@@ -60,8 +60,13 @@ def _is_before(case: Case, observation: SapObservation) -> bool:
 
 
 def users_gone(before: Sequence[User], after: Sequence[User]) -> int:
-    """The number of sessions that ended between two looks."""
-    return len({row.key for row in before} - {row.key for row in after})
+    """The number of people's sessions that ended between two looks."""
+    return len({row.key for row in before if not row.is_over_http} - {row.key for row in after})
+
+
+def web_sessions_gone(before: Sequence[User], after: Sequence[User]) -> int:
+    """The number of sessions over HTTP that ended between two looks."""
+    return len({row.key for row in before if row.is_over_http} - {row.key for row in after})
 
 
 def workers_renewed(before: Sequence[WorkProcess], after: Sequence[WorkProcess]) -> int:

@@ -191,7 +191,7 @@ def _carried_by_none(case: Case, course: JobCourse, work: Answers, far: str, *, 
 
 
 def _is_watched(case: Case, course: JobCourse, work: Answers) -> bool:
-    """Tell whether the work processes of the server that runs a job are among those that were looked at.
+    """True if the work processes of the server that runs a job are among those that were looked at.
 
     The list of jobs is the whole system's, the start service shows the work processes of its own instance. A server is
     known by its name, or by a job of it whose process was seen at work.

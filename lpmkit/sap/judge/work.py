@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 from lpmkit.rules.question import Question, ReplyWord
+from lpmkit.rules.table import Class
+from lpmkit.rules.usual import RARE, chance_of, held_against_usual
 from lpmkit.sap.job_history import Answers, answers
-from lpmkit.sap.judge.everyday import updates_left, users_gone, usual_rate, workers_renewed
+from lpmkit.sap.judge.everyday import (
+    UsualRate,
+    updates_left,
+    users_gone,
+    usual_rate,
+    web_sessions_gone,
+    workers_renewed,
+)
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
 from lpmkit.sap.model import Activity, Colour, Enqueue, User, WorkProcess, interface_of
 from lpmkit.sap.observation import SapObservation
@@ -17,6 +28,12 @@ from lpmkit.wording.counts import plural
 LOCKS_LOST = 2
 #: Dialog work processes that are all busy in so many looks over so long a time are jammed; a dialog step takes seconds.
 JAM_LOOKS, JAM_NS = 5, 60_000_000_000
+#: People leave in groups, at noon and after a meeting: so many that went together say little. A choice.
+IN_A_GROUP = 3
+#: So many sessions over HTTP, and most of them, have to be gone to be told. A choice.
+MANY = 5
+#: Server and number of a work process.
+_Place = tuple[str, int]
 #: Seconds until a session that the pause broke is missing from the list: the dispatcher has to come upon it. A choice.
 NOTICED_S = 3
 
@@ -62,10 +79,14 @@ def work_processes(case: Case) -> Question:
     replies = answers(case.observations, "work_processes", case.pause)
     if replies.before is None or replies.last is None:
         return not_evaluated(case, key, title, "work_processes", replies)
-    before = {(row.server, row.number): row for row in replies.before.rows or ()}
-    after = {(row.server, row.number): row for row in replies.last.rows or ()}
+    if not _one_naming(replies.before, replies.last):
+        ways = f"by {replies.before.way} before the suspension and by {replies.last.way} after it"
+        text = f"read {ways}, of several servers"
+        return Question(key, title, OPEN, text)
+    before = {_place(replies, row): row for row in replies.before.rows or ()}
+    after = {_place(replies, row): row for row in replies.last.rows or ()}
     looks = [one for one in replies.all if one.asked_ns >= case.pause.end_ns and one.way == replies.last.way]
-    well = {(row.server, row.number) for one in looks[-2:-1] for row in one.rows or () if not row.is_down}
+    well = {_place(replies, row) for one in looks[-2:-1] for row in one.rows or () if not row.is_down}
     wrong: list[str] = []
     everyday: list[str] = []
     errors = intact = 0
@@ -87,7 +108,7 @@ def work_processes(case: Case) -> Question:
             (wrong if more else everyday).append(text)
         else:
             intact += not more
-    wrong += _types_without_any(before.values(), after.values())
+    wrong += _types_without_any(before, after)
     wrong += _jammed(case, replies, looks)
     # heap limit, automatic restart, a dynamic work process given back (`SCN-WP-ENDS`, `SCN-DYNAMIC-WP`): every day,
     # while Err does not rise and most of the others live on, or where they come as often as before
@@ -136,15 +157,28 @@ def _jammed(case: Case, replies: Answers, looks: Sequence[SapObservation]) -> It
         yield f"no dialog work process was free for {seconds:.0f} s"
 
 
-def _types_without_any(before: Collection[WorkProcess], after: Collection[WorkProcess]) -> list[str]:
+def _one_naming(before: SapObservation, last: SapObservation) -> bool:
+    """True if the places of two looks can be held against each other: each interface names servers in its way, and
+    one server needs no name.
+    """
+    same = interface_of(before.way) == interface_of(last.way)
+    return same or all(len({row.server for row in look.rows or ()}) <= 1 for look in (before, last))
+
+
+def _place(replies: Answers, row: WorkProcess) -> _Place:
+    """Server and number of a work process; the number alone where two interfaces name the one server differently."""
+    ways = {interface_of(one.way) for one in (replies.before, replies.last) if one is not None}
+    return (row.server if len(ways) == 1 else "", row.number)
+
+
+def _types_without_any(before: Mapping[_Place, WorkProcess], after: Mapping[_Place, WorkProcess]) -> list[str]:
     """The types of which a server had work processes and has none now: nobody does updates, or prints, any more.
 
     One that an operation mode gave another type lives on.
     """
-    alive = {(row.server, row.number, row.pid) for row in after}
-    left = {(row.server, row.type) for row in after}
-    left |= {(row.server, row.type) for row in before if (row.server, row.number, row.pid) in alive}
-    had = dict.fromkeys((row.server, row.type) for row in before)
+    left = {(place[0], row.type) for place, row in after.items()}
+    left |= {(place[0], row.type) for place, row in before.items() if place in after and after[place].pid == row.pid}
+    had = dict.fromkeys((place[0], row.type) for place, row in before.items())
     return [f"no work process of type {kind} is left" for server, kind in had if (server, kind) not in left]
 
 
@@ -160,11 +194,10 @@ def users(case: Case) -> Question:
     if replies.before is None or replies.after is None or replies.last is None:
         return not_evaluated(case, key, title, "users", replies)
     first = _look_without_the_lost(replies.all, replies.after, case.pause.end_ns)
-    before: dict[str, User] = {row.key: row for row in replies.before.rows or ()}
+    before: dict[str, User] = {row.key: row for row in replies.before.rows or () if not row.is_over_http}
     after = {row.key for row in first.rows or ()}
     last = {row.key for row in replies.last.rows or ()}
     lost = [one for name, one in before.items() if name not in after]
-    names = some([f"{one.name} ({one.tid}{', ' + one.terminal if one.terminal else ''})" for one in lost])
     by = f"by {first.way}"
     gap = (first.asked_ns - replies.before.answered_ns) / 1e9
     usual = usual_rate(case, "users", users_gone)
@@ -173,15 +206,87 @@ def users(case: Case) -> Question:
             key,
             title,
             FAILED,
-            f"{plural(len(lost), 'session')} gone: {names}",
+            f"{plural(len(lost), 'session')} gone: {_named(lost)}",
             f"within the {gap:.0f} s between two looks; {by}",
             reply=ReplyWord.NO,
         )
-    later = sum(name in after and name not in last for name in before)
-    extra = f"; {plural(later, 'session')} ended later" if later else ""
+    later = [one for name, one in before.items() if name in after and name not in last]
+    late = _came_later(case, replies, first, before, usual)
+    if late.meaning is Class.FAIL and len(lost) + len(later) > case.slo.lost_users:
+        text = f"{plural(late.count, 'session')} gone later: {_named(late.lost)}"
+        details = f"within {late.seconds:.0f} s, more than before the move; {by}"
+        return Question(key, title, FAILED, text, details, reply=ReplyWord.NO)
+    extra = f"; {plural(len(later), 'session')} ended later" if later else ""
     within = "within the limit" if len(lost) <= case.slo.lost_users else "as often as before the move"
-    extra += f"; gone {within}: {names}" if lost else ""
-    return Question(key, title, PASSED, f"{plural(len(before) - len(lost), 'session')}{extra}", by, reply=ReplyWord.YES)
+    extra += f"; gone {within}: {_named(lost)}" if lost else ""
+    text = f"{plural(len(before) - len(lost), 'session')}{extra}"
+    web = _web_sessions_lost(case, replies.before, replies.last)
+    if late.meaning is Class.WARN or web:
+        details = f"more than before the move; {by}"
+        return Question(key, title, PASSED, f"{text}{web}", details, warns=True)
+    return Question(key, title, PASSED, text, by, reply=ReplyWord.YES)
+
+
+def _web_sessions_lost(case: Case, before: SapObservation, last: SapObservation) -> str:
+    """The sessions over HTTP that are gone, where it is most of them and more than as usual; empty otherwise."""
+    count = sum(row.is_over_http for row in before.rows or ())
+    gone = web_sessions_gone(before.rows or (), last.rows or ())
+    seconds = (last.asked_ns - before.answered_ns) / 1e9
+    if gone < MANY or gone * 2 <= count or usual_rate(case, "users", web_sessions_gone).explains(gone, seconds):
+        return ""
+    return f"; {gone} of {plural(count, 'session')} over HTTP gone"
+
+
+def _named(sessions: Sequence[User]) -> str:
+    return some([f"{one.name} ({one.tid}{', ' + one.terminal if one.terminal else ''})" for one in sessions])
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """The sessions of before that ended after the first look, where they are most against what is usual."""
+
+    meaning: Class
+    lost: Sequence[User]
+    seconds: float
+
+    @property
+    def count(self) -> int:
+        return len(self.lost)
+
+
+def _came_later(
+    case: Case, replies: Answers, first: SapObservation, before: Mapping[str, User], usual: UsualRate
+) -> _Late:
+    """The sessions that went after the first look. A dispatcher finds a dead one when it asks next, which may be twenty
+    minutes after the pause, and takes it down a minute later (`SAPNOTE:27320`, `ITSITI-PFL`).
+
+    People log off too: those that went together are held against all other times, and all of them against the time
+    before the move. There one is counted more than was seen, because somebody logs off at some time.
+    """
+    way = interface_of(first.way)
+    looks = [one for one in replies.all if one.asked_ns >= first.asked_ns and interface_of(one.way) == way]
+    steps = []
+    there = {row.key for row in first.rows or ()} & before.keys()
+    for was, now in pairwise(looks):
+        left = there & {row.key for row in now.rows or ()}
+        steps.append((sorted(there - left), (now.asked_ns - was.asked_ns) / 1e9))
+        there = left
+    gone = [name for names, _ in steps for name in names]
+    length = sum(seconds for _, seconds in steps)
+    if not gone:
+        return _Late(Class.ROUTINE, (), length)
+    most, seconds = max(steps, key=lambda step: len(step[0]))
+    others = max(IN_A_GROUP, usual.changes + len(gone) - len(most))
+    together = _chance(len(most), seconds, others, usual.seconds + length - seconds) * len(steps)
+    in_all = _chance(len(gone), length, max(1, usual.changes), usual.seconds)
+    if together <= in_all:
+        return _Late(held_against_usual(Class.FAIL, together), [before[name] for name in most], seconds)
+    return _Late(held_against_usual(Class.FAIL, in_all), [before[name] for name in gone], length)
+
+
+def _chance(count: int, seconds: float, usual: int, usual_s: float) -> float:
+    """As `chance_of`; where there is no other time to hold it against, as much as warns."""
+    return chance_of(count, seconds, usual, usual_s) if usual_s > 0 else RARE
 
 
 def updates(case: Case) -> Question:
@@ -190,7 +295,9 @@ def updates(case: Case) -> Question:
     if replies.before is None or replies.last is None:
         return not_evaluated(case, key, title, "updates", replies)
     was = {row.key for row in replies.before.rows or () if row.failed}
-    now = [row for row in replies.last.rows or () if row.failed and row.key not in was]
+    # one that somebody posted again or deleted meanwhile was terminated all the same
+    since = {row.key: row for one in replies.since(case.pause) for row in one.rows or () if row.failed}
+    now = [row for key, row in since.items() if key not in was]
     if len(now) > case.slo.update_errors:
         return Question(
             key,
@@ -225,7 +332,12 @@ def enqueue(case: Case) -> Question:
         text = f"{plural(len(early), 'lock server')} answered before the suspension, {len(late)} after it"
         return Question(key, title, OPEN, text, by)
     pairs = list(zip(early, late, strict=True))
-    if wrong := [text for was, now in pairs for text in _worse_lock_server(was, now)]:
+    steps = [pair for was, now in pairwise(_lock_servers(case, replies)) for pair in zip(was, now, strict=True)]
+    errors = sum(_new_errors(*pair) for pair in steps)
+    wrong = [text for pair in pairs for text in _worse_lock_server(*pair)]
+    wrong += [plural(errors, "new error")] if errors else []
+    wrong += [text for pair in steps for text in _lost_locks(*pair)]
+    if wrong:
         return Question(key, title, FAILED, some(wrong), by, reply=ReplyWord.NO)
     # a dialog instance beside the lock server may answer too, and has no figures
     now = max(late, key=lambda row: row.requests or 0)
@@ -234,23 +346,37 @@ def enqueue(case: Case) -> Question:
         "no replication" if now.replication in (None, Colour.GRAY) else f"replication {now.replication.value.lower()}"
     )
     text = f"{locks}{replica}{_locks_kept(case)}"
-    if any(_began_anew(*pair) for pair in pairs):
+    if any(_began_anew(*pair) for pair in steps):
         return Question(key, title, PASSED, f"{text}; its counters started again meanwhile", by, warns=True)
+    if any(was.replication is Colour.GREEN and now.replication is not Colour.GREEN for was, now in steps):
+        return Question(key, title, PASSED, f"{text}; without a replica meanwhile", by, warns=True)
     return Question(key, title, PASSED, text, by, reply=ReplyWord.YES)
 
 
+def _lock_servers(case: Case, replies: Answers) -> list[Sequence[Enqueue]]:
+    """The figures of the last look before the suspension and of every look since in which the same servers answered."""
+    looks = [one.rows for one in (replies.before, *replies.since(case.pause)) if one is not None and one.rows]
+    return [rows for rows in looks if len(rows) == len(looks[0])]
+
+
+def _lost_locks(was: Enqueue, now: Enqueue) -> Iterator[str]:
+    """A server that starts again has the locks of its replica, or none (`SAP-LOCKS-FAILOVER`)."""
+    if _began_anew(was, now) and was.locks and now.locks is not None and now.locks * LOCKS_LOST < was.locks:
+        yield f"it began anew, with {plural(now.locks, 'lock')} of {was.locks}"
+
+
+def _new_errors(was: Enqueue, now: Enqueue) -> int:
+    """The errors between two looks. Counters that started again count from zero."""
+    errors = 0 if _began_anew(was, now) else was.errors
+    return 0 if errors is None or now.errors is None else max(0, now.errors - errors)
+
+
 def _worse_lock_server(was: Enqueue, now: Enqueue) -> Iterator[str]:
-    """The signs against the move in a lock server's own figures. Counters that started again count from zero."""
+    """The replica and the rating of a lock server where they are worse than before."""
     if was.replication is Colour.GREEN and now.replication is not Colour.GREEN:
         yield f"replication was green and is {now.replication.value.lower() if now.replication else 'unknown'}"
-    errors = 0 if _began_anew(was, now) else was.errors
-    if errors is not None and now.errors is not None and now.errors > errors:
-        yield plural(now.errors - errors, "new error")
     if now.state is Colour.RED and was.state is not Colour.RED:
         yield "it is rated red"
-    if _began_anew(was, now) and was.locks and now.locks is not None and now.locks * LOCKS_LOST < was.locks:
-        # a server that starts again has the locks of its replica, or none (`SAP-LOCKS-FAILOVER`)
-        yield f"it began anew, with {plural(now.locks, 'lock')} of {was.locks}"
 
 
 def _began_anew(was: Enqueue, now: Enqueue) -> bool:
