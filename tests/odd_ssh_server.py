@@ -36,7 +36,8 @@ class _Transport(paramiko.Transport):
 #: An RSA key that verifies signatures with SHA-1, too, and a transport that knows them.
 _OldRsaKey = type("_OldRsaKey", (paramiko.RSAKey,), {"HASHES": {**paramiko.RSAKey.HASHES, "ssh-rsa": hashes.SHA1}})
 _Transport._key_info = {**vars(paramiko.Transport)["_key_info"], "ssh-rsa": _OldRsaKey}  # type: ignore[attr-defined]
-_Transport._preferred_pubkeys = (*vars(paramiko.Transport)["_preferred_pubkeys"], "ssh-rsa")  # type: ignore[attr-defined]
+_PUBLIC_KEYS = (*vars(paramiko.Transport)["_preferred_pubkeys"], "ssh-rsa")
+_Transport._preferred_pubkeys = _PUBLIC_KEYS  # type: ignore[attr-defined]
 
 
 @dataclass

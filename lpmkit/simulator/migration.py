@@ -237,7 +237,9 @@ class Movers:
             if now.round != seen:
                 seen = now.round
                 self._say(move, "round", round=seen, send_mb=plan.rounds[seen - 1].send_mb)
-            self._chassis.change(lambda world: advanced(world, move.partition, now.sent_mb, now.remaining_mb))  # noqa: B023
+            self._chassis.change(
+                partial(advanced, name=move.partition, sent_mb=now.sent_mb, remaining_mb=now.remaining_mb)
+            )
             self._phase(move, "copy", min(1.0, copied_s / plan.copy_s))
             began += self._held(move)
             if now.done:

@@ -302,8 +302,8 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation("ABAPReadSyslog", "log", "SyslogEntry", _fields("Time Typ Client User Tcode MNo Text Severity:color"),
                   read_syslog),
         Operation("EnqGetLockTable", "lock", "EnqLock",
-                  _fields("lock-name lock-arg lock-mode owner owner-vb use-count-owner:int use-count-owner-vb:int client "
-                          "user transaction object backup:boolean"), lock_table),
+                  _fields("lock-name lock-arg lock-mode owner owner-vb use-count-owner:int use-count-owner-vb:int "
+                          "client user transaction object backup:boolean"), lock_table),
         Operation("J2EEGetProcessList", "process", "J2EEProcess", _fields(
                 "telnetPort:int name pid:int type restart exitCode state statetext startTime elapsedTime"
                 " restartCount:int errorCount:int cpu debug"
