@@ -12,10 +12,13 @@ import pytest
 from lpmkit.sap.model import (
     Activity,
     Colour,
+    DispatcherQueue,
+    Dump,
     Enqueue,
     Job,
     JobStatus,
     Licence,
+    LogEntry,
     Process,
     SapSnapshot,
     Update,
@@ -219,7 +222,7 @@ def test_work_processes_that_two_interfaces_name_differently_are_held_against_ea
     assert (found.state, "none restarted" in found.answer) == ("passed", True), found.answer
     other = replace(rows[1], rows=(after[0], replace(after[1], errors=1)))
     assert judged(rows[0], other).question("sap-work-processes-BX5").state == "failed"
-    two = replace(rows[0], rows=(before[0], replace(before[1], server="bxapp02_BX5_00")))
+    two = replace(rows[0], rows=(before[0], replace(before[1], server="bxapp02_BX5_10")))
     assert judged(two, rows[1]).question("sap-work-processes-BX5").state == "not evaluated"
 
 
@@ -231,3 +234,53 @@ def test_a_maintenance_certificate_is_no_licence_for_the_new_machine() -> None:
     for products, state in ((["Maintenance_ORA"], "failed"), (["Maintenance_ORA", "NetWeaver_ORA"], "passed")):
         found = judged(before=licensed("NetWeaver_ORA"), after=licensed(*products))
         assert found.question("sap-licence-BX5").state == state
+
+
+RUNS = Process("disp+work", 4711, Colour.GREEN, "Running", instance="00")
+BY_NAME = Process("dw.sapBX5_D00", 4711, instance="00", from_ps=True)
+
+
+@pytest.mark.parametrize(
+    ("question", "before", "other"),
+    [("processes", RUNS, BY_NAME), ("users", people(1)[0], replace(people(1)[0], server="00"))],
+)
+def test_looks_by_two_interfaces_are_not_compared_and_an_earlier_look_by_the_same_one_is(
+    question: str, before: Process | User, other: Process | User
+) -> None:
+    """The start service hung during the copy: the last look before the pause is by the names in ``ps``."""
+    early, late = seen(question, 5, before, way="sapcontrol"), seen(question, 20, other, way="ps")
+    after = [seen(question, second, before, way="sapcontrol") for second in (40, 110)]
+    key = f"sap-{question}-BX5"
+    assert judged(early, late, *after).question(key).state == "passed"
+    found = judged(late, *after).question(key)
+    assert (found.state, found.answer) == (
+        "not evaluated", "read by ps before the suspension and by sapcontrol after it")  # fmt: skip
+
+
+@pytest.mark.parametrize(("second", "state"), [(40, "failed"), (-100, "passed")])
+def test_a_log_that_was_first_read_after_the_pause_is_judged_by_its_stamps(second: float, state: str) -> None:
+    row = LogEntry(at(second), "DIA", "100", "A", "", "BYM", "SQL error 3113")
+    refused, first = seen("system_log", 10, trouble="no answer"), seen("system_log", 60, row)
+    assert judged(refused, first, seen("system_log", 930)).question("sap-log-BX5").state == state
+    unplaced = [replace(one, zone_offset_s=None) for one in (first, seen("system_log", 930))]
+    assert judged(refused, *unplaced).question("sap-log-BX5").state == "not evaluated"
+
+
+def test_dumps_that_were_first_read_after_the_pause_are_judged_by_their_stamps() -> None:
+    dump = Dump(at(40), "bxaix85", "A", "100", "ZDATE_LARGE_TIME_DIFF")
+    quiet_log = [seen("system_log", 10), seen("system_log", 930)]
+    rows = [seen("dumps", 10, trouble="no answer"), seen("dumps", 60, dump), *quiet_log]
+    found = judged(*rows)
+    assert found.question("sap-log-BX5").state == "failed"
+    assert "1 since the suspension" in found.question("sap-dumps-BX5").answer
+    rows[1] = replace(rows[1], zone_offset_s=None)
+    assert judged(*rows).question("sap-dumps-BX5").state == "not evaluated"
+
+
+def test_the_queues_of_two_instances_are_each_held_against_their_own() -> None:
+    def queues(*waiting: int) -> list[DispatcherQueue]:
+        return [DispatcherQueue("ABAP/DIA", now, now, 14000, 1, 1) for now in waiting]
+
+    for then, state in (((90, 100), "failed"), ((0, 100), "passed"), ((0, 90), "passed")):
+        found = judged(seen("queues", 20, *queues(0, 100)), seen("queues", 40, *queues(*then)))
+        assert found.question("sap-queues-BX5").state == state, then

@@ -61,14 +61,15 @@ def answers(observations: Sequence[SapObservation], question: str, pause: Pause)
 
     ``before`` was answered before the pause, ``after`` asked after it; what spans it is neither.
 
-    An answer by another way than the last one before the pause is no fair comparison for identities, so ``after`` and
-    ``last`` are those of the same way where there are any.
+    An answer by another way is no fair comparison for identities, so ``before`` is the last one by a way that answered
+    after the pause too, where there is any, and ``after`` and ``last`` are those of the same way.
     """
     mine = [observation for observation in observations if observation.question == question]
     answered = [one for one in mine if one.rows is not None]
     before = [observation for observation in answered if observation.answered_ns <= pause.begin_ns]
-    chosen = before[-1] if before else None
     after = [observation for observation in answered if observation.asked_ns >= pause.end_ns]
+    ways = {interface_of(one.way) for one in after}
+    chosen = next((one for one in reversed(before) if interface_of(one.way) in ways), before[-1] if before else None)
     same = [one for one in after if chosen is not None and interface_of(one.way) == interface_of(chosen.way)]
     after = same or after
     return Answers(
@@ -252,15 +253,15 @@ def fresh(
     """The news of a growing answer: what is new since the pause began, what was there in the hour before the record,
     and when it was last read.
 
-    What the first reading holds is from before. A row that came with a later reading is new since the one before it;
-    where the system's clock is known, one that is stamped earlier than the pause is not counted (`is_stamped_before`).
+    What the first reading holds is from before; where that came after the pause, its stamps decide. A row that came
+    with a later reading is new since the one before it; where the system's clock is known, one that is stamped earlier
+    than the pause is not counted (`is_stamped_before`).
     """
     read = [
         observation for observation in observations if observation.question == question and observation.rows is not None
     ]
-    new: list[Any] = []
-    old: list[Any] = list(read[0].rows or ()) if read else []
-    known = Counter(old)
+    new, old = _of_the_first_reading(read[0], pause) if read else ([], [])
+    known: Counter[Any] = Counter([*new, *old])
     for before, one in pairwise(read):
         rows = one.rows or ()
         if one.segment != before.segment:
@@ -277,6 +278,23 @@ def fresh(
         if start is not None:
             old = [row for row in old if row.at is None or row.at >= start - timedelta(hours=1)]
     return new, old, read[-1].asked_ns if read else None
+
+
+def _of_the_first_reading(first: SapObservation, pause: Pause) -> tuple[list[Any], list[Any]]:
+    """The rows of the first reading that are new since the pause began, and the others."""
+    new: list[Any] = []
+    old: list[Any] = []
+    late = first.answered_ns >= pause.begin_ns and first.zone_offset_s is not None
+    for row in first.rows or ():
+        written = _moment(row.at, first.zone_offset_s, first.wall_ns - first.asked_ns)
+        (new if late and not is_stamped_before(written, pause.begin_ns, None) else old).append(row)
+    return new, old
+
+
+def is_undated(observations: Sequence[SapObservation], question: str, pause: Pause) -> bool:
+    """True if a growing answer was first read when the pause had begun, and its stamps cannot be placed."""
+    first = next((one for one in observations if one.question == question and one.rows is not None), None)
+    return first is not None and first.answered_ns >= pause.begin_ns and first.zone_offset_s is None
 
 
 def before_the_record(observations: Sequence[SapObservation], question: str) -> tuple[tuple[Any, ...], float]:

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.rules.table import Class
-from lpmkit.sap.job_history import answers, before_the_record, fresh
+from lpmkit.sap.job_history import answers, before_the_record, fresh, is_undated
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
 from lpmkit.sap.rules import EarlierRows, SapTally, describe
+
+#: What is said of a log that was read after the suspension alone, by a clock that nobody knows.
+UNDATED = "it was not read before the suspension, and the system's time zone is not known"
 
 
 def log_tallies(case: Case) -> tuple[SapTally, ...]:
@@ -29,6 +32,8 @@ def log(case: Case, tallies: Sequence[SapTally]) -> Question:
     replies = answers(case.observations, "system_log", case.pause)
     if replies.last is None or read is None:
         return not_evaluated(case, key, title, "system_log", replies)
+    if is_undated(case.observations, "system_log", case.pause):
+        return Question(key, title, OPEN, UNDATED)
     if missing := _missing(case):
         return Question(key, title, OPEN, f"not all of it was seen: {missing}")
     watched = (read - case.pause.end_ns) / 1e9
@@ -78,6 +83,8 @@ def dumps(case: Case) -> Question:
     replies = answers(case.observations, "dumps", case.pause)
     if replies.last is None:
         return not_evaluated(case, key, title, "dumps", replies)
+    if is_undated(case.observations, "dumps", case.pause):
+        return Question(key, title, OPEN, UNDATED)
     if not new:
         return Question(key, title, PASSED, "none since the suspension", reply=ReplyWord.YES)
     return Question(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.sap.job_history import Answers, answers
 from lpmkit.sap.judge.features import features
-from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, read_by_others, some
 from lpmkit.sap.model import JAVA_NODE, Colour, Process
 from lpmkit.sap.observation import SapObservation
 
@@ -29,6 +29,8 @@ def processes(case: Case) -> Question:
     replies = answers(case.observations, "processes", case.pause)
     if replies.before is None or replies.last is None:
         return not_evaluated(case, key, title, "processes", replies)
+    if (others := read_by_others(key, title, replies)) is not None:
+        return others
     was, now, by = replies.before.rows or (), replies.last.rows or (), f"by {replies.last.way}"
     wrong = _process_changes(_listed_again(was, now), now)
     states = _states(case, was, replies)
@@ -39,10 +41,9 @@ def processes(case: Case) -> Question:
     if states.untold:
         return Question(key, title, OPEN, f"not shown as running: {some(states.untold)}", by)
     number = len({(row.instance, row.name, row.description, row.pid) for row in now})
-    if states.noted:
-        text = some(states.noted)
-        return Question(key, title, PASSED, f"{number} processes with the same pids; not green: {text}", by, warns=True)
-    return Question(key, title, PASSED, f"{number} processes with the same pids", by, reply=ReplyWord.YES)
+    noted = f"; not green: {some(states.noted)}" if states.noted else ""
+    text = f"{number} processes with the same pids{noted}"
+    return Question(key, title, PASSED, text, by, warns=bool(noted), reply=None if noted else ReplyWord.YES)
 
 
 @dataclass(frozen=True, slots=True)

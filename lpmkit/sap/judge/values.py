@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.sap.job_history import Answers, JobCourse, Pause
-from lpmkit.sap.model import SapSnapshot
+from lpmkit.sap.model import SapSnapshot, interface_of
 from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.rules import SapRules, SapTally
 from lpmkit.settings.sap import SapSlo
@@ -89,6 +89,14 @@ def not_evaluated(case: Case, key: str, title: str, question: str, replies: Answ
     if replies.is_configured:
         return Question(key, title, OPEN, replies.trouble)
     return Question(key, title, OPEN, no_way(question), counts=False)
+
+
+def read_by_others(key: str, title: str, replies: Answers) -> Question | None:
+    """Not evaluated where the looks before and after the pause are by two interfaces, which name things differently."""
+    before, last = replies.before, replies.last
+    if before is None or last is None or interface_of(before.way) == interface_of(last.way):
+        return None
+    return Question(key, title, OPEN, f"read by {before.way} before the suspension and by {last.way} after it")
 
 
 def _too_short(case: Case, question: str, replies: Answers) -> str:

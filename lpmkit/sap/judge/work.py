@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,8 +19,8 @@ from lpmkit.sap.judge.everyday import (
     web_sessions_gone,
     workers_renewed,
 )
-from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, some
-from lpmkit.sap.model import Activity, Colour, Enqueue, User, WorkProcess, interface_of
+from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, read_by_others, some
+from lpmkit.sap.model import Activity, Colour, DispatcherQueue, Enqueue, User, WorkProcess, interface_of
 from lpmkit.sap.observation import SapObservation
 from lpmkit.wording.counts import plural
 
@@ -79,10 +80,9 @@ def work_processes(case: Case) -> Question:
     replies = answers(case.observations, "work_processes", case.pause)
     if replies.before is None or replies.last is None:
         return not_evaluated(case, key, title, "work_processes", replies)
-    if not _one_naming(replies.before, replies.last):
-        ways = f"by {replies.before.way} before the suspension and by {replies.last.way} after it"
-        text = f"read {ways}, of several servers"
-        return Question(key, title, OPEN, text)
+    others = read_by_others(key, title, replies)
+    if others is not None and not _one_server(replies.before, replies.last):
+        return others
     before = {_place(replies, row): row for row in replies.before.rows or ()}
     after = {_place(replies, row): row for row in replies.last.rows or ()}
     looks = [one for one in replies.all if one.asked_ns >= case.pause.end_ns and one.way == replies.last.way]
@@ -157,12 +157,9 @@ def _jammed(case: Case, replies: Answers, looks: Sequence[SapObservation]) -> It
         yield f"no dialog work process was free for {seconds:.0f} s"
 
 
-def _one_naming(before: SapObservation, last: SapObservation) -> bool:
-    """True if the places of two looks can be held against each other: each interface names servers in its way, and
-    one server needs no name.
-    """
-    same = interface_of(before.way) == interface_of(last.way)
-    return same or all(len({row.server for row in look.rows or ()}) <= 1 for look in (before, last))
+def _one_server(*looks: SapObservation) -> bool:
+    """True if the looks show work processes of one server: it needs no name, which each interface gives in its way."""
+    return all(len({row.server for row in look.rows or ()}) <= 1 for look in looks)
 
 
 def _place(replies: Answers, row: WorkProcess) -> _Place:
@@ -193,6 +190,8 @@ def users(case: Case) -> Question:
     replies = answers(case.observations, "users", case.pause)
     if replies.before is None or replies.after is None or replies.last is None:
         return not_evaluated(case, key, title, "users", replies)
+    if (others := read_by_others(key, title, replies)) is not None:
+        return others
     first = _look_without_the_lost(replies.all, replies.after, case.pause.end_ns)
     before: dict[str, User] = {row.key: row for row in replies.before.rows or () if not row.is_over_http}
     after = {row.key for row in first.rows or ()}
@@ -399,13 +398,13 @@ def queues(case: Case) -> Question:
     replies = answers(case.observations, "queues", case.pause)
     if replies.before is None or replies.last is None:
         return not_evaluated(case, key, title, "queues", replies)
-    was = {row.type: row for row in replies.before.rows or ()}
-    if was and not replies.last.rows:
+    was, now = _queues(replies.before), _queues(replies.last)
+    if was and not now:
         return Question(key, title, OPEN, "no queue was listed after the suspension", f"by {replies.last.way}")
     full = [
         f"{row.type} {row.now} waiting"
-        for row in replies.last.rows or ()
-        if row.now > case.slo.queue_now and row.now > (was[row.type].now if row.type in was else 0)
+        for place, row in now.items()
+        if row.now > case.slo.queue_now and row.now > (was[place].now if place in was else 0)
     ]
     if full:
         return Question(
@@ -416,8 +415,16 @@ def queues(case: Case) -> Question:
             f"by {replies.last.way}",
             reply=ReplyWord.NO,
         )
-    high = [
-        f"{row.type} {row.high}" for row in replies.last.rows or () if row.type in was and row.high > was[row.type].high
-    ]
+    high = [f"{row.type} {row.high}" for place, row in now.items() if place in was and row.high > was[place].high]
     marks = f"new high marks: {some(high)}" if high else ""
     return Question(key, title, PASSED, marks, f"by {replies.last.way}", reply=ReplyWord.YES)
+
+
+def _queues(look: SapObservation) -> dict[tuple[str, int], DispatcherQueue]:
+    """The queues of a look by type, and which of the instances that answered, in their order, each is of."""
+    found: dict[tuple[str, int], DispatcherQueue] = {}
+    count: Counter[str] = Counter()
+    for row in look.rows or ():
+        found[row.type, count[row.type]] = row
+        count[row.type] += 1
+    return found
