@@ -284,3 +284,24 @@ def test_the_queues_of_two_instances_are_each_held_against_their_own() -> None:
     for then, state in (((90, 100), "failed"), ((0, 100), "passed"), ((0, 90), "passed")):
         found = judged(seen("queues", 20, *queues(0, 100)), seen("queues", 40, *queues(*then)))
         assert found.question("sap-queues-BX5").state == state, then
+
+
+@pytest.mark.parametrize(
+    ("waiting", "state", "warns"),
+    [
+        ((340, 60, 0, 0, 0, 0, 0), "passed", False),
+        ((0, 0, 0, 0, 0, 0, 60), "passed", True),
+        ((0, 0, 0, 0, 0, 60, 70), "failed", False),
+        ((0, 60, 60, 60, 60, 60, 0), "passed", True),
+        ((60,), "failed", False),
+    ],
+    ids=["worked off", "a burst at the end", "grows", "jammed for a minute", "one look"],
+)
+def test_a_queue_is_judged_by_how_long_it_is_too_long(waiting: tuple[int, ...], state: str, warns: bool) -> None:
+    looks = [
+        seen("queues", 40 + 15 * number, DispatcherQueue("ABAP/DIA", now, 340, 14000, 1, 1))
+        for number, now in enumerate(waiting)
+    ]
+    found = judged(seen("queues", 20, DispatcherQueue("ABAP/DIA", 0, 9, 14000, 1, 1)), *looks)
+    question = found.question("sap-queues-BX5")
+    assert (question.state, question.warns) == (state, warns), question.answer

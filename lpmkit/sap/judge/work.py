@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.rules.table import Class
@@ -33,6 +33,9 @@ JAM_LOOKS, JAM_NS = 5, 60_000_000_000
 IN_A_GROUP = 3
 #: So many sessions over HTTP, and most of them, have to be gone to be told. A choice.
 MANY = 5
+#: Type of a queue, and the place of its instance among those that answered.
+_QueuePlace = tuple[str, int]
+_Queues = dict[_QueuePlace, DispatcherQueue]
 #: Server and number of a work process.
 _Place = tuple[str, int]
 #: Seconds until a session that the pause broke is missing from the list: the dispatcher has to come upon it. A choice.
@@ -401,28 +404,46 @@ def queues(case: Case) -> Question:
     was, now = _queues(replies.before), _queues(replies.last)
     if was and not now:
         return Question(key, title, OPEN, "no queue was listed after the suspension", f"by {replies.last.way}")
-    full = [
-        f"{row.type} {row.now} waiting"
-        for place, row in now.items()
-        if row.now > case.slo.queue_now and row.now > (was[place].now if place in was else 0)
+    by = f"by {replies.last.way}"
+    looks = [(one.asked_ns, _too_long(case, was, _queues(one))) for one in replies.since(case.pause)]
+    long, before = looks[-1][1], looks[-2][1] if len(looks) > 1 else looks[-1][1]
+    if long & before:
+        full = [f"{now[place].type} {now[place].now} waiting" for place in now if place in long & before]
+        text = f"{some(full)}; the limit is {case.slo.queue_now}"
+        return Question(key, title, FAILED, text, by, reply=ReplyWord.NO)
+    noted = [f"{now[place].type} {now[place].now} waiting in the last look alone" for place in now if place in long]
+    noted += [
+        f"{place[0]} over the limit for {(until - since) / 1e9:.0f} s"
+        for place in sorted(set().union(*(each for _, each in looks)))
+        for since, until in _spells(looks, place)
+        if until - since >= JAM_NS
     ]
-    if full:
-        return Question(
-            key,
-            title,
-            FAILED,
-            f"{some(full)}; the limit is {case.slo.queue_now}",
-            f"by {replies.last.way}",
-            reply=ReplyWord.NO,
-        )
     high = [f"{row.type} {row.high}" for place, row in now.items() if place in was and row.high > was[place].high]
     marks = f"new high marks: {some(high)}" if high else ""
-    return Question(key, title, PASSED, marks, f"by {replies.last.way}", reply=ReplyWord.YES)
+    text = "; ".join(filter(None, (some(noted), marks)))
+    return Question(key, title, PASSED, text, by, warns=bool(noted), reply=None if noted else ReplyWord.YES)
 
 
-def _queues(look: SapObservation) -> dict[tuple[str, int], DispatcherQueue]:
+def _too_long(case: Case, was: _Queues, now: _Queues) -> set[_QueuePlace]:
+    """The queues that are longer than allowed, and than before the suspension."""
+    return {
+        place
+        for place, row in now.items()
+        if row.now > case.slo.queue_now and row.now > (was[place].now if place in was else 0)
+    }
+
+
+def _spells(looks: Sequence[tuple[int, set[_QueuePlace]]], place: _QueuePlace) -> Iterator[tuple[int, int]]:
+    """The spells in which a queue was too long: the first and the last look of each."""
+    for is_long, spell in groupby(looks, key=lambda look: place in look[1]):
+        if is_long:
+            moments = [at for at, _ in spell]
+            yield moments[0], moments[-1]
+
+
+def _queues(look: SapObservation) -> _Queues:
     """The queues of a look by type, and which of the instances that answered, in their order, each is of."""
-    found: dict[tuple[str, int], DispatcherQueue] = {}
+    found: _Queues = {}
     count: Counter[str] = Counter()
     for row in look.rows or ():
         found[row.type, count[row.type]] = row
