@@ -277,6 +277,33 @@ def meaning_of(line: str, rules: LogRules = RULES) -> Class:
         ("ALTER SYSTEM SET log_archive_dest_2='' SCOPE=BOTH;", Class.WARN),
         ("ALTER SYSTEM SET log_archive_dest_state_2='DEFER' SCOPE=BOTH;", Class.WARN),
         ("ALTER SYSTEM SET log_archive_dest_state_2='ENABLE' SCOPE=BOTH;", Class.OTHER),
+        ("ALTER SYSTEM SET fal_server='' SCOPE=BOTH;", Class.WARN),
+        ("ALTER SYSTEM SET fal_server='BX5S' SCOPE=BOTH;", Class.OTHER),
+        ("ALTER SYSTEM SET dg_broker_start=FALSE SCOPE=BOTH;", Class.WARN),
+        # the clusterware takes a service away
+        ("ALTER SYSTEM SET service_names='BX5' SCOPE=MEMORY SID='BX51';", Class.WARN),
+        (
+            "ALTER SYSTEM SET local_listener='(ADDRESS=(PROTOCOL=TCP)(HOST=192.0.2.9)(PORT=1521))' SID='BX51';",
+            Class.WARN,
+        ),
+        ("ALTER SYSTEM SET job_queue_processes=0 SCOPE=MEMORY;", Class.WARN),
+        ("ALTER SYSTEM SET open_cursors=800 SCOPE=BOTH;", Class.ROUTINE),
+        # an orderly stop
+        ("Managed Standby Recovery Canceled (BX5)", Class.WARN),
+        ("ALTER DATABASE RECOVER MANAGED STANDBY DATABASE CANCEL", Class.WARN),
+        ("Stopping background process MMON", Class.WARN),
+        ("Stopping background process VKRM", Class.OTHER),
+        ("PDB1(3):JIT: pid 42991 requesting full stop", Class.WARN),
+        ("SMON: disabling tx recovery", Class.WARN),
+        ("LMHB (ospid: 5352) kills LMS0 (ospid: 5344).", Class.UNKNOWN),
+        ("Fetching gap sequence in thread 1, gap sequence 84-84", Class.WARN),
+        # one copy less
+        ("NOTE: process _user89478_bx51 (89478) initiating offline of disk 3.3915946321 (DATA_0003)", Class.FAIL),
+        ("WARNING: Disk SCRATCH_05 in mode 0x7f is now being offlined", Class.FAIL),
+        ("WARNING: Disk (SCRATCH_05) will be dropped in: (30596) secs on ASM inst: (2)", Class.FAIL),
+        ("WARNING: Write Failed. group:1 disk:3 AU:91224 offset:65536 size:8192", Class.WARN),
+        ("CRS-1604: CSSD voting file is offline: /dev/rhdisk7", Class.FAIL),
+        ("CRS-1605: CSSD voting file is online: /dev/rhdisk7", Class.ROUTINE),
         ("ALTER SYSTEM SET event='ORA-600 trace name errorstack level 3' SCOPE=BOTH;", Class.ROUTINE),
         (
             "Primary has heard from neither observer nor target standby within FastStartFailoverThreshold seconds",

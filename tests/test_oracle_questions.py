@@ -237,6 +237,29 @@ def test_a_database_that_serves_less_than_before_fails_whatever_its_log_says(cha
     assert around is None or says in around.answer
 
 
+def test_a_service_that_left_the_instance_is_a_loss() -> None:
+    world, services = World(), [{"name": "ERP_OLTP"}, {"name": "BX5"}]
+    world.states = [state_at(at, {"services": services if at < 150 else services[1:]}) for at in range(2, END, 20)]
+    around = world.questions()["around"]
+    assert (around.state, around.details) == (FAILED, "service ERP_OLTP is no longer active here")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"standby": [{"dest_id": "2", "status": "ERROR", "target": "STANDBY", "error": "ORA-03135"}]}, "destination 2"),
+        ({"pluggable": [{"name": "PDB1", "open_mode": "MOUNTED"}]}, "pluggable database PDB1 is MOUNTED"),
+        ({}, ""),
+    ],
+)  # fmt: skip
+def test_what_was_worse_for_a_while_is_a_warning(change: dict[str, Any], says: str) -> None:
+    world = World()
+    world.states = [state_at(at, {**SERVES, **(change if 105 < at < 150 else {})}) for at in range(2, END, 20)]
+    around = world.questions()["around"]
+    assert (around.state, around.warns) == (PASSED, bool(says))
+    assert says in around.details
+
+
 @pytest.mark.parametrize("fact", list(SERVES))
 def test_what_was_answered_before_the_move_only_does_not_pass(fact: str) -> None:
     world = World()
@@ -318,6 +341,30 @@ def test_sessions_that_end_are_held_against_how_pools_renew_theirs(
     world, before = World(), pool(ages)
     world.limits = {"lost_sessions": limit}
     world.states = [state_at(at, {"sessions": before if at < 100 else before[lost:]}) for at in range(2, END, 20)]
+    assert world.questions()["population"].state is state
+
+
+@pytest.mark.parametrize(
+    ("ages", "lost", "at", "opened", "state"),
+    [
+        (OLD, 14, 130, 0, FAILED),
+        (OLD, 2, 130, 0, FAILED),
+        (OLD, 1, 130, 0, PASSED),
+        (OLD, 1, 130, 1, FAILED),
+        (FRESH, 1, 130, 1, PASSED),
+        (OLD, 14, END + 90, 0, PASSED),
+    ],
+    ids=["all", "two", "one logs off", "one that came back", "a pool renews one", "minutes later"],
+)
+def test_sessions_that_end_after_the_first_look_are_lost_too(
+    ages: list[float], lost: int, at: int, opened: int, state: AnswerState
+) -> None:
+    """The first look after the suspension is at 102 s, the last one that counts three minutes after it."""
+    world, before, new = World(), pool(ages), pool([-2.0] * opened, first=90)
+    world.states = [
+        state_at(look, {"sessions": before if look < at else before[lost:] + new}) for look in range(2, END + 180, 20)
+    ]
+    world.until["db-state"] = END + 180
     assert world.questions()["population"].state is state
 
 

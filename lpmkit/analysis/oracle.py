@@ -111,8 +111,12 @@ class _Working:
         late = [row for row in self._of.states if row["mono_ns"] > self._of.turn_ns and early and row is not early[-1]]
         if not early or not late:
             return None
-        after = late[0] if self._of.suspension else late[-1]
-        return facts.sessions_kept(early[-1], after, self._own(), (after["mono_ns"] - early[-1]["mono_ns"]) / SECOND)
+        looks = late[-1:]
+        if self._of.suspension:
+            noticed = [row for row in late[1:] if row["mono_ns"] <= self._of.turn_ns + facts.NOTICED_S * SECOND]
+            looks = [late[0], *noticed[-1:]]
+        gaps_s = ((row, (row["mono_ns"] - early[-1]["mono_ns"]) / SECOND) for row in looks)
+        return facts.sessions_kept(early[-1], tuple(gaps_s), self._own())
 
     def _own(self) -> frozenset[tuple[str, str]]:
         """The sessions of our own probes, as far as they identify themselves; fresh logons are recognised by their

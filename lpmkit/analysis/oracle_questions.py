@@ -9,10 +9,11 @@ from lpmkit.analysis.database_record import DatabaseRecord, time_of
 from lpmkit.analysis.looks import as_far_as_seen, unseen
 from lpmkit.analysis.model import SECOND, Interval, OutageKind
 from lpmkit.analysis.oracle_model import DatabaseAnalysis
+from lpmkit.json_values import JsonMapping
 from lpmkit.oracle import state as facts
 from lpmkit.oracle.judge import LogTally, LogVerdict
 from lpmkit.oracle.rules import Classified
-from lpmkit.oracle.surroundings import lag_s, not_asked_again, surroundings, worse_around, worse_itself
+from lpmkit.oracle.surroundings import lag_s, not_asked_again, surroundings, worse
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.rules.table import Class
 from lpmkit.timeline import TroubleCode, outwards, trouble_code
@@ -43,9 +44,16 @@ class DatabaseQuestions:
             self._seen(self._others(title, database), states, end, STATE_SLACK_NS, "db-state"),
             self._log(title, database),
             self._seen(self._logons(title), self._of.looks("logon"), self._of.span, LOGON_LOOK_SLACK_NS, "logon"),
-            *(self._seen(question, states, end, STATE_SLACK_NS, "db-state") for question in _around(title, database)),
+            *(
+                self._seen(question, states, end, STATE_SLACK_NS, "db-state")
+                for question in _around(title, database, self._between())
+            ),
             _commits(title, database),
         ]
+
+    def _between(self) -> Sequence[JsonMapping]:
+        """The states between the suspension and the last one."""
+        return [row for row in self._of.states if row["mono_ns"] > self._of.turn_ns][:-1]
 
     def _seen(self, question: Question, looks: Sequence[int], span: Interval, slack_ns: int, kind: str) -> Question:
         """The question, open where its probe did not look.
@@ -284,19 +292,19 @@ def _short(host: str) -> str:
     return host.partition(".")[0].lower()
 
 
-def _around(title: str, database: DatabaseAnalysis) -> Iterator[Question]:
-    """The database's role and mode, its containers, standby databases, ASM disk groups, other instances: only where
-    there are surroundings before the move or after it, or something got worse.
+def _around(title: str, database: DatabaseAnalysis, between: Sequence[JsonMapping]) -> Iterator[Question]:
+    """The database's role and mode, its containers and services, standby databases, ASM disk groups, other instances:
+    only where there are surroundings before the move or after it, or something got worse, if for a while only.
     """
     name, what = f"oracle-around-{database.sid}", f"{title} role, standby, disk groups and other instances OK?"
     if not database.before or not database.after:
         return
-    itself = worse_itself(database.before, database.after)
+    wrong = worse(database.before, database.after)
+    meanwhile = dict.fromkeys(text for state in between for text in worse(database.before, state))
     there = surroundings(database.before), surroundings(database.after)
     unanswered = not_asked_again(database.before, database.after)
-    if not any(there) and not itself and not unanswered:
+    if not any(there) and not wrong and not meanwhile and not unanswered:
         return
-    wrong = [*itself, *worse_around(database.before, database.after)]
     if wrong:
         yield Question(name, what, FAILED, "; ".join(wrong), reply=ReplyWord.NO)
         return
@@ -305,6 +313,10 @@ def _around(title: str, database: DatabaseAnalysis) -> Iterator[Question]:
         return
     lag = lag_s(database.after)
     behind = f"; the standby is {lag} s behind" if lag else ""
+    if meanwhile:
+        text = f"for a while after the suspension, and over: {'; '.join(meanwhile)}{behind}"
+        yield Question(name, what, PASSED, text, warns=True)
+        return
     yield Question(name, what, PASSED, f"{', '.join(there[1] or there[0])}{behind}", reply=ReplyWord.YES)
 
 

@@ -42,6 +42,8 @@ BEAT_COLUMNS = (
 OLDEST_POOL_S = 12 * 3600.0
 #: Ends of sessions that chance explains less often than this are the move's; a lone session of an hour's age is then.
 HARDLY = 0.01
+#: How long sessions that a pause broke stay listed: until their next call, or until PMON finds them dead. A choice.
+NOTICED_S = 180.0
 WAITS = ("log file sync", "log file parallel write", "control file parallel write", "db file parallel write")
 _IN_WAITS = ", ".join(f"'{name}'" for name in WAITS)
 
@@ -71,6 +73,10 @@ FACTS: tuple[Fact, ...] = (
     Fact("service", ("inst_id",),
          "select distinct inst_id from gv$active_services where name ="
          " sys_context('userenv', 'service_name')", (10, 1)),
+    # services of Oracle's own and of Data Pump come and go
+    Fact("services", ("name",),
+         "select distinct s.name from gv$active_services s, v$instance i where s.inst_id = i.instance_number"
+         " and s.name not like 'SYS%'", (10, 1)),
     Fact("failover", ("status", "threshold", "observer"),
          (
              "select fs_failover_status, fs_failover_threshold, fs_failover_observer_present from v$database"
@@ -185,6 +191,9 @@ class SessionsRetained:
     beyond_usual: tuple[str, ...] = ()
 
 
+_Pool = tuple[str, str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Session:
     """A session by what separates its pool from others, and its age in seconds; ``None`` where the database's time is
@@ -200,40 +209,57 @@ class _Session:
     def label(self) -> str:
         return f"{self.user} ({self.program})"
 
+    @property
+    def pool(self) -> _Pool:
+        return self.user, self.program, self.machine
+
 
 def sessions_kept(
     before: JsonMapping,
-    after: JsonMapping,
+    looks: Sequence[tuple[JsonMapping, float]],
     own: frozenset[tuple[str, str]] = frozenset(),
-    gap_s: float = 0.0,
 ) -> SessionsRetained | None:
-    """Sessions by (SID, SERIAL#, logon time).
+    """Sessions by (SID, SERIAL#, logon time), in ``looks`` after the suspension, each so many seconds after ``before``.
 
     ``own`` are the probes' own, which come and go; ``None`` when one side is not known.
 
     A pool renews its sessions all the time. How often follows from their ages: n sessions that are A old on average are
-    renewed every 2 A / n. What ended in ``gap_s`` and is hardly by chance is ``beyond_usual``.
+    renewed every 2 A / n. What ended in that time and is hardly by chance is ``beyond_usual``. Of those that end after
+    the first look a single one counts only where its pool opened another one: else somebody logged off.
     """
-    early, late = _sessions(before, own), _sessions(after, own)
-    if early is None or late is None:
+    early, late = _sessions(before, own), [(_sessions(look, own), look, gap_s) for look, gap_s in looks]
+    if early is None or not late or any(sessions is None for sessions, _, _ in late):
         return None
-    pools: dict[tuple[str, str, str], list[_Session]] = {}
+    pools: dict[_Pool, list[_Session]] = {}
     for session in early.values():
-        pools.setdefault((session.user, session.program, session.machine), []).append(session)
-    lost: dict[tuple[str, str, str], list[str]] = {}
-    for key, session in early.items():
-        if key not in late:
-            lost.setdefault((session.user, session.program, session.machine), []).append(session.label)
-    beyond = [
-        label
-        for pool, labels in lost.items()
-        for label in labels
-        if chance_by_rate(len(labels), usual_ends(pools[pool], gap_s)) < HARDLY
-    ]
-    everybody = sorted(label for labels in lost.values() for label in labels)
+        pools.setdefault(session.pool, []).append(session)
+    beyond: dict[_Pool, list[str]] = {}
+    lost: dict[_Pool, list[str]] = {}
+    after: Mapping[tuple[str, ...], _Session] = {}
+    for number, (sessions, look, gap_s) in enumerate(late):
+        after, lost_before, lost = sessions or {}, lost, {}
+        for key, session in early.items():
+            if key not in after:
+                lost.setdefault(session.pool, []).append(session.label)
+        opened = _pools_opened(before, look) if number else frozenset()
+        for pool, labels in lost.items():
+            more = len(labels) - len(lost_before.get(pool, ()))
+            counts = not number or more > 1 or (more == 1 and pool in opened)
+            if counts and chance_by_rate(len(labels), usual_ends(pools[pool], gap_s)) < HARDLY:
+                beyond[pool] = labels
     return SessionsRetained(
-        len(early), len(late), len(early.keys() & late.keys()), tuple(everybody), tuple(sorted(beyond))
+        len(early), len(after), len(early.keys() & after.keys()), _everybody(lost), _everybody(beyond)
     )
+
+
+def _everybody(lost: Mapping[_Pool, Sequence[str]]) -> tuple[str, ...]:
+    return tuple(sorted(label for labels in lost.values() for label in labels))
+
+
+def _pools_opened(before: JsonMapping, after: JsonMapping) -> frozenset[_Pool]:
+    """The pools with a session that was not there before."""
+    early, late = (_sessions(state, frozenset()) or {} for state in (before, after))
+    return frozenset(session.pool for key, session in late.items() if key not in early)
 
 
 def usual_ends(pool: Sequence[_Session], gap_s: float) -> float:

@@ -41,11 +41,16 @@ _SERVING: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 #: less.
 _PROTECTION = ("MAXIMUM PERFORMANCE", "MAXIMUM AVAILABILITY", "MAXIMUM PROTECTION")
 #: The facts that are compared with their state before the move, and are open where they were answered before it only.
-_COMPARED = ("database", "instance", "pluggable", "failover", "standby", "asm", "cluster")
+_COMPARED = ("database", "instance", "pluggable", "services", "failover", "standby", "asm", "cluster")
+
+
+def worse(before: JsonMapping, after: JsonMapping) -> list[str]:
+    """The ways in which the database itself and its surroundings serve less than before."""
+    return [*worse_itself(before, after), *worse_around(before, after)]
 
 
 def worse_itself(before: JsonMapping, after: JsonMapping) -> list[str]:
-    """The ways in which the database itself serves less than before: its role, its mode, its containers.
+    """The ways in which the database itself serves less than before: its role, its mode, its containers, its services.
 
     >>> states = [{"facts": {"database": [{"database_role": role}]}} for role in ("PRIMARY", "PHYSICAL STANDBY")]
     >>> worse_itself(*states)
@@ -65,6 +70,9 @@ def worse_itself(before: JsonMapping, after: JsonMapping) -> list[str]:
         now = again["open_mode"] if again else "gone"
         if str(pdb["open_mode"]).startswith("READ") and now != pdb["open_mode"]:
             found.append(f"pluggable database {pdb['name']} is {now}, {pdb['open_mode']} before")
+    for service, again in _pairs(early, late, "services", "name"):
+        if again is None:
+            found.append(f"service {service['name']} is no longer active here")
     return found
 
 

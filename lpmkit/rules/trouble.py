@@ -7,7 +7,7 @@ import re
 #: In small letters: what Oracle's own lines of 9.2 to 23ai use (`ALERT-LOGS`).
 _ENGLISH = (
     r"errors?|errored|fail(?:ed|ing|s|ures?)?|fatal|corrupt(?:ed|ions?)?|die[ds]|dead|deadlocks?"
-    r"|terminat(?:ed|ing|ion)|kill(?:ed|ing)?|abort(?:ed|ing)?|crash(?:ed)?|hung|hangs?|stuck|stall(?:ed|ing)?"
+    r"|terminat(?:ed|ing|ion)|kill(?:ed|ing|s)?|abort(?:ed|ing)?|crash(?:ed)?|hung|hangs?|stuck|stall(?:ed|ing)?"
     r"|timed out|time-?outs?|warning|lost|unable|can ?not|could not|not (?:responding|available|accessible|mounted)"
     r"|offlined?|dismount(?:ed|ing)?|evict(?:ed|ing|ion)|unreachable|unsynchronized|suspend(?:ed|ing)?"
     r"|unexpected(?:ly)?|refused|rejected|exceed(?:ed|s)?|shut(?:ting)? ?down|inconsistent|broken|panic|critical"
