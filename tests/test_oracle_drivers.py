@@ -197,6 +197,7 @@ def test_a_9i_database_has_neither_histograms_nor_statistics_of_its_machine(tmp_
         "pluggable",
         "unique_name",
         "service",
+        "services",
         "failover",
         "histogram",
         "machine",
