@@ -351,10 +351,11 @@ def test_sessions_that_end_are_held_against_how_pools_renew_theirs(
         (OLD, 2, 130, 0, FAILED),
         (OLD, 1, 130, 0, PASSED),
         (OLD, 1, 130, 1, FAILED),
-        (FRESH, 1, 130, 1, PASSED),
+        (FRESH, 5, 130, 5, PASSED),
+        (FRESH, 14, 130, 14, FAILED),
         (OLD, 14, END + 90, 0, PASSED),
     ],
-    ids=["all", "two", "one logs off", "one that came back", "a pool renews one", "minutes later"],
+    ids=["all", "two", "one logs off", "one that came back", "a pool renews some", "a pool is lost", "minutes later"],
 )
 def test_sessions_that_end_after_the_first_look_are_lost_too(
     ages: list[float], lost: int, at: int, opened: int, state: AnswerState

@@ -225,7 +225,8 @@ def sessions_kept(
 
     A pool renews its sessions all the time. How often follows from their ages: n sessions that are A old on average are
     renewed every 2 A / n. What ended in that time and is hardly by chance is ``beyond_usual``. Of those that end after
-    the first look a single one counts only where its pool opened another one: else somebody logged off.
+    the first look a single one counts only where its pool opened another one, else somebody logged off; and of a pool
+    that renews itself half have to be gone, for its oldest end first and sooner than their ages tell.
     """
     early, late = _sessions(before, own), [(_sessions(look, own), look, gap_s) for look, gap_s in looks]
     if early is None or not late or any(sessions is None for sessions, _, _ in late):
@@ -243,9 +244,12 @@ def sessions_kept(
                 lost.setdefault(session.pool, []).append(session.label)
         opened = _pools_opened(before, look) if number else frozenset()
         for pool, labels in lost.items():
-            more = len(labels) - len(lost_before.get(pool, ()))
-            counts = not number or more > 1 or (more == 1 and pool in opened)
-            if counts and chance_by_rate(len(labels), usual_ends(pools[pool], gap_s)) < HARDLY:
+            expected, more = usual_ends(pools[pool], gap_s), len(labels) - len(lost_before.get(pool, ()))
+            if number and not (more > 1 or (more == 1 and pool in opened)):
+                continue
+            if number and expected and 2 * len(labels) < len(pools[pool]):
+                continue
+            if chance_by_rate(len(labels), expected) < HARDLY:
                 beyond[pool] = labels
     return SessionsRetained(
         len(early), len(after), len(early.keys() & after.keys()), _everybody(lost), _everybody(beyond)
