@@ -118,11 +118,11 @@ def test_a_secret_is_fetched_by_reference_and_never_shown(monkeypatch: pytest.Mo
     secrets = Secrets()
     assert secrets.get("env:BVIO_PASSWORD", "bvio82") == "tiger"
     assert "tiger" not in repr(secrets)
-    with pytest.raises(UsageError, match="no secret behind 'env:NOBODY_SET_THIS'"):
+    with pytest.raises(UsageError, match="no secret found for 'env:NOBODY_SET_THIS'"):
         secrets.get("env:NOBODY_SET_THIS", "bvio82")
 
 
 def test_a_recorder_that_can_ask_nobody_says_so_instead_of_waiting() -> None:
-    with pytest.raises(UsageError, match="no secret behind 'prompt'"):
+    with pytest.raises(UsageError, match="no secret found for 'prompt'"):
         Secrets(may_ask=False).get("prompt", "bvio82")
     assert Secrets({"prompt bvio82": "x"}, may_ask=False).get("prompt", "bvio82") == "x"

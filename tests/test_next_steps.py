@@ -64,7 +64,7 @@ def test_the_next_command_repeats_the_order_as_it_was_given() -> None:
     assert wanted.typed() == f"{typed}--limit suspension=2"
     assert after_check(Answer.READY, "lpmkit validate p --to b") == "Next: lpmkit validate p --to b"
     assert "correct the checks marked FAIL" in after_check(Answer.NOT_READY, "x")
-    assert after_check(Answer.COULD_NOT_TELL, "lpmkit validate p --to b").startswith("Next: clear up what is unknown")
+    assert after_check(Answer.COULD_NOT_TELL, "lpmkit validate p --to b").startswith("Next: resolve the unknown checks")
 
 
 def test_the_move_is_named_with_the_real_limit_and_the_approvals_that_the_site_asks_for() -> None:

@@ -374,5 +374,5 @@ def test_validate_of_a_run_that_moves_says_why_it_is_not_asked(tmp_path: Path) -
 
 def test_a_password_that_cannot_be_had_ends_before_anything_is_prepared(tmp_path: Path) -> None:
     site = Site.model_validate({"partitions": {"p": {"host": "h", "password": "prompt"}}})
-    with pytest.raises(LpmError, match="no secret behind 'prompt'"):
+    with pytest.raises(LpmError, match="no secret found for 'prompt'"):
         Runbook(site, Secrets(may_ask=False)).require_secrets("p")

@@ -155,7 +155,7 @@ def test_what_cannot_be_asked_is_unknown_and_what_is_not_to_be_asked_is_no_findi
     (no_secret,) = database_snapshots(
         site_of(served, tmp_path, password="env:NOT_SET"), "bxaix85", Secrets(may_ask=False), login_works=True
     )
-    assert "there is no secret behind 'env:NOT_SET'" in no_secret.why_not("failover")
+    assert "no secret found for 'env:NOT_SET'" in no_secret.why_not("failover")
     served.instance.do("listener-refuses:12514")
     (unreachable,) = asked(site_of(served, tmp_path))
     assert set(findings(refused, no_secret, unreachable).values()) == {Verdict.UNKNOWN}

@@ -511,7 +511,7 @@ def test_the_doctor_says_which_way_a_site_will_use_why_and_whether_it_works(tmp_
         by_sqlplus = look_at(sid, settings.model_copy(update={"way": "sqlplus", "user": None}), None, host)
         host.close()
     assert [(one.what, one.works) for one in good] == [
-        (f"way to database {sid}", True),
+        (f"driver of database {sid}", True),
         (f"listener of {sid}", True),
         (f"logon to {sid}", True),
     ]

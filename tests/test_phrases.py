@@ -113,7 +113,9 @@ def test_a_default_among_other_time_outs_and_a_missing_sap_interface_are_german(
     assert german("Oracle Net of BX5 (A_B) waits 60 s (the default, not read), SAP BX5 (c/d) waits 60 s") == (
         "Oracle Net von BX5 (A_B) wartet 60 s (Voreinstellung, nicht gelesen), SAP BX5 (c/d) wartet 60 s"
     )
-    assert german("no SAP interface in the site file provides them (webservice would); commands: not told by it") == (
+    assert german(
+        "no SAP interface in the site file provides them (webservice would); commands: not provided by it"
+    ) == (
         "keine SAP-Schnittstelle der Site-Datei liefert diese Daten (möglich mit: webservice); "
         "commands: liefert sie nicht"
     )

@@ -117,7 +117,7 @@ def test_the_ladder_ends_with_what_was_agreed(moved: Analysis) -> None:
     still = moved.suspension
     assert still is not None
     labels = [label.get_text() for label in ladder(still).get_yticklabels()]
-    assert labels[-1] == "agreed"
+    assert labels[-1] == "all probes"
     assert set(labels[:-1]) == {"ssh-ticks", "ssh-echo", "tcp-connect"}
 
 

@@ -300,7 +300,7 @@ def test_the_first_day_is_wide_and_a_few_moves_make_it_narrow() -> None:
     assert fifth.copy_s.p50 == pytest.approx(truth.copy_s, rel=0.1)
     assert fifth.suspended_s.p50 == pytest.approx(1.6, rel=0.25)
     assert "5 past moves" in fifth.basis
-    assert "based on 0 past moves, so a wide guess" in first.sentence()
+    assert "based on no past moves, so the ranges are wide" in first.sentence()
 
 
 @pytest.mark.parametrize("count", [0, 4, MIN_MOVES + 2])

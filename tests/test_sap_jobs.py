@@ -196,7 +196,7 @@ def test_a_running_job_is_seen_to_go_on_by_its_log_its_step_and_its_process(quie
     text = quiet.line(long).text
     assert f"runs on in process {long.worker_pid}" in text
     assert f"step {long.step + 1} of 3" in text
-    assert "its log went on" in text
+    assert "its job log continued" in text
     assert "usually" in text
 
 

@@ -408,7 +408,7 @@ def test_a_way_that_cannot_be_set_up_is_kept_with_the_reason(tmp_path: Path) -> 
     )
     one = open_system("BX5", settings, host="localhost", ssh_config=None, secrets=Secrets(may_ask=False))
     said = one.ask("jobs")
-    assert "there is no secret behind 'env:NOT_THERE_AT_ALL'" in said.trouble
+    assert "no secret found for 'env:NOT_THERE_AT_ALL'" in said.trouble
     assert one.is_configured("jobs")
 
 

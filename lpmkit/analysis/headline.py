@@ -180,8 +180,8 @@ def counted(questions: Sequence[Question]) -> str:
 def _within_a_sentence(title: str) -> str:
     """A question's title within a text; the name of a system before it stays as it is.
 
-    >>> _within_a_sentence("BX5: jobs ran on?"), _within_a_sentence("Moved?")
-    ('BX5: jobs ran on', 'moved')
+    >>> _within_a_sentence("BX5: jobs continued?"), _within_a_sentence("Moved?")
+    ('BX5: jobs continued', 'moved')
     >>> _within_a_sentence("BX5: no update terminations (SM13)?"), _within_a_sentence("SSH sessions kept?")
     ('BX5: no update terminations (SM13)', 'SSH sessions kept')
     """

@@ -67,12 +67,13 @@ def _is_one(seen_s: object) -> bool:
 
 
 def about_late_starts(usual: LateStarts | None, kinds: Iterable[str]) -> str:
-    """The reason why a suspension's lower bound is lower where no kernel was asked; empty where one was."""
+    """The reason why a suspension's lower bound is lower without a kernel probe; empty with one."""
     if usual is None or not set(kinds) or not set(KERNEL).isdisjoint(kinds):
         return ""
     late_ms = usual.most_ns // MILLISECOND
-    known = f"{usual.moves} earlier move{'s' * (usual.moves != 1)} of this site show how late"
-    return f"no kernel was asked: the lower bound allows for processes that start up to {late_ms} ms late ({known})"
+    known = f"based on {usual.moves} earlier move{'s' * (usual.moves != 1)} of this site"
+    late = f"processes that start up to {late_ms} ms after the resume"
+    return f"no kernel probe: the lower bound allows for {late} ({known})"
 
 
 def kernel_heard(traces: Sequence[Trace], inside_ns: int, until_ns: int) -> bool:

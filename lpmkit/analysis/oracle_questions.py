@@ -164,7 +164,7 @@ class DatabaseQuestions:
         waited = [outage for outage in outages if outage.probe == self._of.names.get("sql")]
         longest = max((outage.outer.length_ns for outage in waited), default=0)
         felt = (
-            f"; its longest wait lay within {outwards(0, longest, 1)[1]:.1f} s"
+            f"; its longest wait at most {outwards(0, longest, 1)[1]:.1f} s"
             if longest
             else "; no answer of it was late"
         )
@@ -176,7 +176,7 @@ class DatabaseQuestions:
         return any(sent >= self._of.turn_ns for sent in self._of.looks("sql"))
 
     def _others(self, title: str, database: DatabaseAnalysis) -> Question:
-        name, what = self._key("population"), f"{title} sessions of others kept?"
+        name, what = self._key("population"), f"{title} sessions of other users kept?"
         if database.kept is None:
             return Question(name, what, OPEN, "who was logged on before and after is not known", counts=False)
         lost, beyond = database.kept.lost, database.kept.beyond_usual
@@ -190,9 +190,7 @@ class DatabaseQuestions:
                 "file allows"
             )
             return Question(name, what, PASSED, text, reply=ReplyWord.YES)
-        return Question(
-            name, what, PASSED, f"all {database.kept.before} that were there long before", reply=ReplyWord.YES
-        )
+        return Question(name, what, PASSED, f"all {database.kept.before} long-standing sessions", reply=ReplyWord.YES)
 
     def _log(self, title: str, database: DatabaseAnalysis) -> Question:  # noqa: PLR0911 - as above
         name, what = self._key("alert"), f"{title} alert log: no new critical entries?"
@@ -257,7 +255,7 @@ class DatabaseQuestions:
         name, what = self._key("logon"), f"{title} logons possible?"
         tried = self._of.attempts("logon")
         if not tried:
-            text = f"fresh logons were not tried{_because(self._of.refusal())}"
+            text = f"no new logons were tried{_because(self._of.refusal())}"
             return Question(name, what, OPEN, text, counts="logon" in self._of.names)
         host = self._of.analysed_host
         excused = [still.outer.widened(LOGON_SLACK_NS) for still in (host.suspensions if host else ())]
@@ -277,7 +275,7 @@ class DatabaseQuestions:
         if self._of.suspension is not None and worked[-1] < self._of.suspension.begin.hi_ns:
             return Question(name, what, OPEN, f"no logon worked since the resume{_because(self._of.refusal())}")
         during = f"; {len(failed)} failed or waited around the suspension" if failed else ""
-        return Question(name, what, PASSED, f"{len(worked)} fresh logons{during}", reply=ReplyWord.YES)
+        return Question(name, what, PASSED, f"{len(worked)} new logons{during}", reply=ReplyWord.YES)
 
 
 def _because(why: str) -> str:

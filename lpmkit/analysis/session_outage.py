@@ -220,7 +220,7 @@ def _login(session_outage: SessionOutage, events: Sequence[Event]) -> str:
     was, now = before[-1].data, after[0].data
     same = all(was.get(name) == now.get(name) for name in _LOGIN)
     pid, since = now.get("remote_pid"), now.get("remote_started")
-    ends = f", our end {now['local_address']}, its end {now['remote_address']}" if "local_address" in now else ""
+    ends = f", local end {now['local_address']}, remote end {now['remote_address']}" if "local_address" in now else ""
     return f"{'yes, ' if same else 'no: another '}process {pid} {_date(since)}{ends}"
 
 

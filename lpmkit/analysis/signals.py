@@ -124,7 +124,7 @@ def host_traces(
         late_ones = late_questions(one, known[one.probe].threshold_ns)
         traces.append(_trace(one, (one.sent, one.answered), late_ones, took, known[one.probe]))
     if clock is None and signals:
-        notes.append("the host stamped nothing: its signs of life are placed by their arrival alone")
+        notes.append("the host stamped nothing: its heartbeats are placed by their arrival alone")
     elif not echo:
         notes.append(
             "no echo: the clock offset is bounded on one side only, the other assumes that the fastest tick "

@@ -330,7 +330,7 @@ def _checks(evidence: Evidence) -> Question:
 
 
 def _validation(evidence: Evidence) -> Question:
-    title, found = "Validated by the firmware?", evidence.documents.get("validation")
+    title, found = "Validated by the manager?", evidence.documents.get("validation")
     if not isinstance(found, dict) or not isinstance(found.get("passed"), bool):
         return Question("validation", title, OPEN, "there is no validation")
     if found["passed"]:

@@ -38,7 +38,7 @@ def event_text(event: Event) -> str:
     """An event as a sentence.
 
     >>> event_text(Event(0, 0, 1, "recorder", "answer", {"what": "migrate", "status": None, "text": ""}))
-    'answer to the move: no status yet'
+    'answer to the move: no exit status yet'
     >>> event_text(Event(0, 0, 1, "recorder", "intent", {"what": "migrate", "order": {"partition": "bxaix85",
     ...     "source": "bvio82", "target": "bvio83", "mapping": {}}}))
     'asks for the move of bxaix85 from bvio82 to bvio83'
@@ -142,7 +142,9 @@ def _intent(data: JsonMapping) -> str:
 
 def _answer(data: JsonMapping) -> str:
     what, status, text = str(data.get("what") or ""), data.get("status"), str(data.get("text") or "").strip()
-    head = f"answer to the {_REQUESTS.get(what, what)}: " + ("no status yet" if status is None else f"status {status}")
+    head = f"answer to the {_REQUESTS.get(what, what)}: " + (
+        "no exit status yet" if status is None else f"exit status {status}"
+    )
     return f"{head}: {text}" if text else head
 
 

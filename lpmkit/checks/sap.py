@@ -173,7 +173,7 @@ def sap_updates(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
         not failed,
         snapshot.system,
         {"waiting or terminated": len(snapshot.updates or ()), "terminated": len(failed)},
-        "Clear them in SM13 first.",
+        "Resolve them in SM13 first.",
         bad=Verdict.WARN,
     )
 

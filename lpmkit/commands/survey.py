@@ -208,7 +208,7 @@ def after_check(answer: Answer, validate: str) -> str:
     step = {
         "ready": validate,
         "not ready": f"correct the checks marked FAIL, then {validate}",
-        "could not tell": f"clear up what is unknown, or decide with its owner to go on: {validate}",
+        "could not tell": f"resolve the unknown checks, or decide with their owners to continue: {validate}",
     }[answer.value]
     return f"Next: {step}"
 

@@ -38,7 +38,7 @@ def look_at(
     """The way and why, whether its listener answers, whether a logon works, and what the user may see."""
     chosen = choose_driver(settings)
     looks = [
-        Look(f"way to database {sid}", chosen.trouble is None, f"{chosen.way}: {chosen.why}", chosen.trouble or "")
+        Look(f"driver of database {sid}", chosen.trouble is None, f"{chosen.way}: {chosen.why}", chosen.trouble or "")
     ]
     if settings.listener:
         looks.append(_listener(sid, settings.listener, settings.protocol))

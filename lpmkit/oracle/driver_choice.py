@@ -48,7 +48,7 @@ def choose_driver(settings: DatabaseSettings, has: Callable[[str], bool] = insta
         return DriverChoice("none", why, f"{why}. {step}")
     if not settings.listener or not settings.user:
         lacks = "listener" if not settings.listener else "user"
-        return DriverChoice("sqlplus", f"on its host, with no client here: the site file names no {lacks}")
+        return DriverChoice("sqlplus", f"on its host, without a client here: the site file names no {lacks}")
     if release is None:
         why = "no client is needed; the site file does not name the release, thin needs 12.1 or later"
         return DriverChoice("thin", why, _missing("thin", settings, has))
@@ -60,7 +60,7 @@ def choose_driver(settings: DatabaseSettings, has: Callable[[str], bool] = insta
     if release < (11, 2) and settings.client and has("cx_Oracle"):
         why = f"release {settings.version}: cx_Oracle is installed and the site file names a client"
         return DriverChoice("cx_oracle", why)
-    return DriverChoice("sqlplus", f"release {settings.version}: on its host, with no client here")
+    return DriverChoice("sqlplus", f"release {settings.version}: on its host, without a client here")
 
 
 def _missing(access: str, settings: DatabaseSettings, has: Callable[[str], bool]) -> str | None:

@@ -16,10 +16,10 @@ def ladder(suspension: Suspension, axes: Axes | None = None) -> Axes:
     """The length of the suspension by each probe as a bar, the combined length last."""
     axes = axes or Figure(figsize=(7.6, 0.9 + 0.42 * (len(suspension.witnesses) + 1))).add_subplot()
     rows = sorted(suspension.witnesses, key=lambda witness: -witness.length.length_ns)
-    names = [witness.probe for witness in rows] + ["agreed"]
+    names = [witness.probe for witness in rows] + ["all probes"]
     spans = [witness.length for witness in rows] + [suspension.length]
     for lane, (name, span) in enumerate(zip(names, spans, strict=True)):
-        agreed = name == "agreed"
+        agreed = name == "all probes"
         lo, hi = span.lo_ns / SECOND, span.hi_ns / SECOND
         axes.plot(
             [lo, hi],

@@ -62,7 +62,7 @@ def _stall(outcomes: CopyOutcomes) -> float:
 
 def _basis(inputs: Inputs, past: Sequence[ObservedMove], usable: int) -> str:
     if not usable:
-        return "0 past moves, so a wide guess"
+        return "no past moves, so the ranges are wide"
     own = sum(level(inputs, move.inputs) == 2 for move in past)
     return f"{usable} past move{'s' * (usable != 1)}, {own} of this partition over these movers"
 

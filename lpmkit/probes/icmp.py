@@ -153,7 +153,7 @@ def peer(target: Route) -> Peer:
     own_peer = Peer(family, address)  # type: ignore[arg-type] # the shape that goes with the family
     if is_own(own_peer):
         raise CannotProbe(
-            f"{own_peer.address[0]} is an address of this machine, so it would say nothing about {target.host}"
+            f"{own_peer.address[0]} is an address of this machine; its answer proves nothing about {target.host}"
         )
     return own_peer
 

@@ -130,7 +130,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "one interval; needs no process in the partition; does not show processes that stall while the kernel runs",
     ),
     "ack": (
-        "acknowledgements of the echo's questions by the host's kernel, with stamps of this host's kernel",
+        "acknowledgements of the echo's requests by the host's kernel, with stamps of this host's kernel",
         "one interval; needs no process in the partition; after a loss TCP waits before it sends again",
     ),
     "syn": (
@@ -158,7 +158,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "one interval; the reply arrives when redo is on disk",
     ),
     "logon": (
-        "a fresh logon to the database, aborted at its limit",
+        "a new logon to the database, aborted at its limit",
         "one interval; shows that users can log on, not the time of the suspension",
     ),
     "tnsping": (

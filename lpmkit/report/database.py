@@ -51,7 +51,7 @@ def _section(analysis: Analysis, found: DatabaseAnalysis, chart: Any) -> Databas
         title=f"Oracle {found.sid} on {found.host}",
         anchor=f"oracle-{found.sid}",
         chart=chart,
-        about=f"release {found.version or 'not known'}, asked by {_WAYS.get(found.way, found.way)}",
+        about=f"release {found.version or 'not known'}, queried by {_WAYS.get(found.way, found.way)}",
         before_after=list(_before_after(found)),
         waits=[
             (wait.event, str(wait.waits), f"{wait.seconds:.3f} s", _bucket(wait.longest_ms)) for wait in found.waits

@@ -42,48 +42,47 @@ from lpmkit.wording.words import ENGLISH, Words
 WITNESSES: Mapping[str, tuple[str, str]] = {
     "ticks": (
         "ticks stamped inside the host on an absolute schedule",
-        "begin uncertain by one tick, end almost not; a busy host ticks late, which is allowed for",
+        "begin uncertain by one tick, end hardly at all; late ticks of a busy host are allowed for",
     ),
     "echo": (
-        "lines asked and answered over an SSH session that stays open",
-        "too long: TCP waits before it sends again; too coarse to say when within an interval",
+        "requests and replies over an open SSH session",
+        "too long: TCP waits before it retransmits; resolution: one interval",
     ),
     "ni": (
-        "pings over a connection to the SAP dispatcher that stays open",
-        "too long: TCP waits before it sends again; the dispatcher answers, so it says that SAP ran",
+        "pings over an open connection to the SAP dispatcher",
+        "too long: TCP waits before it retransmits; the dispatcher answers, which proves that SAP ran",
     ),
     "icmp": (
         "echo requests that the host's kernel answers",
         "too long or too short by up to an interval; answered also while no process of the host runs",
     ),
     "ack": (
-        "acknowledgements of the echo's questions by the host's kernel",
-        "signs of life only; after a loss TCP waits before it sends again; acknowledged also while no process runs",
+        "acknowledgements of the echo's requests by the host's kernel",
+        "heartbeats only; after a loss TCP waits before it retransmits; acknowledged also while no process runs",
     ),
     "syn": (
-        "requests for a connection that the host's kernel answers, while it acknowledges nothing",
-        "signs of life only; the end within an interval; answered also while no process runs",
+        "connection requests that the host's kernel answers, while it acknowledges nothing",
+        "heartbeats only; the end within an interval; answered also while no process runs",
     ),
     "connect": (
         "new TCP connections that wait for the service to speak",
-        "too long or too short by up to an interval; a lost first packet is sent again after a second",
+        "too long or too short by up to an interval; a lost first packet is retransmitted after a second",
     ),
     "sql": (
-        "questions over a session with the database that stays open",
-        "too long: a session is a queue, and TCP waits before it sends again; too coarse to say when within an "
-        "interval",
+        "queries over an open database session",
+        "too long: queries wait for one another, and TCP waits before it retransmits; resolution: one interval",
     ),
     "commit": (
-        "commits over a session with the database that stays open",
-        "too long, as above, and by what the redo log takes",
+        "commits over an open database session",
+        "too long, as above, and by the time of the redo log write",
     ),
     "logon": (
-        "fresh logons to the database",
-        "too long: a logon takes many round trips; says whether people can log on",
+        "new logons to the database",
+        "too long: a logon takes many round trips; shows whether users can log on",
     ),
     "tnsping": (
         "pings of the database's listener",
-        "too long or too short by up to an interval; speaks for the listener",
+        "too long or too short by up to an interval; applies to the listener only",
     ),
 }
 
@@ -114,7 +113,7 @@ def witnesses_of(analysis: Analysis) -> Iterator[JsonObject]:
         for still in host.suspensions:
             for witness in still.witnesses:
                 what, bias = WITNESSES.get(
-                    kinds[witness.probe], ("a probe of one service", "speaks for its service only")
+                    kinds[witness.probe], ("a probe of one service", "applies to its service only")
                 )
                 yield {
                     "name": witness.probe,
@@ -124,7 +123,7 @@ def witnesses_of(analysis: Analysis) -> Iterator[JsonObject]:
                     **_ends(analysis, witness.length, witness.begin, witness.end),
                 }
             yield {
-                "name": "agreed",
+                "name": "all probes",
                 "agreed": True,
                 "what": f"{host.host}, by {', '.join(still.mechanisms)}",
                 "resolution": "",

@@ -193,7 +193,7 @@ class System:
             return self.unusable[name]
         way = self.ways.get(name)
         if way is None or question not in way.questions:
-            return "not told by it"
+            return "not provided by it"
         refusal = self.accounts.refusal(self._account_of.get(name, ""))
         if refusal is not None:
             return self._blotted(str(LogonNotTried(self._account_of[name], refusal)))

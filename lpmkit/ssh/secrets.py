@@ -77,7 +77,7 @@ class Secrets:
             value = self._typed(host)
         if value is None:
             raise UsageError(
-                f"there is no secret behind {reference!r}",
+                f"no secret found for {reference!r}",
                 where=host,
                 next_step=f"{_how_to_set(kind, name)}; for an SSH login a key without `password` also works.",
             )

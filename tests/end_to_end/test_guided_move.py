@@ -133,7 +133,7 @@ def _the_kernel_of_this_machine_was_no_witness(run: Run) -> None:
         if event.data.get("probe") == "icmp" and event.kind == "probe-trouble"
     ]
     assert [re.sub(r"127(\.\d+){3}", "LOOPBACK", line) for line in told] == [
-        "not used: LOOPBACK is an address of this machine, so it would say nothing about bxaix85"
+        "not used: LOOPBACK is an address of this machine; its answer proves nothing about bxaix85"
     ]
     found = analyse(Run(run.path)).suspension
     assert found is not None

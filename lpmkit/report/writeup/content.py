@@ -365,7 +365,7 @@ def _sap(source: WriteUpInputs) -> Iterator[Section]:
         blocks = _questions_of(source, "sap", outcome.sid)
         rows = [
             (
-                state_word(words, line.verdict) if line.verdict else "",
+                words(f"job.{line.verdict}") if line.verdict else "",
                 line.course.job.title,
                 line.course.program,
                 words.said(line.course.word),

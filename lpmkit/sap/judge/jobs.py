@@ -151,9 +151,9 @@ def _how_far(course: JobCourse, history: JobHistory | None, log: JobProgress | N
         if log.last.step is not None:
             said += f", step {log.last.step}" + (f" of {course.job.steps}" if course.job.steps else "")
         if log.went_on:
-            said += f", its log went on: {log.last.last}" if log.last.last else ", its log went on"
+            said += f", its job log continued: {log.last.last}" if log.last.last else ", its job log continued"
         elif log.last.lines is not None:
-            said += ", nothing new in its log since"
+            said += ", nothing new in its job log since"
     if history is not None and course.started_ns is not None:
         so_far = (course.sights[-1].answered_ns - course.started_ns) / 1e9
         said += f"; {so_far:.0f} s so far, usually {history.median_s:.0f} s (median of {plural(history.runs, 'run')})"
@@ -243,7 +243,7 @@ def _vanished(case: Case, course: JobCourse, was: JobStatus | None) -> JobLine:
 
 
 def jobs(case: Case, lines: Sequence[JobLine]) -> Question:
-    key, title = f"sap-jobs-{case.sid}", f"{case.sid}: jobs ran on?"
+    key, title = f"sap-jobs-{case.sid}", f"{case.sid}: jobs continued?"
     replies = answers(case.observations, "jobs", case.pause)
     if replies.before is None or replies.last is None:
         return not_evaluated(case, key, title, "jobs", replies)
@@ -270,13 +270,13 @@ def jobs(case: Case, lines: Sequence[JobLine]) -> Question:
 
 
 def _well(passed: Sequence[JobLine], aborted: int) -> str:
-    """The jobs that ran on or ended well, and by how much they were late."""
+    """The jobs that continued or finished normally, and by how much they were late."""
     if not passed:
         return "no job ran when the suspension began"
     on = sum(one.course.status is JobStatus.RUNNING and one.course.gone_ns is None for one in passed)
     delays = [one.delay_s for one in passed if one.delay_s is not None]
-    late = f"; at most {round(max(delays)):+d} s against their own history" if delays else ""
+    late = f"; at most {round(max(delays)):+d} s compared with earlier runs" if delays else ""
     accepted = f"; {plural(aborted, 'aborted job')} within the limit" if aborted else ""
     ended = len(passed) - on
-    counts = ", ".join(filter(None, (f"{on} ran on" if on else "", f"{ended} ended well" if ended else "")))
+    counts = ", ".join(filter(None, (f"{on} continued" if on else "", f"{ended} finished normally" if ended else "")))
     return f"{counts}{late}{accepted}"

@@ -24,7 +24,7 @@ def log_tallies(case: Case) -> tuple[SapTally, ...]:
 
 
 def log(case: Case, tallies: Sequence[SapTally]) -> Question:
-    key, title = f"sap-log-{case.sid}", f"{case.sid}: system log and dumps quiet?"
+    key, title = f"sap-log-{case.sid}", f"{case.sid}: system log and short dumps clean?"
     _, _, read = fresh(case.observations, "system_log", case.pause)
     bad = [tally for tally in tallies if tally.meaning is Class.FAIL]
     if bad:
@@ -78,7 +78,7 @@ def _missing(case: Case) -> str:
 
 
 def dumps(case: Case) -> Question:
-    key, title = f"sap-dumps-{case.sid}", f"{case.sid}: short dumps looked at?"
+    key, title = f"sap-dumps-{case.sid}", f"{case.sid}: short dumps checked?"
     new, _, _ = fresh(case.observations, "dumps", case.pause)
     replies = answers(case.observations, "dumps", case.pause)
     if replies.last is None:

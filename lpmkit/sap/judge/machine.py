@@ -12,7 +12,7 @@ from lpmkit.wording.counts import plural
 
 
 def licence(case: Case) -> Question:
-    key, title = f"sap-licence-{case.sid}", f"{case.sid}: licence valid on this machine?"
+    key, title = f"sap-licence-{case.sid}", f"{case.sid}: licence valid on this system?"
     now = case.after or (None if case.moved else case.before)
     if now is None:
         return Question(
@@ -30,7 +30,7 @@ def licence(case: Case) -> Question:
     good = [one for one in mine if one.lets_log_on]
     changed = ""
     if case.before is not None and case.before.hardware_key not in (None, now.hardware_key):
-        changed = f", another one than before ({case.before.hardware_key})"
+        changed = f" (before: {case.before.hardware_key})"
     if not good:
         what = "no permanent licence" if not mine else "no valid permanent licence"
         return Question(
@@ -46,7 +46,7 @@ def licence(case: Case) -> Question:
         title,
         PASSED,
         f"permanent, for the hardware key {now.hardware_key}{changed}",
-        f"by {now.ways.get('licences', 'saplikey')} -get and -show; the message server's own key is not asked",
+        f"by {now.ways.get('licences', 'saplikey')} -get and -show; the message server's own key was not queried",
         reply=ReplyWord.YES,
     )
 
@@ -55,7 +55,7 @@ def host(case: Case) -> Question:
     """``lsconf`` from inside SAP before and after: another machine as it should be, the partition the same, and every
     other line that changed by its name.
     """
-    key, title = f"sap-host-{case.sid}", f"{case.sid}: the host seen from inside as it should be?"
+    key, title = f"sap-host-{case.sid}", f"{case.sid}: lsconf as expected?"
     if case.before is None or case.after is None:
         asked = case.before is not None and case.before.lsconf is not None
         return Question(key, title, OPEN, "not read before and after the move", counts=asked and case.moved)
@@ -98,7 +98,7 @@ def conversation(case: Case) -> list[Question]:
     told = [observation for observation in case.observations if observation.session and observation.rows is not None]
     if not told:
         return []
-    key, title = f"sap-rfc-{case.sid}", f"{case.sid}: conversation with function modules kept?"
+    key, title = f"sap-rfc-{case.sid}", f"{case.sid}: RFC session kept?"
     # a recorder that takes over has a conversation of its own, and so has each way
     lives = {(one.segment, way_of(one)) for one in told}
     count = len({(one.segment, way_of(one), one.session) for one in told}) - len(lives)
@@ -116,7 +116,7 @@ def conversation(case: Case) -> list[Question]:
                 reply=ReplyWord.NO,
             )
         ]
-    return [Question(key, title, PASSED, "the same identity in every answer", reply=ReplyWord.YES)]
+    return [Question(key, title, PASSED, "the same session in every answer", reply=ReplyWord.YES)]
 
 
 def way_of(sap_observation: SapObservation) -> str:

@@ -318,7 +318,7 @@ def updates(case: Case) -> Question:
         key,
         title,
         PASSED,
-        f"{len(replies.last.rows or ())} waiting or failed, none new in error",
+        f"{len(replies.last.rows or ())} waiting or terminated, none newly terminated",
         f"by {replies.last.way}",
         reply=ReplyWord.YES,
     )
