@@ -121,6 +121,28 @@ def test_a_default_among_other_time_outs_and_a_missing_sap_interface_are_german(
     )
 
 
+def test_another_login_and_another_licence_key_are_german() -> None:
+    german = phrase_book("de")
+    ends = ", local end 127.0.0.1 53820, remote end 127.0.0.2 44971"
+    there = ", lokaler Endpunkt 127.0.0.1 53820, entfernter Endpunkt 127.0.0.2 44971"
+    since, seit = (
+        "since 2026-12-01 13:06:19 UTC by its clock",
+        "seit 01.12.2026 13:06:19 UTC nach der Uhr der Partition",
+    )
+    for english, other in (("", ""), (ends, there)):
+        assert german(f"no: another process 12 {since}{english}") == f"nein: anderer Prozess 12 {seit}{other}"
+        assert german(f"no: another process 12 (start not known){english}") == (
+            f"nein: anderer Prozess 12 (Startzeit nicht bekannt){other}"
+        )
+        assert (
+            german(f"yes, process 12 (start not known){english}") == f"ja, Prozess 12 (Startzeit nicht bekannt){other}"
+        )
+    assert german("no valid permanent licence for the hardware key X1 (before: Y2)") == (
+        "keine gültige permanente Lizenz für Hardware-Schlüssel X1 (vorher Y2)"
+    )
+    assert german("60 s, Oracle's default") == "60 s, Voreinstellung von Oracle"
+
+
 def test_numbers_of_versions_addresses_and_names_stay() -> None:
     assert localised("1,234.5 s at 10.0.0.1 with 2.2.6.10") == "1.234,5 s at 10.0.0.1 with 2.2.6.10"
     assert localised("-0.13 ms") == "-0,13 ms"

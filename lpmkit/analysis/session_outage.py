@@ -228,9 +228,9 @@ def _date(since: Any) -> str:
     """The start of a process, in seconds since 1970 by the host's clock, as a date.
 
     >>> _date("1795993489.25"), _date(None)
-    ('since 2026-11-29 23:04:49 UTC by its clock', '(start not told)')
+    ('since 2026-11-29 23:04:49 UTC by its clock', '(start not known)')
     """
     try:
         return f"since {datetime.fromtimestamp(float(since), tz=UTC):%Y-%m-%d %H:%M:%S} UTC by its clock"
     except (TypeError, ValueError, OverflowError, OSError):
-        return "(start not told)"
+        return "(start not known)"

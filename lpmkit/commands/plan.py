@@ -231,7 +231,11 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
         terminal().print(ahead.sentence(), soft_wrap=True)
         for name in checked.unknown:
             terminal().print(unknown_name(name), soft_wrap=True)
-        next_step = f"Start it with `lpmkit plan run {file}`." if result == "ready" else "See the column checks."
+        next_step = (
+            f"Start it with `lpmkit plan run {file}`."
+            if result == "ready"
+            else "Check each move that is not ready: `lpmkit check PARTITION --to FRAME`."
+        )
         terminal().print(f"Plan: {result}. {next_step}", soft_wrap=True)
     sys.exit(_STATUSES[result])
 

@@ -329,7 +329,7 @@ def known_before(kept: Any, survey: Any) -> Iterator[tuple[str, str]]:
     watched = use.get("watched_s")
     paging = f"paging, watched for {watched:.1f} s" if isinstance(watched, int | float) else "paging"
     yield (
-        f"{paging} (more of it is more writing; not a rate of writing)",
+        f"{paging} (indicates write activity; no write rate)",
         "not known" if rate is None else f"{rate / 1e6:.1f} MB/s",
     )
     if fitted_:

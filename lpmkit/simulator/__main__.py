@@ -32,19 +32,21 @@ def _list_faults(context: click.Context, _option: click.Parameter, wanted: bool)
 @click.option(
     "--landscape",
     type=FILE,
-    help="Which frames and partitions there are: a file or a built-in name (js22, p7pair, p8pair, p10pair, estate).",
+    help="Frames and partitions: a file or a built-in name (js22, p7pair, p8pair, p10pair, estate).",
 )
-@click.option("--directory", type=FILE, help="Where keys, ssh_config and site.yaml go; a temporary one by default.")
-@click.option("--truth", type=FILE, help="Where what really happened is written, one JSON object a line.")
+@click.option("--directory", type=FILE, help="Folder for keys, ssh_config and site.yaml; a temporary one by default.")
+@click.option("--truth", type=FILE, help="File for the true times of each move, one JSON object a line.")
 @click.option(
     "--speed", default=1.0, show_default=True, help="Shortens moves by this factor, but never the suspension."
 )
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same moves.")
-@click.option("--fault", "faults", multiple=True, metavar="SPEC", help="Something that goes wrong; may be repeated.")
+@click.option("--fault", "faults", multiple=True, metavar="SPEC", help="Fault to inject; may be repeated.")
 @click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults,
-              help="Show every fault with the situation it stands for.")  # fmt: skip
+              help="List the faults, each with the situation it reproduces.")  # fmt: skip
 @click.option("--isolate", is_flag=True, help="Put partitions in network namespaces of their own (root only).")
-@click.option("--round-trip", "round_trip_ms", default=0.0, metavar="MS", help="How far away every host is.")
+@click.option(
+    "--round-trip", "round_trip_ms", default=0.0, metavar="MS", help="Round-trip time to every host, in milliseconds."
+)
 @click.option("--for", "seconds", type=float, help="End after this many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when ready instead of text for people.")
 def main(

@@ -209,7 +209,7 @@ def users(case: Case) -> Question:
             title,
             FAILED,
             f"{plural(len(lost), 'session')} gone: {_named(lost)}",
-            f"within the {gap:.0f} s between two looks; {by}",
+            f"within the {gap:.0f} s between two readings; {by}",
             reply=ReplyWord.NO,
         )
     later = [one for name, one in before.items() if name in after and name not in last]
