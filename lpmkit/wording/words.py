@@ -69,6 +69,14 @@ class Words:
         text = f"{value:,.{digits}f}"
         return text.translate(str.maketrans(",.", ".,")) if self.language == "de" else text
 
+    def figure(self, value: float) -> str:
+        """A number with the digits that it has.
+
+        >>> Words("en").figure(2.76), Words("de").figure(2.76)
+        ('2.76', '2,76')
+        """
+        return self.number(value, len(f"{value:g}".partition(".")[2]))
+
 
 @cache
 def words_of(language: str) -> Words:

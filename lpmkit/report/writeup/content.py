@@ -233,7 +233,7 @@ def _held(words: Words, before: Any, after: Any) -> Iterator[tuple[str, str, str
 
 def _figure(words: Words, value: Any) -> str:
     """A value of the partition; a number as the language writes it."""
-    return words.number(value, len(f"{value:g}".partition(".")[2])) if isinstance(value, float) else shown(value)
+    return words.figure(value) if isinstance(value, float) else shown(value)
 
 
 def _placed(survey: Any) -> tuple[JsonObject, JsonObject] | None:

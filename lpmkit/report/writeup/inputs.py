@@ -154,4 +154,8 @@ def facts_text(words: Words, finding: JsonObject) -> str:
     facts = finding.get("facts")
     if not isinstance(facts, dict):
         return words.said(shown(facts))
-    return ", ".join(f"{words.said(str(name))}: {words.said(shown(value))}" for name, value in facts.items())
+    texts = (
+        (name, words.figure(value) if isinstance(value, float) else words.said(shown(value)))
+        for name, value in facts.items()
+    )
+    return ", ".join(f"{words.said(str(name))}: {text}" for name, text in texts)
