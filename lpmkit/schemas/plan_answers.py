@@ -92,10 +92,13 @@ class PlanForecast(TypedDict):
 
 
 class PlanCheckAnswer(TypedDict):
-    """``plan check``: every move with its checks, what it costs (P90 by quantity, with the limit), and the forecast."""
+    """``plan check``: every move with its checks, what it costs (P90 by quantity, with the limit), and the forecast.
+    ``against``: what stands against a start, a sentence each.
+    """
 
     title: str
     answer: Judged
+    against: list[str]
     moves: list[PlanCheckRow]
     predicted: list[dict[str, str]]
     forecast: PlanForecast
