@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -305,3 +306,114 @@ def test_a_queue_is_judged_by_how_long_it_is_too_long(waiting: tuple[int, ...], 
     found = judged(seen("queues", 20, DispatcherQueue("ABAP/DIA", 0, 9, 14000, 1, 1)), *looks)
     question = found.question("sap-queues-BX5")
     assert (question.state, question.warns) == (state, warns), question.answer
+
+
+def jam_looks(kinds: str, busy: str, seconds: range, server: str = "") -> list[SapObservation]:
+    """Looks at one work process of each type, those of ``busy`` at work."""
+    rows = [
+        WorkProcess(number, kind, 100 + number, Activity.RUNNING if kind in busy.split() else Activity.WAITING)
+        for number, kind in enumerate(kinds.split())
+    ]
+    return [seen("work_processes", second, *[replace(row, server=server) for row in rows]) for second in seconds]
+
+
+@pytest.mark.parametrize(
+    ("busy", "state", "warns"),
+    [
+        ("DIA", "failed", False),
+        ("UPD", "passed", True),
+        ("UP2", "passed", True),
+        ("SPO", "passed", True),
+        ("BTC", "passed", False),
+        ("", "passed", False),
+    ],
+)
+def test_a_type_of_work_process_that_is_never_free_after_the_pause_is_told(busy: str, state: str, warns: bool) -> None:
+    kinds = "DIA UPD UP2 BTC SPO"
+    before, after = jam_looks(kinds, "", range(0, 28, 4)), jam_looks(kinds, busy, range(34, 300, 4))
+    found = judged(*before, *after).question("sap-work-processes-BX5")
+    assert (found.state, found.warns) == (state, warns), found.answer
+    busy_before = judged(*jam_looks(kinds, busy, range(0, 28, 4)), *after).question("sap-work-processes-BX5")
+    assert (busy_before.state, busy_before.warns) == ("passed", False), busy_before.answer
+    free_once = [*after[:20], *jam_looks(kinds, "", range(120, 121)), *after[21:]]
+    found = judged(*before, *sorted(free_once, key=lambda look: look.asked_ns)).question("sap-work-processes-BX5")
+    assert (found.state, found.warns) == ("passed", False), found.answer
+
+
+def test_a_server_without_a_free_dialog_process_is_jammed_though_another_has_some() -> None:
+    def looks(busy: str, seconds: range) -> list[SapObservation]:
+        one, other = jam_looks("DIA UPD", busy, seconds, "a_BX5_00"), jam_looks("DIA UPD", "", seconds, "b_BX5_01")
+        return [
+            replace(mine, rows=(*(mine.rows or ()), *(others.rows or ())))
+            for mine, others in zip(one, other, strict=True)
+        ]
+
+    before = looks("", range(0, 28, 4))
+    for busy, state in (("DIA", "failed"), ("", "passed")):
+        found = judged(*before, *looks(busy, range(34, 300, 4))).question("sap-work-processes-BX5")
+        assert found.state == state, found.answer
+
+
+REFUSED_LATER: dict[str, list[Any]] = {
+    "users": people(3),
+    "processes": [Process("icman", 7, Colour.GREEN, instance="00")],
+    "updates": [],
+    "queues": [DispatcherQueue("ABAP/DIA", 0, 5, 14000, 1, 1)],
+    "enqueue": [Enqueue(143, 3597, 500, 0, 0, Colour.GREEN)],
+    "work_processes": [WorkProcess(0, "DIA", 7, Activity.WAITING)],
+}
+
+
+@pytest.mark.parametrize("question", REFUSED_LATER)
+def test_a_question_that_is_refused_until_the_end_of_watching_is_open(question: str) -> None:
+    """The recording of the move ends long before; the other questions show how long was watched."""
+    rows = REFUSED_LATER[question]
+    before, other = seen(question, 20, *rows), "queues" if question != "queues" else "processes"
+    watched = [before, *(seen(question, second, *rows) for second in (35, 50))]
+    others = [seen(other, second, *REFUSED_LATER[other]) for second in (20, 40, 400)]
+    refused = [seen(question, second, trouble="HTTP 500") for second in (65, 200, 390)]
+    key, until = f"sap-{question.replace('_', '-')}-BX5", PAUSE.end_ns + 20 * 10**9
+    assert judged(*watched, *others, until_ns=until).question(key).state == "passed"
+    found = judged(*watched, *refused, *others, until_ns=until).question(key)
+    assert found.state == "not evaluated", found.answer
+    assert "HTTP 500" in found.details
+    again = judged(*watched, *refused, seen(question, 395, *rows), *others, until_ns=until).question(key)
+    assert again.state == "passed", "it was seen again at the end"
+
+
+def instance(number: str, pid: int | None, colour: Colour = Colour.GREEN) -> list[Process]:
+    return [
+        Process(name, pid if pid is None or pid < 0 else pid + place, colour, description=name, instance=number)
+        for place, name in enumerate(("disp+work", "icman"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "state", "warns"),
+    [
+        ([*instance("00", 1), *instance("03", -1, Colour.GRAY)], [*instance("00", 1), *instance("03", 50)], "passed", True),
+        ([*instance("00", 1), *instance("03", -1, Colour.GRAY)], [*instance("00", 1), *instance("03", -1, Colour.GRAY)], "passed", True),
+        ([*instance("00", 1), *instance("03", -1, Colour.GRAY)], [*instance("00", 9), *instance("03", 50)], "failed", False),
+        (instance("03", None, Colour.GRAY), instance("03", 50), "not evaluated", False),
+        (instance("03", None, Colour.GRAY), instance("03", None, Colour.GRAY), "not evaluated", False),
+        ([*instance("00", 1), *instance("03", 30, Colour.GRAY)], [*instance("00", 1), *instance("03", 50)], "not evaluated", False),
+        ([*instance("00", 1), *instance("03", 30)], [*instance("00", 1), *instance("03", -1, Colour.GRAY)], "failed", False),
+    ],
+    ids=["started since", "stays stopped", "another one restarted", "all stopped, started", "all stopped",
+         "gray with pids, started", "ran and is stopped"],
+)  # fmt: skip
+def test_an_instance_that_was_stopped_before_the_move_lost_nothing(
+    before: list[Process], after: list[Process], state: str, warns: bool
+) -> None:
+    looks = [seen("processes", second, *before) for second in (0, 20)]
+    looks += [seen("processes", second, *after) for second in range(40, 140, 15)]
+    found = judged(*looks).question("sap-processes-BX5")
+    assert (found.state, found.warns) == (state, warns), found.answer
+
+
+def test_an_instance_that_went_down_in_the_copy_was_not_stopped_before_the_move() -> None:
+    up, down = [*instance("00", 1), *instance("03", 30)], [*instance("00", 1), *instance("03", -1, Colour.GRAY)]
+    looks = [seen("processes", 0, *up), *(seen("processes", second, *down) for second in (20, 40, 140))]
+    found = judged(*looks).question("sap-processes-BX5")
+    assert (found.state, found.warns) != ("passed", False), found.answer
+    assert "stopped before" not in found.answer

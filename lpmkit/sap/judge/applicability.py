@@ -13,6 +13,7 @@ from dataclasses import replace
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.sap.judge.features import features
 from lpmkit.sap.judge.values import Case
+from lpmkit.sap.observation import MissingReason
 
 #: The feature that an instance needs for a question, by the word in the question's key.
 NEEDED = {
@@ -72,14 +73,21 @@ def as_it_applies(case: Case, questions: Sequence[Question]) -> Iterator[Questio
 
 
 def _until_the_end(case: Case, question: Question, name: str) -> Question:
+    """The question, open where its last answer lies long before the end of the recording, or long before the end of all
+    watching while it was refused meanwhile.
+    """
     asked = ASKED.get(name)
-    if case.until_ns is None or asked is None or question.state is not AnswerState.PASSED:
+    mine = [row for row in case.observations if row.question == asked]
+    looks = [row.asked_ns for row in mine if row.rows is not None]
+    if not looks or question.state is not AnswerState.PASSED:
         return question
-    looks = [row.asked_ns for row in case.observations if row.question == asked and row.rows is not None]
-    missing_s = (case.until_ns - max(looks, default=case.until_ns)) / 1e9
-    if missing_s <= SLACK_S + 3 * case.every_s.get(asked, 0.0):
+    refused = [row for row in mine if row.rows is None and row.reason is not MissingReason.NOT_CONFIGURED]
+    until_ns = max(looks) if case.until_ns is None else case.until_ns
+    if any(row.asked_ns > max(looks) for row in refused):
+        until_ns = max(until_ns, *(row.asked_ns for row in case.observations))
+    missing_s = (until_ns - max(looks)) / 1e9
+    if missing_s <= SLACK_S + 3 * case.every_s.get(asked or "", 0.0):
         return question
-    last = next((row for row in reversed(case.observations) if row.question == asked and row.rows is None), None)
-    why = f" ({last.trouble})" if last is not None and last.trouble else ""
+    why = f" ({refused[-1].trouble})" if refused and refused[-1].trouble else ""
     text = f"not observed in the last {missing_s:.0f} s{why}; until then: {question.answer}"
     return replace(question, state=AnswerState.NOT_EVALUATED, details=text, reply=None)

@@ -9,7 +9,7 @@ from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.sap.job_history import Answers, answers
 from lpmkit.sap.judge.features import features
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, read_by_others, some
-from lpmkit.sap.model import JAVA_NODE, Colour, Process
+from lpmkit.sap.model import JAVA_NODE, Colour, Process, interface_of
 from lpmkit.sap.observation import SapObservation
 
 #: Whole seconds of two clocks: a start time may differ by so much and be the same.
@@ -32,16 +32,23 @@ def processes(case: Case) -> Question:
     if (others := read_by_others(key, title, replies)) is not None:
         return others
     was, now, by = replies.before.rows or (), replies.last.rows or (), f"by {replies.last.way}"
-    wrong = _process_changes(_listed_again(was, now), now)
-    states = _states(case, was, replies)
+    gray = _gray_before(case, replies)
+    stopped = {number for number, has_pids in gray.items() if not has_pids}
+    known, shown = ([row for row in rows if row.instance not in gray] for rows in (was, now))
+    wrong = _process_changes(_listed_again(known, shown), shown)
+    states = _states(case, was, replies, stopped)
+    started = {row.instance for row in now if row.colour is Colour.GREEN} & gray.keys() - stopped
+    unknown = started if {row.instance for row in now} - stopped else stopped
+    states.untold.extend(f"instance {number} (before the suspension)" for number in sorted(unknown))
     if wrong or states.unwell:
         return Question(key, title, FAILED, some([*wrong, *states.unwell]), by, reply=ReplyWord.NO)
     if missing := _not_listed(case, was, now):
         return Question(key, title, OPEN, f"not all was listed before and after: {some(missing)}")
     if states.untold:
         return Question(key, title, OPEN, f"not shown as running: {some(states.untold)}", by)
-    number = len({(row.instance, row.name, row.description, row.pid) for row in now})
+    number, idle = len({_name(row) for row in shown}), [f"instance {number}" for number in sorted(stopped)]
     noted = f"; not green: {some(states.noted)}" if states.noted else ""
+    noted += f"; stopped before the suspension: {some(idle)}" if idle else ""
     text = f"{number} processes with the same pids{noted}"
     return Question(key, title, PASSED, text, by, warns=bool(noted), reply=None if noted else ReplyWord.YES)
 
@@ -57,7 +64,21 @@ class _States:
     noted: list[str] = field(default_factory=list)
 
 
-def _states(case: Case, before: Sequence[Process], replies: Answers) -> _States:
+def _gray_before(case: Case, replies: Answers) -> dict[str, bool]:
+    """The instances that were gray in every look before the suspension, and whether their rows have pids.
+
+    Without pids they had no process and lost nothing, whatever became of them. With pids it is not known: the cluster
+    may have started them itself (`SCN-TSA`).
+    """
+    way = interface_of(replies.last.way) if replies.last is not None else ""
+    looks = [one for one in replies.all if one.answered_ns <= case.pause.begin_ns and interface_of(one.way) == way]
+    rows = [row for one in looks for row in one.rows or ()]
+    up = {row.instance for row in rows if row.from_ps or row.started or row.colour is not Colour.GRAY}
+    with_pids = {row.instance for row in rows if (row.pid or 0) > 0}
+    return {row.instance: row.instance in with_pids for row in rows if row.instance not in up}
+
+
+def _states(case: Case, before: Sequence[Process], replies: Answers, stopped: set[str]) -> _States:
     """The same pid is not enough: a dispatcher that has lost its message server, or a Java node that starts its
     applications, has it too. Only green is well; ``ps`` tells no colour.
     """
@@ -70,6 +91,8 @@ def _states(case: Case, before: Sequence[Process], replies: Answers) -> _States:
     green = {_name(row) for one in looks for row in one.rows or () if row.colour is Colour.GREEN}
     down = {row.instance for row in before} - {row.instance for row in before if row.colour is not Colour.GRAY}
     for row in (last.rows or ()) if last else ():
+        if row.instance in stopped:
+            continue
         long_ago = [until - since for since, until in spells[_name(row)] if until - since >= TO_RECOVER_NS]
         if row.colour is Colour.GREEN and colours.get(_name(row)) is Colour.GREEN and long_ago:
             found.noted.append(f"{row.name} (for {max(long_ago) / 1e9:.0f} s, then green again)")

@@ -29,6 +29,9 @@ from lpmkit.wording.counts import plural
 LOCKS_LOST = 2
 #: Dialog work processes that are all busy in so many looks over so long a time are jammed; a dialog step takes seconds.
 JAM_LOOKS, JAM_NS = 5, 60_000_000_000
+#: The types whose requests are short, as they are called. A posting or a print list may take its minutes, so those are
+#: told and only dialog fails (`STECHIES-SM13`); a job may take all night.
+JAM_TYPES = {"DIA": "dialog", "UPD": "update", "UP2": "V2 update", "SPO": "spool", "ENQ": "enqueue"}
 #: People leave in groups, at noon and after a meeting: so many that went together say little. A choice.
 IN_A_GROUP = 3
 #: So many sessions over HTTP, and most of them, have to be gone to be told. A choice.
@@ -112,7 +115,9 @@ def work_processes(case: Case) -> Question:
         else:
             intact += not more
     wrong += _types_without_any(before, after)
-    wrong += _jammed(case, replies, looks)
+    jammed = _jammed(case, replies, looks)
+    wrong += [text for kind, text in jammed.items() if kind == "DIA"]
+    noted = "".join(f"; {text}" for kind, text in jammed.items() if kind != "DIA")
     # heap limit, automatic restart, a dynamic work process given back (`SCN-WP-ENDS`, `SCN-DYNAMIC-WP`): every day,
     # while Err does not rise and most of the others live on, or where they come as often as before
     spent_s = (replies.last.asked_ns - replies.before.asked_ns) / 1e9
@@ -137,27 +142,38 @@ def work_processes(case: Case) -> Question:
         title,
         PASSED,
         f"{len(after)} work processes, none stopped or terminated"
-        + (f"; in an everyday way, without a new termination: {some(everyday)}" if everyday else ", none restarted"),
+        + (f"; in an everyday way, without a new termination: {some(everyday)}" if everyday else ", none restarted")
+        + noted,
         f"by {replies.last.way}",
-        reply=ReplyWord.YES,
+        warns=bool(noted),
+        reply=None if noted else ReplyWord.YES,
     )
 
 
-def _jammed(case: Case, replies: Answers, looks: Sequence[SapObservation]) -> Iterator[str]:
-    """The dialog work processes that are all there and all busy in every look since the suspension: they wait for the
-    lock server or the database, and nobody else is served. On a system that had none free before it says nothing.
+def _jammed(case: Case, replies: Answers, looks: Sequence[SapObservation]) -> dict[str, str]:
+    """By type, the servers of whose work processes none was free in any look since the suspension: they wait for the
+    lock server, the database or a printer, and nobody else is served. Where none was free before it says nothing.
     """
-    if len(looks) < JAM_LOOKS or looks[-1].asked_ns - looks[0].asked_ns < JAM_NS:
-        return
-    before = [one for one in replies.all if one.answered_ns <= case.pause.begin_ns][-len(looks) :]
+    if replies.before is None or len(looks) < JAM_LOOKS or looks[-1].asked_ns - looks[0].asked_ns < JAM_NS:
+        return {}
+    way = interface_of(replies.before.way)
+    early = [one for one in replies.all if one.answered_ns <= case.pause.begin_ns and interface_of(one.way) == way]
+    before = [_free(replies, look) for look in early[-len(looks) :]]
+    since = [_free(replies, look) for look in looks]
+    there = {(_place(replies, row)[0], row.type) for row in looks[-1].rows or ()}
+    jammed = sorted(place for place in there if all(place in free for free in before))
+    seconds = (looks[-1].asked_ns - looks[0].asked_ns) / 1e9
+    return {
+        kind: f"no {JAM_TYPES[kind]} work process was free for {seconds:.0f} s"
+        for server, kind in jammed
+        if kind in JAM_TYPES and not any((server, kind) in free for free in since)
+    }
 
-    def free(look: SapObservation) -> bool:
-        return any(row.type == "DIA" and row.activity is Activity.WAITING for row in look.rows or ())
 
-    there = any(row.type == "DIA" for row in looks[-1].rows or ())
-    if there and before and all(map(free, before)) and not any(map(free, looks)):
-        seconds = (looks[-1].asked_ns - looks[0].asked_ns) / 1e9
-        yield f"no dialog work process was free for {seconds:.0f} s"
+def _free(replies: Answers, look: SapObservation) -> set[tuple[str, str]]:
+    """Server and type of the work processes that wait for a request."""
+    rows = look.rows or ()
+    return {(_place(replies, row)[0], row.type) for row in rows if row.activity is Activity.WAITING}
 
 
 def _one_server(*looks: SapObservation) -> bool:
