@@ -93,6 +93,7 @@ _SUBJECTS_BY_SYSTEM = {
     "sap-queues-": "dispatcher queues",
     "sap-licence-": "licence",
     "sap-host-": "lsconf",
+    "sap-servers-": "other instances",
     "sap-rfc-": "RFC session",
     "oracle-restart-": "Oracle restart",
     "oracle-session-": "Oracle session",

@@ -63,7 +63,7 @@ PREFERRED: Mapping[str, tuple[str, ...]] = {
 #: The parts of a snapshot, in the order of asking: the identity first, because it has the system's clock.
 SNAPSHOT = tuple(question for question in PREFERRED if question not in ("system_log", "dumps", "job_list", "job_logs"))
 #: The questions that are asked again after a move; the rest is what the probes saw last.
-AFTER = ("identity", "locks", "licences", "hardware_key", "machine_id", "lsconf", "entitlement")
+AFTER = ("identity", "instances", "locks", "licences", "hardware_key", "machine_id", "lsconf", "entitlement")
 _ONE_VALUE = ("identity", "hardware_key", "machine_id", "entitlement")
 #: Seconds before a failed source is asked again; doubled each time.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0

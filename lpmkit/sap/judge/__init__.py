@@ -13,6 +13,7 @@ from lpmkit.sap.judge.jobs import job_lines, jobs
 from lpmkit.sap.judge.logs import dumps, log, log_tallies
 from lpmkit.sap.judge.machine import conversation, host, licence
 from lpmkit.sap.judge.processes import processes
+from lpmkit.sap.judge.servers import servers
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, JobLine, NiLane, SapOutcome
 from lpmkit.sap.judge.work import enqueue, ni, queues, updates, users, work_processes
 
@@ -37,6 +38,7 @@ def judge(case: Case) -> SapOutcome:
         queues(case),
         licence(case),
         host(case),
+        *servers(case),
         *conversation(case),
     )
     ways: dict[str, dict[str, None]] = {}
