@@ -103,6 +103,7 @@ def _late(watched: Watched, names: Sequence[str], since: int, until: int) -> dic
     """Lateness of requests, and share of due samples that were recorded, from the record."""
     recorded = set(watched.run.probes())
     late: dict[str, list[int]] = {"ssh-echo": [], "icmp": []}
+    in_second: dict[int, list[int]] = {}
     for base, values in late.items():
         for name in names:
             if f"{base}@{name}" not in recorded:
@@ -110,12 +111,17 @@ def _late(watched: Watched, names: Sequence[str], since: int, until: int) -> dic
             table = watched.run.samples(f"{base}@{name}")
             inside = (table.due_ns >= since) & (table.due_ns < until) & (table.sent_ns != MISSING)
             values.extend((table.sent_ns - table.due_ns)[inside].tolist())
+            for due_ns, late_ns in zip(table.due_ns[inside], (table.sent_ns - table.due_ns)[inside], strict=True):
+                in_second.setdefault(int(due_ns - since) // 10**9, []).append(int(late_ns))
     own = watched.run.samples("observer")
     inside = (own.due_ns >= since) & (own.due_ns < until)
     due = len(names) * (until - since) / 1e8
     return {
         "echo leaves late, ms": _figures(late["ssh-echo"]),
         "icmp leaves late, ms": _figures(late["icmp"]),
+        "seconds with 99 % within 10 ms, %": round(
+            100 * sum(float(np.quantile(values, 0.99)) <= 10e6 for values in in_second.values()) / len(in_second)
+        ),
         "own ticker late, ms": _figures((own.answered_ns - own.due_ns)[inside].tolist()),
         "echo samples of those due, %": round(100 * len(late["ssh-echo"]) / due, 1),
     }

@@ -229,7 +229,7 @@ def test_where_no_kernel_shows_the_resume_the_sites_earlier_moves_tell_how_late_
     (first_day,) = _found(analyse(make(tmp_path / "first", replace(late, late_starts_s=()))), late)
     assert first_day.length.lo_ns <= length
     assert first_day.likely.contains(length)
-    assert any("up to 120 ms late (0 earlier moves" in note for note in _notes(tmp_path / "first"))
+    assert any("up to 120 ms after the resume (based on 0 earlier moves" in note for note in _notes(tmp_path / "first"))
     assert not any("earlier move" in note for note in _notes(tmp_path / "as before"))
     known = replace(late, late_starts_s=(0.05, 0.06, 0.07) * 8)
     (later,) = _found(analyse(make(tmp_path / "later", known)), late)
