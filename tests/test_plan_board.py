@@ -11,6 +11,7 @@ import pytest
 
 from lpmkit.board.model import Board, Tone
 from lpmkit.board.page import board_html
+from lpmkit.checks import Answer
 from lpmkit.commands import plan as commands
 from lpmkit.config import FrameSettings, RunSettings, Site
 from lpmkit.control.base import Order
@@ -212,3 +213,13 @@ def test_the_words_of_a_state_are_not_more_than_can_be_read(boards: dict[str, tu
     for state, (_, board) in boards.items():
         page = re.sub(r"<svg.*?</svg>|(?s:<style>.*?</style>)", " ", board_html(board))
         assert len(re.sub(r"<[^>]+>", " ", page).split()) <= 300, state
+
+
+def test_a_name_that_no_frame_lists_is_refused_and_not_known_while_a_frame_is_silent() -> None:
+    well = checked()
+    slip = replace(well, unknown=("nodde2",))
+    assert (well.answer, slip.answer) == (Answer.READY, Answer.NOT_READY)
+    assert slip.against() == ("nodde2: the plan names it under `clusters` or `wait_for`, and no frame lists it",)
+    silent = replace(slip, silent=("p8c",))
+    assert silent.answer is Answer.COULD_NOT_TELL, "it may be on the frame that was not asked"
+    assert silent.against()[0].endswith("no frame lists it; p8c could not be asked")

@@ -195,7 +195,7 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
     capacity at its turn, or the window does not hold, 3 at least one is inconclusive.
     """
     from lpmkit.plan import load_plan
-    from lpmkit.plan.book import checked_plan, unknown_name
+    from lpmkit.plan.book import checked_plan
     from lpmkit.plan.outlook import text_chart
 
     book = _runbook(context)
@@ -230,7 +230,7 @@ def check(context: click.Context, file: Path, without_firmware: bool, chart: Pat
             print_line(line)
         terminal().print(ahead.sentence(), soft_wrap=True)
         for name in checked.unknown:
-            terminal().print(unknown_name(name), soft_wrap=True)
+            terminal().print(checked.unknown_name(name), soft_wrap=True)
         next_step = (
             f"Start it with `lpmkit plan run {file}`."
             if result == "ready"

@@ -102,6 +102,8 @@ class CheckedPlan:
     at_ns: int
     #: What the plan names and does not move, and no frame lists: a slip of the pen holds nothing back.
     unknown: tuple[str, ...] = ()
+    #: The frames that could not be asked: one of them may list it.
+    silent: tuple[str, ...] = ()
 
     @property
     def answer(self) -> Answer:
@@ -110,10 +112,16 @@ class CheckedPlan:
         """
         window = self.outlook.window
         answers, room = {move.answer for move in self.moves}, {move.fits for move in self.moves}
-        if Answer.NOT_READY in answers or False in room or window in _NOT_HELD or self.unknown:
+        if Answer.NOT_READY in answers or False in room or window in _NOT_HELD or (self.unknown and not self.silent):
             return Answer.NOT_READY
         all_known = answers == {Answer.READY} and room == {True} and window is not WindowState.UNKNOWN
+        all_known = all_known and not self.unknown
         return Answer.READY if all_known else Answer.COULD_NOT_TELL
+
+    def unknown_name(self, name: str) -> str:
+        """The sentence about a partition that the plan names without moving it, and that no frame lists."""
+        asked = f"; {', '.join(self.silent)} could not be asked" if self.silent else ""
+        return f"{name}: the plan names it under `clusters` or `wait_for`, and no frame lists it{asked}"
 
     def against(self) -> tuple[str, ...]:
         """The reasons against a start of the plan, a sentence each."""
@@ -129,14 +137,9 @@ class CheckedPlan:
             if move.fits is False:
                 yield f"{move.partition}: no room on {move.target} at its turn: {move.room}"
         for name in self.unknown:
-            yield unknown_name(name)
+            yield self.unknown_name(name)
         if self.outlook.window in _NOT_HELD:
             yield f"the change window {self.outlook.window.value}. {self.outlook.sentence()}"
-
-
-def unknown_name(name: str) -> str:
-    """The sentence about a partition that a plan names without moving it, and that no frame lists."""
-    return f"{name}: the plan names it under `clusters` or `wait_for`, and no frame lists it"
 
 
 #: States of the change window in which a plan is not ready.
@@ -158,8 +161,8 @@ def checked_plan(book: Runbook, plan: MovePlan, *, ask_firmware: bool = True) ->
     if isinstance(ahead, NoForecast):
         ahead = without_forecast((move.expected for move in looked if move.expected is not None), now_ns, ahead)
     listed = {one.partition.name for one in inventory.placed}
-    unknown = () if inventory.silent else tuple(sorted(plan.named_elsewhere() - listed))
-    return CheckedPlan(plan, looked, ahead, now_ns, unknown)
+    unknown = tuple(sorted(plan.named_elsewhere() - listed))
+    return CheckedPlan(plan, looked, ahead, now_ns, unknown, tuple(sorted(inventory.silent)))
 
 
 def _outlook(
