@@ -47,6 +47,7 @@ ACTIVITIES: Mapping[str, Activity] = {
 }
 #: WP_ISTATUS of TH_WPINFO: the one number that a source names (`SAPNOTE:39412`).
 ISTATUS_WAITING = 2
+#: The terminal that SM04 shows for a session over RFC (`SAP-ADMIN-RFC`).
 RFC_TERMINAL = "APPC-TM"
 _TIMES = ("%Y %m %d %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y%m%d %H%M%S", "%Y%m%d%H%M%S")
 _DURATION = re.compile(r"(?:(\d{1,9}):)?(\d{1,9}):(\d{2})")
@@ -188,7 +189,7 @@ def kind(printed: str) -> str:
 
 def is_of_a_person(logon_type: str, terminal: str) -> bool:
     """True for a session that a person may sit at, not a program's; a type that is not known counts where it has a
-    terminal. An RFC session has this terminal in SM04 (`SAP-ADMIN-RFC`).
+    terminal other than `RFC_TERMINAL`.
 
     >>> [is_of_a_person(*one) for one in (("GUI", "PC0815"), ("4", ""), ("RFC", "PC0815"), ("7", "APPC-TM"), ("", ""))]
     [True, True, False, False, True]

@@ -348,7 +348,7 @@ class Effect(TypedDict):
     why_not: str
 
 
-class PlaceRow(TypedDict):
+class OtherPlaceRow(TypedDict):
     """The suspension of a host as another place measured it in a run of its own, compared with that of this one."""
 
     place: str
@@ -362,7 +362,7 @@ class PlaceRow(TypedDict):
 class OtherPlaces(TypedDict):
     """What other places measured, and which of them did not, with the reason."""
 
-    figures: list[PlaceRow]
+    figures: list[OtherPlaceRow]
     missing: list[str]
 
 
