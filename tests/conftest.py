@@ -10,11 +10,16 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from _pytest.doctest import DoctestModule
 from click.testing import CliRunner, Result
 
 from lpmkit.cli import main
+
+# A deadline is a limit of time, which a busy machine breaks; nothing here depends on time.
+hypothesis.settings.register_profile("without a deadline", deadline=None)
+hypothesis.settings.load_profile("without a deadline")
 
 # Whoever does without compiled files elsewhere has them here all the same: each worker would read, rewrite and compile
 # every test again, and each of the thousand processes that tests start all of lpmkit.
