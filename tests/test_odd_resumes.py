@@ -206,6 +206,16 @@ def test_a_host_that_loses_what_is_sent_while_it_waits_for_pages_is_not_suspende
     _found(analyse(make(tmp_path / "quick", quick)), quick)
 
 
+@pytest.mark.parametrize("clock", [{}, STOOD], ids=["counts", "stands still"])
+def test_short_waits_for_pages_close_behind_each_other_are_no_second_suspension(
+    tmp_path: Path, clock: dict[str, Any]
+) -> None:
+    """Each is shorter than the host was late before it, and began within 100 ms of that."""
+    stuck = tuple((RESUME + since, RESUME + until) for since, until in ((0.001, 0.13), (0.15, 0.23), (0.30, 0.36)))
+    made = _watched(icmp=True, acks=True, **clock, stuck=stuck)
+    _found(analyse(make(tmp_path, made)), made)
+
+
 def _notes(folder: Path) -> tuple[str, ...]:
     (run,) = (path for path in folder.rglob("run.json"))
     return analyse(Run(run.parent)).hosts[0].notes

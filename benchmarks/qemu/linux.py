@@ -300,6 +300,7 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=5, help="migrations of one boot")
     parser.add_argument("--minutes", type=float, default=0.0, help="watch for so long without a migration instead")
     parser.add_argument("--busy", action="store_true", help="with --minutes: every processor of the guest is busy")
+    parser.add_argument("--processors", type=int, help="the guest's, with --minutes; by default two")
     parser.add_argument("--no-icmp", action="store_true", help="the guest answers no echo requests")
     parser.add_argument("--leave-out", action="append", default=[], help="judge without this probe; may be repeated")
     parser.add_argument("--seed", type=int, default=1)
@@ -339,7 +340,8 @@ def _play_all(wanted: argparse.Namespace) -> None:
     sittings = sittings_of(wanted.moves, wanted.each, accelerator, wanted.seed)
     if wanted.minutes:
         load, machine, hz = SITTINGS[2 if wanted.busy else 0]
-        sittings = [Sitting(load, replace(machine, accelerator=accelerator), hz, (), wanted.minutes)]
+        machine = replace(machine, accelerator=accelerator, processors=wanted.processors or machine.processors)
+        sittings = [Sitting(load, machine, hz, (), wanted.minutes)]
     if wanted.no_icmp:
         sittings = [
             replace(one, machine=replace(one.machine, load=(NO_ECHO_REPLIES, *one.machine.load))) for one in sittings

@@ -160,10 +160,11 @@ def _is_as_late(outage: Outage, spans: Sequence[tuple[Suspension, Interval]], tr
     """True for what looks like a suspension in a brown-out, and is no longer than the host was late in it before."""
     if outage.kind is not OutageKind.SUSPENSION or outage.is_proved_by_clock:
         return False
+    others = [still for still, _ in spans if outage not in still.witnesses]
     return any(
         span.contains(outage.begin.hi_ns)
         and outage not in still.witnesses
-        and outage.length.hi_ns <= _worst_since(still, outage.begin.lo_ns, [one for one, _ in spans], traces)
+        and outage.length.hi_ns <= _worst_since(still, outage.begin.lo_ns, others, traces)
         for still, span in spans
     )
 
