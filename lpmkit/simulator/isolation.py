@@ -17,8 +17,8 @@ from pathlib import Path
 
 PREFIX = "lpmsim-"
 INTERFACE = "lpms"
-TEST_NETS = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
-"""Addresses that are nobody's (RFC 5737), unless this machine sits in one of them."""
+TEST_NETS = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/24", "198.18.1.0/24", "198.19.0.0/24")
+"""Addresses that are nobody's (RFC 5737, and RFC 2544 for benchmarks), unless this machine sits in one of them."""
 
 
 class IsolationError(Exception):
