@@ -1278,3 +1278,47 @@ def test_the_memory_for_lines_that_speak_of_trouble_is_that_of_a_table() -> None
     verdict = judged(log, local(2008, 8, 8, 13))
     assert verdict.verdict == "warn"
     assert len(verdict.tallies) <= MAX_SHAPES + 2
+
+
+BLOCK = "(file 13, block 15)"
+CORRUPT = (
+    f"Hex dump of {BLOCK} in trace file /oracle/BX5_ora_1.trc\nCorrupt block relative dba: 0x0340000f {BLOCK}\n"
+    f"Fractured block found during backing up datafile\nData in bad block:\n type: 6 format: 2\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        (f"{CORRUPT}Reread {BLOCK} found same corrupt data", "fail"),
+        (f"{CORRUPT}Reread of blocknum=15, file=/oracle/x.data1, found valid data", "warn"),
+        (f"{CORRUPT}Read datafile mirror 'D1' {BLOCK} found same corrupt data (no logical check)\n"
+         f"Read datafile mirror 'D2' {BLOCK} found valid data\nHex dump of {BLOCK} in trace file /x.trc\n"
+         f"Repaired corruption at {BLOCK}", "warn"),
+        (f"{CORRUPT}Reread {BLOCK} found valid data\nCorrupt block relative dba: 0x03400010 (file 13, block 16)", "fail"),
+        (CORRUPT, "fail"),
+        ("SUCCESS: diskgroup RECO was dismounted", "warn"),
+        ("WARNING: diskgroup RECO was dismounted", "fail"),
+        ("Exception [type: SIGSEGV, Address not mapped to object] [ADDR:0x38] [PC:0x1, kgl()+1]", "fail"),
+    ],
+)  # fmt: skip
+def test_what_the_log_takes_back_or_says_in_words(text: str, verdict: str) -> None:
+    assert judged(f"2026-03-01T10:00:30.482000+01:00\n{text}\n", None).verdict == verdict
+
+
+@pytest.mark.parametrize("head", ["", "48113-Sun Mar  1 10:00:32 2026\n", "4:ORA-1 \nSun Mar  1 10:10:32 2026\nx\n"])
+def test_what_has_no_readable_time_is_not_left_out_by_since(head: str, tmp_path: Path) -> None:
+    file = tmp_path / "excerpt.log"
+    file.write_text(f"48115:ORA-00600: internal error code, arguments: [kcb]\n{head}--\n")
+    assert examine(file, LogWindow.asked("2026-03-01T10:00")).judgement.verdict == "fail"
+    file.write_text(f"48115:ORA-00600: internal error code\nSun Mar  1 09:10:32 2026\n{head}")
+    assert examine(file, LogWindow.asked("2026-03-01T10:00")).judgement.verdict != "fail"
+
+
+def test_an_incident_counts_by_its_problem_key() -> None:
+    xml = (
+        "<msg time='2026-03-01T10:01:46.462+00:00' type='INCIDENT_ERROR' level='1' prob_key='{}'>\n"
+        " <txt>Errors in file /oracle/BX5_ora_991.trc  (incident=48114):\n </txt>\n</msg>\n"
+    )
+    assert judged(xml.format("ORA 7445 [kglic0()+1100]"), None).verdict == "fail"
+    assert judged(xml.format("ORA 700 [kskvmstatact]"), None).verdict == "warn"

@@ -61,6 +61,7 @@ class World:
         self.events = [self.event(1, "alert-log", "alert", path="/alert_BX5.log", hostname="bxaix85.example.net")]
         self.sessions = [(1.0, beat())]
         self.limits: dict[str, int] = {}
+        self.way: dict[str, str] = {"way": "thin"}
 
     @staticmethod
     def event(at: float, kind: str, probe: str, **data: Any) -> Event:
@@ -85,7 +86,7 @@ class World:
         run = SimpleNamespace(
             manifest={"probes": [
                 {"name": name, "kind": kind, "group": "oracle", "host": "bxaix85", "interval_ns": int(EVERY[kind] * S),
-                 "options": {"sid": "BX5", "way": {"way": "thin"}, "limits": self.limits}}
+                 "options": {"sid": "BX5", "way": self.way, "limits": self.limits}}
                 for kind, name in KINDS.items()
             ]},
             observations=lambda name: observations.get(name, []),
@@ -201,11 +202,12 @@ def test_the_view_of_one_container_is_said_to_be_partial() -> None:
 
 DATABASE = {"database_role": "PRIMARY", "open_mode": "READ WRITE", "protection_mode": "MAXIMUM AVAILABILITY",
             "protection_level": "MAXIMUM AVAILABILITY"}  # fmt: skip
+PDB1 = {"name": "PDB1", "open_mode": "READ WRITE", "restricted": "NO", "open_time": "20260110040000"}
 SERVES = {"database": [DATABASE],
           "failover": [{"status": "SYNCHRONIZED", "threshold": "30", "observer": "YES"}],
           "standby": [{"dest_id": "2", "status": "VALID", "target": "STANDBY", "error": ""}],
           "instance": [{"status": "OPEN", "logins": "ALLOWED", "archiver": "STARTED"}],
-          "pluggable": [{"name": "PDB1", "open_mode": "READ WRITE"}]}  # fmt: skip
+          "pluggable": [PDB1]}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -218,6 +220,8 @@ SERVES = {"database": [DATABASE],
         ({"instance": [{"status": "OPEN", "logins": "ALLOWED", "archiver": "FAILED"}]}, "archiver is FAILED"),
         ({"pluggable": [{"name": "PDB1", "open_mode": "MOUNTED"}]}, "pluggable database PDB1 is MOUNTED"),
         ({"pluggable": []}, "pluggable database PDB1 is gone"),
+        ({"pluggable": [{**PDB1, "restricted": "YES"}]}, "PDB1 is open to restricted sessions only"),
+        ({"pluggable": [{**PDB1, "open_time": "20260301100103"}]}, "PDB1 was opened again"),
         ({"database": [{**DATABASE, "protection_level": "RESYNCHRONIZATION"}]},
          "protection_level is RESYNCHRONIZATION"),
         ({"database": [{**DATABASE, "protection_mode": "MAXIMUM PERFORMANCE"}]},
@@ -268,6 +272,67 @@ def test_what_was_answered_before_the_move_only_does_not_pass(fact: str) -> None
     world.states = [state_at(at, SERVES if at < 100 else less) for at in range(2, END, 20)]
     around = world.questions()["around"]
     assert (around.state, fact in around.details) == (OPEN, True)
+
+
+@pytest.mark.parametrize(("first", "last"), [(2, 90), (110, END)], ids=["before only", "after only"])
+def test_a_state_that_only_one_side_of_the_move_knows_does_not_pass(first: int, last: int) -> None:
+    world = World()
+    world.states = [state_at(at, SERVES) for at in range(first, last, 20)]
+    found = world.questions()
+    assert {(found[key].state, found[key].counts) for key in ("around", "population")} == {(OPEN, True)}
+
+
+@pytest.mark.parametrize(
+    ("instance", "way", "facts", "state"),
+    [
+        ("QX5", {"way": "sqlplus"}, {}, OPEN),
+        ("QX5", {"way": "thin", "service": "BX5"}, {}, OPEN),
+        ("QX5", {"way": "thin", "service": "erp.example"}, {}, PASSED),
+        ("QX5", {"way": "sqlplus"}, {"unique_name": [{"db_unique_name": "BX5"}]}, PASSED),
+        ("bx51", {"way": "sqlplus"}, {}, PASSED),
+        ("BX5_1", {"way": "sqlplus"}, {}, PASSED),
+    ],
+)
+def test_the_neighbour_on_the_host_answers_no_question(
+    instance: str, way: dict[str, str], facts: dict[str, Any], state: AnswerState
+) -> None:
+    world, place = World(), (instance, "bxaix85")
+    world.way, world.sessions = way, [(1.0, beat(place))]
+    world.states = [state_at(at, {**SERVES, **facts}, beat(place)) for at in range(2, END, 20)]
+    found = world.questions()
+    assert {found[key].state for key in ("restart", "session", "population", "around")} == {state}
+
+
+def logged(when: str | None, at: int = 2, since: int | None = None) -> dict[str, Any]:
+    return {
+        "mono_ns": at * S, "since_ns": since and since * S, "path": "/alert_BX5.log", "offset": 1, "line_count": 1,
+        "kind": "message", "when": when and [when, when], "lines": ["Thread 1 advanced to log sequence 7 (LGWR switch)"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "switched", "role", "state"),
+    [
+        ([logged("2024-02-20T08:00:00")], "20260301093000", "PRIMARY", OPEN),
+        ([logged("2024-02-20T08:00:00")], None, "PRIMARY", OPEN),
+        ([], "20260301093000", "PRIMARY", OPEN),
+        ([], None, "PRIMARY", PASSED),
+        ([logged("2026-03-01T06:10:00")], "20240301093000", "PRIMARY", PASSED),
+        ([logged("2026-03-01T07:10:00+00:00")], "20260301093000", "PRIMARY", OPEN),
+        ([logged("2026-03-01T07:10:00+00:00")], "20260301093000", "PHYSICAL STANDBY", PASSED),
+        ([logged("2026-03-01T03:40:00-06:00")], "20260301093000", "PRIMARY", PASSED),
+        ([logged("2024-02-20T08:00:00", 110, 108)], "20260301093000", "PRIMARY", PASSED),
+    ],
+)
+def test_a_log_to_which_this_instance_does_not_write_says_nothing(
+    rows: list[dict[str, Any]], switched: str | None, role: str, state: AnswerState
+) -> None:
+    world, redo = World(), [{"sequence": "7", "status": "CURRENT", "first_time": switched}]
+    world.rows, facts = rows, {"redo": redo if switched else [], "database": [{"database_role": role}]}
+    world.states = [state_at(at, facts) for at in range(2, END, 20)]
+    alert = world.questions()["alert"]
+    assert alert.state is state, alert.details
+    assert (state is OPEN) == ("shows nothing of this instance" in alert.details)
 
 
 def test_warnings_of_the_log_are_in_the_verdict() -> None:
@@ -374,3 +439,30 @@ def test_a_session_that_ends_long_before_the_suspension_is_not_the_moves() -> No
     world, before = World(), pool(OLD)
     world.states = [state_at(at, {"sessions": before if at < 70 else before[1:]}) for at in range(2, END, 20)]
     assert world.questions()["population"].state is PASSED
+
+
+@pytest.mark.parametrize(
+    ("program", "at", "state", "warns"),
+    [
+        ("rman@bxaix85 (TNS V1-V3)", 100, PASSED, True),
+        ("oracle@bxaix85 (DW00)", 100, PASSED, True),
+        ("oracle@bxaix85 (P003)", 100, PASSED, False),
+        ("oracle@bxaix85 (J001)", 130, PASSED, False),
+        ("oracle@bxaix85 (TNS V1-V3)", 100, FAILED, False),
+        ("romane@bxaix85", 100, FAILED, False),
+    ],
+)
+def test_what_ends_with_its_work_is_no_lost_session(program: str, at: int, state: AnswerState, warns: bool) -> None:
+    world = World()
+    before = [{**one, "program": program} for one in pool(OLD)]
+    world.states = [state_at(look, {"sessions": before if look < at else []}) for look in range(2, END, 20)]
+    population = world.questions()["population"]
+    assert (population.state, population.warns) == (state, warns), population.details
+
+
+def test_an_instance_that_numbers_its_sessions_anew_has_lost_the_old_ones() -> None:
+    world, before = World(), pool(OLD)
+    anew = [{**one, "logon_time": "20260301100110"} for one in before]
+    world.states = [state_at(look, {"sessions": before if look < 100 else anew}) for look in range(2, END, 20)]
+    population = world.questions()["population"]
+    assert (population.state, "14 of 14 ended" in population.details) == (FAILED, True), population.details

@@ -107,7 +107,8 @@ class _Working:
     def _sessions_around(self) -> facts.SessionsRetained | None:
         """The sessions before and after the suspension; in a run without one, those before and after everything."""
         begin = self._of.suspension.begin.lo_ns if self._of.suspension else self._of.begin_ns
-        early = [row for row in self._of.states if row["mono_ns"] <= begin] or self._of.states[:1]
+        early = [row for row in self._of.states if row["mono_ns"] <= begin]
+        early = early or ([] if self._of.suspension else self._of.states[:1])
         late = [row for row in self._of.states if row["mono_ns"] > self._of.turn_ns and early and row is not early[-1]]
         if not early or not late:
             return None
@@ -118,22 +119,18 @@ class _Working:
         gaps_s = ((row, (row["mono_ns"] - early[-1]["mono_ns"]) / SECOND) for row in looks)
         return facts.sessions_kept(early[-1], tuple(gaps_s), self._own())
 
-    def _own(self) -> frozenset[tuple[str, str]]:
+    def _own(self) -> frozenset[facts.SessionKey]:
         """The sessions of our own probes, as far as they identify themselves; fresh logons are recognised by their
         age.
         """
-        own = {
-            (str(row["own"]["sid"]), str(row["own"]["serial"]))
-            for row in self._of.states
-            if isinstance(row.get("own"), dict)
-        }
-        own |= {(str(event.data.get("sid")), str(event.data.get("serial"))) for event in self._of.sessions}
+        own = {facts.session_key(row["own"]) for row in self._of.states if isinstance(row.get("own"), dict)}
+        own |= {facts.session_key(event.data) for event in self._of.sessions}
         started = self._of.clock.there(self._of.record.span.lo_ns) if self._of.clock else None
         for row in self._of.states:
             for one in row.get("facts", {}).get("sessions", ()):
                 logon = time_of(one.get("logon_time"))
                 if started is not None and logon is not None and logon > started - LONG_LIVED:
-                    own.add((str(one["sid"]), str(one["serial"])))
+                    own.add(facts.session_key(one))
         return frozenset(own)
 
     # --- the alert log

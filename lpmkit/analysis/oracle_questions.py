@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from lpmkit.analysis.database_record import DatabaseRecord, time_of
@@ -11,6 +12,7 @@ from lpmkit.analysis.model import SECOND, Interval, OutageKind
 from lpmkit.analysis.oracle_model import DatabaseAnalysis
 from lpmkit.json_values import JsonMapping
 from lpmkit.oracle import state as facts
+from lpmkit.oracle.diag import USUAL, DiagFollower
 from lpmkit.oracle.judge import LogTally, LogVerdict
 from lpmkit.oracle.rules import Classified
 from lpmkit.oracle.surroundings import lag_s, not_asked_again, surroundings, worse
@@ -24,6 +26,9 @@ LOGON_SLACK_NS = 5 * SECOND
 #: The time before the end of what is judged at which the last look may lie, beside three intervals of its probe: a busy
 #: observer, a last question.
 STATE_SLACK_NS, SESSION_SLACK_NS, LOGON_LOOK_SLACK_NS, LOG_SLACK_NS = 30 * SECOND, 15 * SECOND, 30 * SECOND, 40 * SECOND
+#: Distances of a log's last entry from what the instance did last at which it may still be its log: clocks that were
+#: set and summer time, and for a log without zones the distance of any two zones.
+CLOCK_SLACK, ZONE_SLACK, QUARTER = timedelta(hours=2), timedelta(hours=26), timedelta(minutes=15)
 #: The number of characters of an entry's first line that an answer quotes.
 HEADLINE = 80
 
@@ -41,12 +46,12 @@ class DatabaseQuestions:
         return [
             self._seen(self._restarted(title), [*sql, *states], end, STATE_SLACK_NS, "sql"),
             self._seen(self._session(title), sql, end, SESSION_SLACK_NS, "sql"),
-            self._seen(self._others(title, database), states, end, STATE_SLACK_NS, "db-state"),
+            self._seen(self._here(self._others(title, database)), states, end, STATE_SLACK_NS, "db-state"),
             self._log(title, database),
             self._seen(self._logons(title), self._of.looks("logon"), self._of.span, LOGON_LOOK_SLACK_NS, "logon"),
             *(
-                self._seen(question, states, end, STATE_SLACK_NS, "db-state")
-                for question in _around(title, database, self._between())
+                self._seen(self._here(question), states, end, STATE_SLACK_NS, "db-state")
+                for question in _around(title, database, self._between(), self._of.mode)
             ),
             _commits(title, database),
         ]
@@ -102,7 +107,23 @@ class DatabaseQuestions:
                 f"the sessions are in {named}, and the watched host calls itself {', '.join(sorted(names))}: "
                 "correct `listener:` or `service:`"
             )
+        if places and not self._is_the_watched({name for name, _ in places}):
+            cure = "correct `sqlplus:` (ORACLE_SID) or `service:`"
+            return f"the sessions are in {named}, which is not {self._of.sid}: {cure}"
         return ""
+
+    def _is_the_watched(self, instances: set[str]) -> bool:
+        options = next(iter(self._of.orders.values())).get("options") or {}
+        way = options.get("way") or {}
+        chosen = "" if way.get("way") == "sqlplus" else str(way.get("service") or "")
+        return facts.is_the_watched(self._of.sid, chosen, instances, [row.get("facts", {}) for row in self._of.states])
+
+    def _here(self, question: Question) -> Question:
+        """The question, open where the database that answered is not the watched one."""
+        elsewhere = self._elsewhere()
+        if not elsewhere or question.state is OPEN:
+            return question
+        return Question(question.key, question.title, OPEN, elsewhere)
 
     def _restarted(self, title: str) -> Question:
         name, what = self._key("restart"), f"{title} not restarted?"
@@ -178,12 +199,20 @@ class DatabaseQuestions:
     def _others(self, title: str, database: DatabaseAnalysis) -> Question:
         name, what = self._key("population"), f"{title} sessions of other users kept?"
         if database.kept is None:
-            return Question(name, what, OPEN, "who was logged on before and after is not known", counts=False)
+            counts = any(row.get("facts", {}).get("sessions") is not None for row in self._of.states)
+            return Question(name, what, OPEN, "who was logged on before and after is not known", counts=counts)
         lost, beyond = database.kept.lost, database.kept.beyond_usual
         if len(beyond) > self._of.limit("lost_sessions"):
             shown = ", ".join(beyond[:5]) + (" …" if len(beyond) > 5 else "")
             text = f"{len(beyond)} of {database.kept.before} ended around the suspension, more than usual: {shown}"
             return Question(name, what, FAILED, text, reply=ReplyWord.NO)
+        if utilities := database.kept.utilities:
+            shown = ", ".join(utilities[:5]) + (" …" if len(utilities) > 5 else "")
+            text = (
+                f"{database.kept.same} of {database.kept.before}; sessions of a backup or an export ended, done or "
+                f"broken off, as its own log says: {shown}"
+            )
+            return Question(name, what, PASSED, text, warns=True)
         if lost:
             text = (
                 f"{database.kept.same} of {database.kept.before}; {len(lost)} ended, as pools renew theirs or the site "
@@ -204,7 +233,7 @@ class DatabaseQuestions:
             return Question(name, what, FAILED, text, reply=ReplyWord.NO)
         if gaps:
             return Question(name, what, OPEN, f"not all of it was seen: {gaps[0]}" + (f"; {text}" if text else ""))
-        if partial := self._partial_view(database):
+        if partial := self._partial_view(database) or self._silence(database):
             return Question(name, what, OPEN, partial + (f"; {text}" if text else ""))
         if verdict.verdict == Class.UNKNOWN.value:
             return Question(name, what, OPEN, f"unclassified entries: {text or 'lines without a time'}")
@@ -232,6 +261,54 @@ class DatabaseQuestions:
             f"V$DIAG_ALERT_EXT shows container {container} only; errors of the instance are not seen in it:"
             " use a common user (C##…) of CDB$ROOT, or the file over SSH"
         )
+
+    def _silence(self, database: DatabaseAnalysis) -> str:
+        """The objection to a log to which this instance does not write: it holds nothing of the instance's last start
+        or of its last log switch, each of which leaves a line. The log of before an upgrade still lies where it was.
+        """
+        path = database.paths[0] if database.paths else ""
+        rows = [row for row in self._of.rows if row.get("path") == path]
+        if any(isinstance(row.get("since_ns"), int) for row in rows):
+            return ""
+        newest, slack = self._newest(rows)
+        switched, started = self._last_acts()
+        acts = [act for act in ((switched, started) if newest is not None else (switched,)) if act is not None]
+        if not acts or (newest is not None and newest > max(acts) - slack):
+            return ""
+        if newest is None and path == DiagFollower.path and self._is_before_the_view(max(acts)):
+            return ""
+        holds = f"its last entry is of {newest:%Y-%m-%d %H:%M:%S}" if newest is not None else "it is empty"
+        return (
+            f"{path} shows nothing of this instance: {holds}, and the instance wrote to its log at "
+            f"{max(acts):%Y-%m-%d %H:%M:%S}; correct `alert_log:`"
+        )
+
+    def _is_before_the_view(self, act: datetime) -> bool:
+        """True if something lies before what is read of V$DIAG_ALERT_EXT."""
+        first = self._of.clock.there(self._of.record.span.lo_ns) if self._of.clock is not None else None
+        return first is None or act < first - USUAL + QUARTER
+
+    def _newest(self, rows: Sequence[JsonMapping]) -> tuple[datetime | None, timedelta]:
+        """The time of the last entry as the database tells time, and the error of that."""
+        times = [datetime.fromisoformat(row["when"][0]) for row in rows if row.get("when")]
+        zone = self._of.clock.zone if self._of.clock is not None else None
+        zoned = bool(times) and zone is not None and all(time.tzinfo is not None for time in times)
+        there = [(time.astimezone(zone) if zoned else time).replace(tzinfo=None) for time in times]
+        return max(there, default=None), CLOCK_SLACK if zoned else ZONE_SLACK
+
+    def _last_acts(self) -> tuple[datetime | None, datetime | None]:
+        """The last log switch of a primary database, of a cluster that of the thread that waited longest, and the last
+        start of the instance, both in the database's time.
+        """
+        switches, starts = [], []
+        for row in self._of.states:
+            asked = row.get("facts", {})
+            is_primary = any(one.get("database_role") == "PRIMARY" for one in asked.get("database", ()))
+            times = [time_of(one.get("first_time")) for one in asked.get("redo", ()) if is_primary]
+            switches += [min(time for time in times if time is not None)] if any(times) else []
+            start = time_of((row.get("own") or {}).get("startup_time"))
+            starts += [start] if start is not None else []
+        return max(switches, default=None), max(starts, default=None)
 
     def _gaps_of_the_log(self) -> list[str]:
         """The parts of the log that were not seen since the move began.
@@ -290,12 +367,17 @@ def _short(host: str) -> str:
     return host.partition(".")[0].lower()
 
 
-def _around(title: str, database: DatabaseAnalysis, between: Sequence[JsonMapping]) -> Iterator[Question]:
+def _around(title: str, database: DatabaseAnalysis, between: Sequence[JsonMapping], mode: str) -> Iterator[Question]:
     """The database's role and mode, its containers and services, standby databases, ASM disk groups, other instances:
-    only where there are surroundings before the move or after it, or something got worse, if for a while only.
+    only where there are surroundings before the move or after it, or something got worse, if for a while only; open
+    where only one side of a move was asked.
     """
     name, what = f"oracle-around-{database.sid}", f"{title} role, standby, disk groups and other instances OK?"
     if not database.before or not database.after:
+        if mode == "move" and (known := database.before or database.after):
+            side = "after the suspension" if database.before else "before the move"
+            if surroundings(known) or known.get("facts", {}).get("database"):
+                yield Question(name, what, OPEN, f"the database was not asked for its state {side}")
         return
     wrong = worse(database.before, database.after)
     meanwhile = dict.fromkeys(text for state in between for text in worse(database.before, state))

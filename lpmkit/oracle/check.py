@@ -154,6 +154,14 @@ def _logon(  # noqa: PLR0911 - one return for each thing that can be wrong
         return Look(
             what, False, f"{said}; the site file says {settings.version}", f"Correct databases.{access.sid}.version."
         )
+    chosen = "" if access.way == "sqlplus" else access.service
+    if not state.is_the_watched(access.sid, chosen, [str(beat["instance"])], [gathered["facts"]]):
+        return Look(
+            what,
+            False,
+            f"{said}; this is instance {beat['instance']} on {beat['host_name']}, not {access.sid}",
+            f"Set databases.{access.sid}.sqlplus to a call with ORACLE_SID={access.sid}, or correct its service.",
+        )
     if objection := _partial_log(settings, gathered["facts"]):
         step = (
             f"Set databases.{access.sid}.user to a common user (C##…) of CDB$ROOT, or let alert_log be the path of the"

@@ -189,8 +189,10 @@ class _Tally:
 class Judge:
     """Takes classified events one by one and answers at the end. Its memory is that of the table, not of the log."""
 
-    def __init__(self, window: LogWindow | None = None) -> None:
+    def __init__(self, window: LogWindow | None = None, first: Moment | None = None) -> None:
         self.window = window or LogWindow()
+        #: The first stamp of a file; what stands above it is older than that, and of the window where there is none.
+        self._first = first
         #: By rule, and by what has a rate of its own below it.
         self._tallies: dict[tuple[str, str], _Tally] = {}
         self._witnesses: list[tuple[Moment | None, Witness]] = []
@@ -212,8 +214,10 @@ class Judge:
         if self.window.since is not None and when is not None:
             after = self.window.after_since(when)
             self._is_inside = self._is_inside or self.window.is_certain(when)
-        elif self.window.since is not None and not self._is_stamped:
-            place = LogPosition.BEFORE  # the rest of an event that was cut off, above the first stamp
+        elif self.window.since is not None and not self._is_stamped and self._first is not None:
+            # the rest of an event that was cut off, above the first stamp
+            place = self.window.place(self._first)
+            place = place if place is LogPosition.INSIDE else LogPosition.BEFORE
         self._is_stamped = self._is_stamped or when is not None
         if self._is_inside:
             place = LogPosition.INSIDE
@@ -400,7 +404,8 @@ def examine(path: Path | str, window: LogWindow | None = None, rules: LogRules |
 def _examined(file: BinaryIO, window: LogWindow, rules: LogRules) -> PostMortem:
     size = file.seek(0, 2)
     start = 0 if window.since is None else find_start(file, size, window)
-    reader, judge = AlertReader(start), Judge(window)
+    first = _first_stamp(file, start)
+    reader, judge = AlertReader(start), Judge(window, first[1] if first is not None else None)
     is_log = False
     for event in _events(file, reader):
         if event.lines and _LISTENER.match(event.lines[0]):

@@ -113,11 +113,16 @@ class LogTail:
         return tuple(events)
 
     def finish(self) -> tuple[LogEvent, ...]:
-        """The event that is held in case it goes on; of a log that is away also the rest of the old one.
+        """The event that is held in case it goes on, and a last line without an end; of a log that is away also the
+        rest of the old one.
 
         What is away looks like what may not be read: where the rest is not found it is a gap.
         """
-        return tuple(self._reader.settle() if self.is_there else self._rest_of_the_old("moved away"))
+        if not self.is_there:
+            return tuple(self._rest_of_the_old("moved away"))
+        data = self._read(self.position.offset) if self._position is not None else b""
+        events = self._take(data, self.position.inode)
+        return (*events, *self._reader.feed(data[data.rfind(b"\n") + 1 :]), *self._reader.finish())
 
     # -- one step each -------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ _FAMILIES = ("ORA", "TNS", "CRS", "RMAN", "NZE", "LRM", "KUP", "OPW")
 _BEGINNINGS = tuple(f"{family}-" for family in _FAMILIES)
 _CODE = re.compile(rf"\b({'|'.join(_FAMILIES)})-0*(\d{{1,6}})\b")
 _BARE = tuple((re.compile(before + r"0*(\d{1,6})\b"), family) for before, family in BARE_FORMS)
+_PROBLEM = re.compile(rf"^({'|'.join(_FAMILIES)})[ -]0*(\d{{1,6}})\b")
 _CUT_CODE = re.compile(rf"(?:\b(?:{'|'.join(_FAMILIES)})-|rror )\d*$")
 _ARGUMENT = re.compile(r"ORA-0*(?:600|7445|700)\b[^\[]*\[([^\]]*)\]")
 _INCIDENT = re.compile(r"\(incident=(\d+)\)")
@@ -172,6 +173,15 @@ def codes_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(code for code in found if not code.endswith("-00000")))
 
 
+def codes_of_problem(key: str) -> tuple[str, ...]:
+    """The code of a problem key, under which Oracle files an incident (`ORACLE-REF`, V$DIAG_ALERT_EXT).
+
+    >>> codes_of_problem("ORA 7445 [kglic0()+1100]"), codes_of_problem("")
+    (('ORA-07445',), ())
+    """
+    return tuple(normalised(family, number) for family, number in _PROBLEM.findall(key))
+
+
 def _codes(entry: str) -> list[str]:
     """One code, or a range of them.
 
@@ -261,6 +271,8 @@ class LogRules(RuleTable[LogRule]):
         if not event.whole and (cut := _CUT_CODE.search(text)):
             return self._classified_cut(event, text[: cut.start()])
         codes = codes_in(text)
+        if event.tags is not None and event.tags.problem:
+            codes = tuple(dict.fromkeys((*codes, *codes_of_problem(event.tags.problem))))
         rule = self._rule_for(text, codes)
         if rule is not None and rule.quotes:
             return Classified(event, rule.meaning, rule, ())

@@ -8,7 +8,8 @@ rest is there. `FACTS` names views of `ORACLE-REF`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,7 +69,8 @@ FACTS: tuple[Fact, ...] = (
     Fact("database", ("name", "open_mode", "log_mode", "database_role", "protection_mode", "protection_level"),
          "select name, open_mode, log_mode, database_role, protection_mode, protection_level from v$database"),
     Fact("container", ("con_name", "cdb"), "select sys_context('userenv', 'con_name'), cdb from v$database", (12, 1)),
-    Fact("pluggable", ("name", "open_mode"), "select name, open_mode from v$pdbs", (12, 1)),
+    Fact("pluggable", ("name", "open_mode", "restricted", "open_time"),
+         "select name, open_mode, restricted, to_char(open_time, 'YYYYMMDDHH24MISS') from v$pdbs", (12, 1)),
     Fact("unique_name", ("db_unique_name",), "select db_unique_name from v$database", (10, 1)),
     Fact("service", ("inst_id",),
          "select distinct inst_id from gv$active_services where name ="
@@ -165,6 +167,25 @@ def gather(
     return {"facts": facts, "gaps": gaps}
 
 
+def is_the_watched(sid: str, service: str, instances: Iterable[str], states: Iterable[JsonMapping]) -> bool:
+    """False where what answered bears the watched SID nowhere: as instance, also numbered as in a cluster, as database
+    or as container. A service of another name, as the site file may have one for a listener, is the operator's choice.
+
+    >>> is_the_watched("BX5", "", ["QX5"], []), is_the_watched("BX5", "bx5", ["BX51"], [])
+    (False, True)
+    """
+    if service and service.lower() != sid.lower():
+        return True
+    numbered = re.compile(rf"{re.escape(sid)}(?:_?\d+)?", re.IGNORECASE)
+    names = [
+        str(row.get(column)).lower()
+        for facts in states
+        for fact, column in (("database", "name"), ("unique_name", "db_unique_name"), ("container", "con_name"))
+        for row in facts.get(fact, ())
+    ]
+    return sid.lower() in names or any(numbered.fullmatch(name) for name in instances)
+
+
 def release_in(beat: JsonMapping) -> tuple[int, ...]:
     """The release that a session was told; empty where that is no release.
 
@@ -180,8 +201,8 @@ def release_in(beat: JsonMapping) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SessionsRetained:
-    """The sessions between two states: how many there were, are, and are the same, which are missing, and which of
-    them exceed the everyday ends.
+    """The sessions between two states: how many there were, are, and are the same, which are missing, which of them
+    exceed the everyday ends, and which belonged to a backup or an export, that was done or was broken off.
     """
 
     before: int
@@ -189,9 +210,24 @@ class SessionsRetained:
     same: int
     lost: tuple[str, ...]
     beyond_usual: tuple[str, ...] = ()
+    utilities: tuple[str, ...] = ()
+
+
+#: The server's own processes that work for another session or a job, and end with it: slaves of a parallel statement,
+#: jobs of the scheduler (`ORACLE-REF`, background processes). The session that they worked for is one of its own.
+_SLAVE = re.compile(r"\((?:P[0-9A-Z]{3}|J[0-9A-Z]{3}|PZ\d\d|PP\d\d)\)$")
+#: Programs that end when their work is done: RMAN with its channels, Data Pump with its workers.
+_UTILITY = re.compile(r"^(?:rman|expdp|impdp|exp|imp|sqlldr)(?:\.exe)?(?:@|$)|\(D[MW][0-9A-Z]{2}\)$", re.IGNORECASE)
 
 
 _Pool = tuple[str, str, str]
+#: SID, SERIAL# and logon time: an instance that was started again numbers its sessions anew.
+SessionKey = tuple[str, str, str]
+
+
+def session_key(row: JsonMapping) -> SessionKey:
+    """The identity of a session among all of a database."""
+    return str(row.get("sid")), str(row.get("serial")), str(row.get("logon_time"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +253,7 @@ class _Session:
 def sessions_kept(
     before: JsonMapping,
     looks: Sequence[tuple[JsonMapping, float]],
-    own: frozenset[tuple[str, str]] = frozenset(),
+    own: frozenset[SessionKey] = frozenset(),
 ) -> SessionsRetained | None:
     """Sessions by (SID, SERIAL#, logon time), in ``looks`` after the suspension, each so many seconds after ``before``.
 
@@ -226,7 +262,8 @@ def sessions_kept(
     A pool renews its sessions all the time. How often follows from their ages: n sessions that are A old on average are
     renewed every 2 A / n. What ended in that time and is hardly by chance is ``beyond_usual``. Of those that end after
     the first look a single one counts only where its pool opened another one, else somebody logged off; and of a pool
-    that renews itself half have to be gone, for its oldest end first and sooner than their ages tell.
+    that renews itself half have to be gone, for its oldest end first and sooner than their ages tell. Slaves end with
+    the statement that they work for; whether a utility was done or broken off its own log says: both never count.
     """
     early, late = _sessions(before, own), [(_sessions(look, own), look, gap_s) for look, gap_s in looks]
     if early is None or not late or any(sessions is None for sessions, _, _ in late):
@@ -236,7 +273,7 @@ def sessions_kept(
         pools.setdefault(session.pool, []).append(session)
     beyond: dict[_Pool, list[str]] = {}
     lost: dict[_Pool, list[str]] = {}
-    after: Mapping[tuple[str, ...], _Session] = {}
+    after: Mapping[SessionKey, _Session] = {}
     for number, (sessions, look, gap_s) in enumerate(late):
         after, lost_before, lost = sessions or {}, lost, {}
         for key, session in early.items():
@@ -244,6 +281,8 @@ def sessions_kept(
                 lost.setdefault(session.pool, []).append(session.label)
         opened = _pools_opened(before, look) if number else frozenset()
         for pool, labels in lost.items():
+            if _SLAVE.search(pool[1]) or _UTILITY.search(pool[1]):
+                continue
             expected, more = usual_ends(pools[pool], gap_s), len(labels) - len(lost_before.get(pool, ()))
             if number and not (more > 1 or (more == 1 and pool in opened)):
                 continue
@@ -251,8 +290,14 @@ def sessions_kept(
                 continue
             if chance_by_rate(len(labels), expected) < HARDLY:
                 beyond[pool] = labels
+    utilities = {pool: labels for pool, labels in lost.items() if _UTILITY.search(pool[1])}
     return SessionsRetained(
-        len(early), len(after), len(early.keys() & after.keys()), _everybody(lost), _everybody(beyond)
+        len(early),
+        len(after),
+        len(early.keys() & after.keys()),
+        _everybody(lost),
+        _everybody(beyond),
+        _everybody(utilities),
     )
 
 
@@ -275,17 +320,17 @@ def usual_ends(pool: Sequence[_Session], gap_s: float) -> float:
     return gap_s * len(ages) / (2 * sum(ages) / len(ages)) if max(ages) < OLDEST_POOL_S else 0.0
 
 
-def _sessions(facts: JsonMapping, own: frozenset[tuple[str, str]]) -> dict[tuple[str, ...], _Session] | None:
+def _sessions(facts: JsonMapping, own: frozenset[SessionKey]) -> dict[SessionKey, _Session] | None:
     rows = facts.get("facts", {}).get("sessions")
     if rows is None:
         return None
     now = _local_time(facts)
     return {
-        (str(row["sid"]), str(row["serial"]), str(row["logon_time"])): _Session(
+        key: _Session(
             str(row["username"]), str(row["program"] or "?"), str(row.get("machine") or "?"), _age_s(row, now)
         )
         for row in rows
-        if (str(row["sid"]), str(row["serial"])) not in own
+        if (key := session_key(row)) not in own
     }
 
 

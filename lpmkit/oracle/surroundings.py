@@ -67,9 +67,13 @@ def worse_itself(before: JsonMapping, after: JsonMapping) -> list[str]:
         if old in _PROTECTION and new is not None and new not in _PROTECTION[_PROTECTION.index(old) :]:
             found.append(f"{column} is {new}, {old} before")
     for pdb, again in _pairs(early, late, "pluggable", "name"):
-        now = again["open_mode"] if again else "gone"
+        now = str(again["open_mode"]) if again else "gone"
         if str(pdb["open_mode"]).startswith("READ") and now != pdb["open_mode"]:
             found.append(f"pluggable database {pdb['name']} is {now}, {pdb['open_mode']} before")
+        elif again is not None and pdb.get("restricted") == "NO" and again.get("restricted") == "YES":
+            found.append(f"pluggable database {pdb['name']} is open to restricted sessions only")
+        elif again is not None and now.startswith("READ") and again.get("open_time") != pdb.get("open_time"):
+            found.append(f"pluggable database {pdb['name']} was opened again")
     for service, again in _pairs(early, late, "services", "name"):
         if again is None:
             found.append(f"service {service['name']} is no longer active here")

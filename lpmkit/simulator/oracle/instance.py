@@ -191,6 +191,8 @@ class Instance:
         self.state = OPEN
         self.lock = threading.RLock()
         self.sequence = 4711
+        #: The time of day of the last log switch.
+        self.switched_wall_s = started_wall_s
         self.events = {
             name: Waits()
             for name in (
@@ -394,6 +396,7 @@ class Instance:
             if self.state == OPEN and now - switched >= LOG_SWITCH_EVERY_S:
                 switched = now
                 self.sequence += 1
+                self.switched_wall_s = self.log.now()
                 self.log.write(*log_switch(self.sequence, self.sid))
 
     def wrote(self, late_s: float) -> None:

@@ -351,9 +351,9 @@ def _event_histogram(of: Instance) -> tuple[Sequence[str], Rows]:
 
 
 def _log(of: Instance) -> tuple[Sequence[str], Rows]:
-    now = _text(of.log.now())
+    since = _text(of.switched_wall_s)
     return ("group#", "thread#", "sequence#", "status", "first_time"), [
-        (1 + (of.sequence - back) % 4, 1, of.sequence - back, "CURRENT" if not back else "INACTIVE", now)
+        (1 + (of.sequence - back) % 4, 1, of.sequence - back, "CURRENT" if not back else "INACTIVE", since)
         for back in range(4)
     ]
 
@@ -402,8 +402,10 @@ def _diag_alert_ext(of: Instance) -> tuple[Sequence[str], Rows]:
 
 
 def _pdbs(of: Instance) -> tuple[Sequence[str], Rows]:
-    rows: Rows = [] if of.container in (None, "CDB$ROOT") else [(3, of.container, "READ WRITE")]
-    return ("con_id", "name", "open_mode"), rows
+    rows: Rows = (
+        [] if of.container in (None, "CDB$ROOT") else [(3, of.container, "READ WRITE", "NO", _text(of.started_wall_s))]
+    )
+    return ("con_id", "name", "open_mode", "restricted", "open_time"), rows
 
 
 def _dual(of: Instance) -> tuple[Sequence[str], Rows]:
