@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lpmkit.errors import RecordError
 from lpmkit.runs import packed, samples
-from lpmkit.runs.cells import ANSWERED, MISSING, NUMBERS, TEXTS, read_cells
+from lpmkit.runs.cells import ANSWERED, MISSING, NUMBERS, TEXTS, Cells, read_cells
 from lpmkit.runs.folder import Run, create
 from lpmkit.runs.rows import COLUMNS, sample_line
 from lpmkit.runs.samples import columns, files, last_rows, pack, pieces, texts
@@ -79,6 +79,36 @@ def test_a_piece_tells_between_which_times_its_rows_lie(run: Run, packed: bool) 
         ]
         assert (min(times), max(times)) == (piece.lo_ns, piece.hi_ns)
     assert texts(found[-1:])["outcome"][-2:].tolist() == ["lost", "answered"]
+
+
+def test_rows_are_parsed_once_however_often_they_are_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+
+    def parse(content: bytes, names: Sequence[str]) -> Cells:
+        parsed.append(content)
+        return read_cells(content, names)
+
+    monkeypatch.setattr(samples, "read_cells", parse)
+    monkeypatch.setattr(samples, "_at_hand", samples._AtHand())
+    (file,) = files(run.path / "samples")
+    for _ in range(3):
+        assert columns(pieces(file, {})).seq.tolist() == [row.seq for row in ROWS]
+    assert len(parsed) == 1
+    with file.path.open("ab") as more:
+        more.write(sample_line(Sample(302, 302_000)))
+    assert columns(pieces(file, {})).seq[-1] == 302, "of a file that has grown nothing old is taken for new"
+    with pytest.raises(ValueError, match="read-only"):
+        samples._at_hand.numbers(parsed[0])["seq"][0] = 7
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_what_is_kept_of_the_rows_is_limited(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "AT_HAND_BYTES", 4_000)
+    monkeypatch.setattr(samples, "_at_hand", kept := samples._AtHand())
+    (file,) = files(run.path / "samples")
+    assert columns(pieces(file, {})).seq.tolist() == [row.seq for row in ROWS]
+    assert 1 < len(kept._known) < len(pieces(file, {}))
+    assert kept._held_bytes == sum(map(samples._bytes, kept._known.values())) <= 4_000
 
 
 _WITHOUT_US = """

@@ -125,8 +125,7 @@ def _of_epoch(epoch: Epoch) -> Iterator[ClockRate]:
     began, end = 0.0, float(epoch.until_ns - epoch.base_t)
     began = float(epoch.since_ns - epoch.base_t)
     while end - began >= _MIN_NS and len(lower) > 1 and len(upper) > 1:
-        last = _longest(lower, upper, began, end)
-        found = drift_bounds(lower.until(last), upper.until(last))
+        last, found = _longest(lower, upper, began, end)
         if found is not None and last - began >= _MIN_NS:
             since, until = (round(one) + epoch.base_t for one in (began, last))
             yield ClockRate("", "", Interval(since, until), found[0] * 1e6, found[1] * 1e6)
@@ -134,20 +133,29 @@ def _of_epoch(epoch: Epoch) -> Iterator[ClockRate]:
         lower, upper = lower.since(began), upper.since(began)
 
 
-def _longest(lower: _Points, upper: _Points, began: float, end: float) -> float:
-    """Up to when one line fits, to a hundredth of what there is; at least a piece is always taken."""
+def _longest(lower: _Points, upper: _Points, began: float, end: float) -> tuple[float, tuple[float, float] | None]:
+    """Up to when one line fits, to a hundredth of what there is, and the bounds of its drift; at least a piece is
+    always taken, whether or not one line fits it.
+    """
 
     def fits(last: float) -> bool:
-        some, more = lower.until(last), upper.until(last)
-        return len(some) == 0 or len(more) == 0 or drift_bounds(some, more) is not None
+        return _drift(lower, upper, last) is not None or not (len(lower.until(last)) and len(upper.until(last)))
 
-    if fits(end):
-        return end
+    whole = _drift(lower, upper, end)
+    if whole is not None:
+        return end, whole
     good, bad = began, end
     while bad - good > max((end - began) / 100, SECOND / 5):
         middle = (good + bad) / 2
         good, bad = (middle, bad) if fits(middle) else (good, middle)
-    return max(good, began + SECOND / 5)
+    last = max(good, began + SECOND / 5)
+    return last, _drift(lower, upper, last)
+
+
+def _drift(lower: _Points, upper: _Points, last: float) -> tuple[float, float] | None:
+    """The bounds up to ``last``; ``None`` where no line fits, or nothing is known of one side."""
+    some, more = lower.until(last), upper.until(last)
+    return drift_bounds(some, more) if len(some) and len(more) else None
 
 
 def slews(found: list[ClockRate]) -> list[ClockStep]:

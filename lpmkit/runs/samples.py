@@ -8,8 +8,10 @@ extra ``parquet``. `pieces` lists the pieces of a file with their times, `column
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +39,8 @@ from lpmkit.runs.rows import COLUMNS
 #: Bytes in a piece of CSV.
 PIECE_BYTES = 2 * 1024 * 1024
 _ROW_BYTES = 90
+#: Limit of what stays in memory of the columns that were read last.
+AT_HAND_BYTES = 24 * 1024 * 1024
 #: Times on this host's clock, which give the limits of a piece.
 _OURS = ("due_ns", "sent_ns", "answered_ns")
 _FILE = re.compile(r"(?P<probe>.+)\.(?P<segment>\d+)\.(?P<ending>csv|parquet)")
@@ -298,9 +302,46 @@ def _rows_again(piece: Piece, names: Sequence[str]) -> Cells:
 
 def _parsed(file: SampleFile, content: bytes, names: Sequence[str]) -> Cells:
     try:
-        return read_cells(content, names)
+        if set(names) & set(TEXTS):
+            return read_cells(content, names)
+        cells = _at_hand.numbers(content)
     except ValueError as error:
         raise _cannot_read(file, error) from error
+    return {name: cells[name] for name in names}
+
+
+class _AtHand:
+    """The columns of numbers that were read last, by the hash of their text: the same rows are read for the limits of a
+    piece, for the analysis, and for when the probe looked.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Cells] = {}
+        self._held_bytes = 0
+        self._guard = threading.Lock()
+
+    def numbers(self, content: bytes) -> Cells:
+        """All columns of numbers, not to be written to. Raises ValueError for what is no sample."""
+        key = hashlib.sha256(content).digest()
+        with self._guard:
+            if key in self._known:
+                return self._known[key]
+        cells = read_cells(content, (*NUMBERS, ANSWERED))
+        for column in cells.values():
+            column.setflags(write=False)
+        with self._guard:
+            self._held_bytes += _bytes(cells) if key not in self._known else 0
+            self._known[key] = cells
+            while self._held_bytes > AT_HAND_BYTES:
+                self._held_bytes -= _bytes(self._known.pop(next(iter(self._known))))
+        return cells
+
+
+def _bytes(cells: Cells) -> int:
+    return sum(column.nbytes for column in cells.values())
+
+
+_at_hand = _AtHand()
 
 
 def _cannot_read(file: SampleFile, error: Exception) -> RecordError:
