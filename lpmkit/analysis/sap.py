@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,11 @@ from lpmkit.settings.sap import SAP_INTERVALS, SapSystemSettings
 
 #: Last phases of a move whose partition is where it was: stopped, refused or rolled back.
 STAYED = ("failed", "stopped")
-_SNAPSHOTS = TypeAdapter(tuple[SapSnapshot, ...])
+
+
+@cache
+def _snapshots() -> TypeAdapter[tuple[SapSnapshot, ...]]:
+    return TypeAdapter(tuple[SapSnapshot, ...])
 
 
 def sap_outcomes(
@@ -106,7 +111,7 @@ def _snapshot(document: Any, sid: str, notes: list[str]) -> SapSnapshot | None:
     if not rows:
         return None
     try:
-        return next((one for one in _SNAPSHOTS.validate_python(rows) if one.system == sid), None)
+        return next((one for one in _snapshots().validate_python(rows) if one.system == sid), None)
     except ValidationError as error:
         notes.append(f"the snapshot of {sid} cannot be read: {error}")
         return None

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from math import exp
 from pathlib import Path
 
@@ -281,13 +282,20 @@ def running_outlook(folder: Run, status: PlanStatus, now_ns: int) -> Outlook | N
     document = folder.document(DOCUMENT)
     if document is None or status.is_over or status.is_done or status.halted is not None:
         return None
-    around = TypeAdapter(Surroundings).validate_python(document["around"])
-    known = {row["partition"]: TypeAdapter(Expected).validate_python(row) for row in document["moves"]}
+    surroundings, expected = _kept_forms()
+    around = surroundings.validate_python(document["around"])
+    known = {row["partition"]: expected.validate_python(row) for row in document["moves"]}
     moves = [_as_it_is(known[move.partition], move, now_ns) for move in status.moves if move.partition in known]
     if len(moves) < len(status.moves):
         return None
     moves = beside_now(beside_then(moves, _spans(moves, status, around.baseline_s, now_ns)))
     return Outlook(now_ns, timetable(status.plan, moves, around), _windows(moves), begun=True)
+
+
+@cache
+def _kept_forms() -> tuple[TypeAdapter[Surroundings], TypeAdapter[Expected]]:
+    """The forms of what `to_document` keeps, made once for all boards of a process."""
+    return TypeAdapter(Surroundings), TypeAdapter(Expected)
 
 
 def _spans(

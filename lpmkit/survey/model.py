@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 
 from pydantic import TypeAdapter
 
@@ -209,13 +210,19 @@ class Survey:
 
     def to_dict(self) -> JsonObject:
         """The survey as JSON values; `from_dict` brings it back whole."""
-        document: JsonObject = TypeAdapter(Survey).dump_python(self, mode="json")
+        document: JsonObject = _kept_form().dump_python(self, mode="json")
         return document
 
     @classmethod
     def from_dict(cls, document: JsonMapping) -> Survey:
         """A survey that was kept with `to_dict`. Raises `pydantic.ValidationError` for something else."""
-        return TypeAdapter(Survey).validate_python(document)
+        return _kept_form().validate_python(document)
+
+
+@cache
+def _kept_form() -> TypeAdapter[Survey]:
+    """The form in which a survey is kept; to make it takes longer than to read a hundred surveys."""
+    return TypeAdapter(Survey)
 
 
 class Backing(StrEnum):
