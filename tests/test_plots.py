@@ -20,9 +20,10 @@ from matplotlib.text import Text
 
 from lpmkit.analysis import Analysis, analyse
 from lpmkit.errors import RecordError
+from lpmkit.plots import files
 from lpmkit.plots.colours import COLOURS, colour
 from lpmkit.plots.figures import image, translated
-from lpmkit.plots.files import write_charts
+from lpmkit.plots.files import Charts
 from lpmkit.plots.heartbeats import lanes, zoom
 from lpmkit.plots.ladder import ladder, ladder_chart
 from lpmkit.plots.latency import latency
@@ -122,31 +123,49 @@ def test_the_ladder_ends_with_what_was_agreed(moved: Analysis) -> None:
 
 
 def test_every_chart_is_written_by_its_name_and_writing_again_changes_nothing(moved: Analysis, tmp_path: Path) -> None:
-    paths = write_charts(moved, tmp_path, "svg")
+    paths = Charts(moved).write(tmp_path, "svg")
     assert paths.keys() == {"wall", "ladder", "latency"}
     before = {path: path.read_bytes() for path in paths.values()}
     for path in before:
         ElementTree.fromstring(path.read_text())
-    write_charts(moved, tmp_path, "svg")
+    Charts(moved).write(tmp_path, "svg")
     assert {path: path.read_bytes() for path in before} == before
     assert set(tmp_path.iterdir()) == set(before), "no picture is drawn that nobody asked for"
 
 
+def test_a_chart_is_drawn_once_for_all_its_files_and_each_is_that_of_a_chart_of_its_own(
+    moved: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still, drawn = moved.suspension, []
+    assert still is not None
+
+    def draw() -> Figure:
+        drawn.append(ladder_chart(still))
+        return drawn[-1]
+
+    monkeypatch.setattr(files, "charts", lambda _: {"ladder": draw})
+    made = files.Charts(moved, str.upper)
+    made.write(tmp_path, "svg")
+    picture = made.write(tmp_path, "png")["ladder"].read_bytes()
+    assert len(drawn) == 1
+    assert picture == image(translated(ladder_chart(still), str.upper))
+
+
 def test_a_chart_that_has_nothing_to_show_any_more_is_removed(watched: Analysis, tmp_path: Path) -> None:
     (tmp_path / "ladder.svg").write_text("old")
-    assert "ladder" not in write_charts(watched, tmp_path, "svg")
+    assert "ladder" not in Charts(watched).write(tmp_path, "svg")
     assert not (tmp_path / "ladder.svg").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(watched: Analysis, tmp_path: Path) -> None:
     (tmp_path / "plots").write_text("a file is in the way")
     with pytest.raises(RecordError, match="plots is no folder"):
-        write_charts(watched, tmp_path / "plots", "svg")
+        Charts(watched).write(tmp_path / "plots", "svg")
 
 
 def test_of_an_empty_run_nothing_is_drawn_and_its_chart_can_be(tmp_path: Path) -> None:
     empty = analyse(create(tmp_path, mode="move", title="empty", facts={}))
-    assert write_charts(empty, tmp_path / "plots", "png") == {}
+    assert Charts(empty).write(tmp_path / "plots", "png") == {}
     assert image(wall_chart(empty)).startswith(b"\x89PNG")
 
 

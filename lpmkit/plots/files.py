@@ -34,25 +34,34 @@ def charts(analysis: Analysis) -> dict[str, Callable[[], Figure | None]]:
     }
 
 
-def write_charts(
-    analysis: Analysis,
-    folder: Path,
-    ending: str,
-    write: Callable[[Path, bytes], Path] = write_file,
-    said: Callable[[str], str] | None = None,
-) -> dict[str, Path]:
-    """Write every chart as ``ending`` (``svg`` or ``png``) into ``folder``; returns the paths by chart name.
+class Charts:
+    """The charts of a run, each drawn once, however often it is written.
 
-    Charts with nothing to show are left out and their old files removed. ``write`` returns the final path of a file.
     ``said`` puts their texts into another language than English.
-    Raises `RecordError` when the folder cannot be written.
     """
-    make_folder(folder)
-    written = {}
-    for name, draw in charts(analysis).items():
-        path, figure = folder / f"{name}.{ending}", draw()
-        if figure is None:
-            path.unlink(missing_ok=True)
-        else:
-            written[name] = write(path, image(translated(figure, said) if said else figure, ending))
-    return written
+
+    def __init__(self, analysis: Analysis, said: Callable[[str], str] | None = None) -> None:
+        self._draw, self._said = charts(analysis), said
+        self._drawn: dict[str, Figure | None] = {}
+
+    def write(self, folder: Path, ending: str, write: Callable[[Path, bytes], Path] = write_file) -> dict[str, Path]:
+        """Write every chart as ``ending`` (``svg`` or ``png``) into ``folder``; returns the paths by chart name.
+
+        Charts with nothing to show are left out and their old files removed. ``write`` returns the final path of a
+        file. Raises `RecordError` when the folder cannot be written.
+        """
+        make_folder(folder)
+        written = {}
+        for name in self._draw:
+            path, figure = folder / f"{name}.{ending}", self._figure(name)
+            if figure is None:
+                path.unlink(missing_ok=True)
+            else:
+                written[name] = write(path, image(figure, ending))
+        return written
+
+    def _figure(self, name: str) -> Figure | None:
+        if name not in self._drawn:
+            figure = self._draw[name]()
+            self._drawn[name] = translated(figure, self._said) if figure and self._said else figure
+        return self._drawn[name]

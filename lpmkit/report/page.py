@@ -28,7 +28,7 @@ from lpmkit.board.page import assembled, parts
 from lpmkit.checks.wording import count_rows, fact_value
 from lpmkit.control.codes import explain
 from lpmkit.json_values import JsonObject
-from lpmkit.plots.files import write_charts
+from lpmkit.plots.files import Charts
 from lpmkit.prediction.history import RELIABLE_HEADINGS, history, reliability
 from lpmkit.prediction.moves import LABELS
 from lpmkit.prediction.no_forecast import NoForecast, forecast_or_why
@@ -106,12 +106,26 @@ def write_report(path: str | os.PathLike[str], output: Path | None = None, *, la
     return write_analysed(run, analyse(run), output, words_of(language))
 
 
-def write_analysed(run: Run, analysis: Analysis, output: Path | None = None, words: Words = ENGLISH) -> Path:
-    """The files of the report from an analysis that is there already. ``summary.json`` is English in every language."""
-    to, said = Outputs(run, output), None if words.language == "en" else words.said
+def charts_of(analysis: Analysis, words: Words) -> Charts:
+    """The charts of a run in a language."""
+    return Charts(analysis, None if words.language == "en" else words.said)
+
+
+def write_analysed(
+    run: Run,
+    analysis: Analysis,
+    output: Path | None = None,
+    words: Words = ENGLISH,
+    charts: Charts | None = None,
+) -> Path:
+    """The files of the report from an analysis, and perhaps charts, that are there already.
+
+    ``summary.json`` is English in every language.
+    """
+    to = Outputs(run, output)
     others = seen_elsewhere(run, analysis)
     to.write(to.folder / "summary.json", as_document({**summary(analysis), **rows_of_summary(others)}))
-    drawn = write_charts(analysis, to.folder / "plots", "svg", to.write, said)
+    drawn = (charts or charts_of(analysis, words)).write(to.folder / "plots", "svg", to.write)
     to.write(to.folder / "samples.csv", samples_csv(run, analysis))
     return to.write(to.folder / "report.html", render(run, analysis, drawn, words, others).encode())
 

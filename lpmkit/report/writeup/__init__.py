@@ -16,9 +16,8 @@ from pathlib import Path
 
 from lpmkit.analysis import Analysis, analyse
 from lpmkit.errors import UsageError
-from lpmkit.plots.files import write_charts
 from lpmkit.report.outputs import Outputs
-from lpmkit.report.page import write_analysed
+from lpmkit.report.page import charts_of, write_analysed
 from lpmkit.report.workbook import workbook
 from lpmkit.report.writeup.content import written
 from lpmkit.report.writeup.document import Document
@@ -28,7 +27,7 @@ from lpmkit.report.writeup.sheets import sheets
 from lpmkit.runs.files import cannot_write, name_text, open_plain, plain_files
 from lpmkit.runs.folder import Run, write_file
 from lpmkit.runs.remarks import KINDS, Remark, add_remark, remarks
-from lpmkit.wording.words import ENGLISH, LANGUAGES, Words, words_of
+from lpmkit.wording.words import LANGUAGES, Words, words_of
 
 #: Every form, and the file that it becomes.
 FORMS = {
@@ -68,11 +67,12 @@ def write_up(
     check_inputs(template, logo)
     analysis = analyse(run)
     words = words_of(language)
-    write_analysed(run, analysis, output, words)
+    charts = charts_of(analysis, words)
+    write_analysed(run, analysis, output, words, charts)
     document = written(run, analysis, words)
     folder = Outputs(run, output).folder_for(FOLDER)
     plots = folder / PLOTS
-    write_charts(analysis, plots, "png", said=None if words is ENGLISH else words.said)
+    charts.write(plots, "png")
     wanted = [form for form in FORMS if form in forms and form != "zip"]
     if "zip" in forms:
         wanted = [form for form in FORMS if form != "zip"]
