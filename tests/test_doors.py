@@ -41,6 +41,7 @@ from lpmkit.notebook.server import _SESSION, MAX_KERNELS, MAX_KERNELS_OF_SESSION
 from lpmkit.runbook import Runbook, SiteInventory
 from lpmkit.runs.files import who_else_may_write
 from lpmkit.timeline import Clock, wait_until
+from tests.browser.lab import NOTHING_ELSE, path_without_node
 from tests.tls_front import Authority
 
 SITE = (
@@ -106,6 +107,7 @@ def _serve(folder: Path, *options: str, path: Path | None = None, command: str =
             env={
                 **{name: value for name, value in os.environ.items() if name != "JUPYTER_TOKEN"},
                 "HOME": str(folder),
+                "PATH": path_without_node(folder),
                 "LPMKIT_SITE": str(folder / "site.yaml"),
                 **({"JUPYTER_TOKEN": "not-this-one"} if command == "app" else {}),
             },
@@ -277,7 +279,7 @@ def _status(port: int, verb: str, where: str, host: str = "") -> int:
 def jupyter_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Server]:
     """`lpmkit lab`, with a kernel."""
     folder = tmp_path_factory.mktemp("lab")
-    options = ["--allow-root", "--LanguageServerManager.autodetect=False", "--LabApp.extension_manager=readonly"]
+    options = ["--allow-root", *NOTHING_ELSE]
     for served in _serve(folder, "--directory", str(folder / "lab"), "--", *options, command="lab"):
         connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
         connection.request("POST", f"/api/kernels?token={served.token}", body="{}")
@@ -359,7 +361,7 @@ def test_under_a_hub_the_lab_is_the_hubs_and_names_nobody_else(tmp_path: Path, m
     monkeypatch.setattr(setup, "acting_person", lambda: Person("anna", "anna", "account"))
     assert CliRunner().invoke(main, words).exit_code == 0
     ((command, environment, ends_on),) = started
-    assert command[1:3] == ["-m", "jupyterhub.singleuser"]
+    assert command[1:4] == ["-m", "lpmkit.notebook.jupyter", "jupyterhub.singleuser"]
     assert setup.KERNELS_BY_FILES in command
     assert not [word for word in command if "ip=" in word], "the hub names the address"
     assert list(ends_on) == [signal.SIGINT]

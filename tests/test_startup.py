@@ -76,3 +76,9 @@ def test_the_table_of_modules_names_every_command_once() -> None:
         assert tuple(command.name for command in commands) == names, module
     assert len(all_commands()) == sum(map(len, MODULES.values()))
     assert main.get_command(click.Context(main), "no-such-command") is None
+
+
+def test_jupyters_servers_compile_no_grammar_that_they_never_use() -> None:
+    modules = loaded("import lpmkit.notebook.server")
+    assert {"jsonschema", "jupyter_server", "voila"} <= others(modules)
+    assert "lark" not in others(modules)

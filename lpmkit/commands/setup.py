@@ -162,6 +162,7 @@ def lab(
     command = [
         sys.executable,
         "-m",
+        "lpmkit.notebook.jupyter",
         *_lab_door(hub, jupyter_options),
         f"--ServerApp.root_dir={folder}",
         KERNELS_BY_FILES,

@@ -17,6 +17,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+import lpmkit.notebook.jupyter  # noqa: F401 - before Jupyter's own modules: what they shall not load
+
+# isort: split
 from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager

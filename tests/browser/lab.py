@@ -33,6 +33,22 @@ CALM = [
 ]
 
 
+#: What JupyterLab does besides and nothing here needs: extensions from elsewhere, programs for other languages.
+NOTHING_ELSE = ("--LabApp.extension_manager=readonly", "--LanguageServerManager.autodetect=False")
+
+
+def path_without_node(home: Path) -> str:
+    """The path of programs with a node that does nothing.
+
+    JupyterLab asks it for the settings of yarn, eight times and for a third of a second each; most hosts have none.
+    """
+    node = home / "bin" / "node"
+    node.parent.mkdir()
+    node.write_text("#!/bin/sh\nexit 1\n")
+    node.chmod(0o755)
+    return f"{node.parent}{os.pathsep}{os.environ['PATH']}"
+
+
 @contextmanager
 def lab(folder: Path, environment: dict[str, str] | None = None) -> Iterator[tuple[str, Path]]:
     """``lpmkit lab`` on loopback with a home of its own; yields the address and the folder with the copies."""
@@ -48,19 +64,13 @@ def lab(folder: Path, environment: dict[str, str] | None = None) -> Iterator[tup
     documents = settings.parent.parent / "@jupyterlab" / "docmanager-extension"
     documents.mkdir()
     (documents / "plugin.jupyterlab-settings").write_text('{"autosave": false}')
-    # JupyterLab asks node for the settings of yarn, eight times and for a third of a second each; most hosts have none.
-    node = home / "bin" / "node"
-    node.parent.mkdir()
-    node.write_text("#!/bin/sh\nexit 1\n")
-    node.chmod(0o755)
-    path = f"{node.parent}{os.pathsep}{os.environ['PATH']}"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = [
         "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", "--allow-root", "--IdentityProvider.token=",
         "--ServerApp.password=",
-        "--LabApp.extension_manager=readonly",
+        *NOTHING_ELSE,
     ]  # fmt: skip
     log = (folder / "lab.log").open("wb")
     server = subprocess.Popen(
@@ -69,7 +79,7 @@ def lab(folder: Path, environment: dict[str, str] | None = None) -> Iterator[tup
             **os.environ,
             "HOME": str(home),
             "JUPYTER_CONFIG_DIR": str(home / ".jupyter"),
-            "PATH": path,
+            "PATH": path_without_node(home),
             **(environment or {}),
         },
         stdout=log,
