@@ -7,7 +7,7 @@ and clocks act on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lpmkit.runs.folder import Run, create, write_document
+from lpmkit.runs.rows import sample_line
 from lpmkit.runs.writer import RunWriter
 from lpmkit.timeline import Anchor, Clock, Outcome, Sample
 
@@ -23,6 +24,8 @@ MS = 1_000_000
 S = 1_000_000_000
 START = 5_000 * S
 WALL = 1_768_000_000 * S
+#: Mean time after which our side takes note of something.
+_SEEN_LATE_NS = 0.03 * MS
 #: Frozen times and stops below are given in seconds since the first sample.
 Spans = tuple[tuple[float, float], ...]
 
@@ -159,9 +162,10 @@ class _World:
     def when(self, guest_ns: int) -> int:
         """Our instant at which the guest's clock reaches a reading.
 
-        Guessed from the last one, which is right where the clock runs on; sought where it stood still or was set.
+        Guessed from the last one, which is right where the clock runs on; sought where it stood still or was set, and
+        everywhere if it shows readings twice.
         """
-        if not self.made.step:
+        if not self.made.step or self.made.step[1] > 0:
             guess = guest_ns - self._ahead_ns
             for _ in range(2):
                 guess += guest_ns - self.guest(guess)
@@ -225,7 +229,7 @@ class _World:
     def seen(self, t_ns: int) -> int:
         """The time at which our side takes note of what came at ``t_ns``."""
         free = self.held(t_ns, self.made.stalls) if self.made.stalls else t_ns
-        return free + round(self.rng.exponential(0.03 * MS))
+        return free + round(self.rng.exponential(_SEEN_LATE_NS))
 
 
 def _ticks(world: _World, since: float, until: float) -> Iterator[Sample]:
@@ -365,21 +369,39 @@ def _requests(world: _World, since: float, until: float) -> Iterator[Sample]:
                 at = free + S
 
 
-def _observer(world: _World, since: float, until: float) -> Iterator[Sample]:
-    period, start, number = 5 * MS, world.ns(since), 0
-    while (due := start + (number := number + 1) * period) < world.ns(until):
-        now = world.seen(due)
-        yield Sample(seq=number, due_ns=due, sent_ns=due, answered_ns=now)
-        number += max(0, (now - due) // period)
+def _observer(world: _World, since: float, until: float) -> bytes:
+    """Rows and not samples: there are as many as of all other probes together."""
+    period, start = 5 * MS, world.ns(since)
+    most = max(0, (world.ns(until) - start - 1) // period)
+    if not world.made.stalls:
+        late = np.rint(world.rng.exponential(_SEEN_LATE_NS, most)).astype(int)
+        due = start + period * np.arange(1, most + 1)
+        return b"".join(map(_own_tick, range(1, most + 1), due.tolist(), (due + late).tolist()))
+    rows, number = [], 1
+    while number <= most:
+        due_ns = start + number * period
+        now = world.seen(due_ns)
+        rows.append(_own_tick(number, due_ns, now))
+        number += 1 + max(0, (now - due_ns) // period)
+    return b"".join(rows)
+
+
+def _own_tick(number: int, due: int, now: int) -> bytes:
+    return b"%d,%d,%d,%d,,,,answered,\n" % (number, due, due, now)
+
+
+def _lines(samples: Callable[[_World, float, float], Iterator[Sample]]) -> Callable[[_World, float, float], bytes]:
+    """The samples as rows."""
+    return lambda world, since, until: b"".join(map(sample_line, samples(world, since, until)))
 
 
 _PROBES = {
-    "ssh-ticks": ("ticks", _ticks, 10 * MS),
-    "ssh-echo": ("echo", _echo, 100 * MS),
-    "tcp-connect": ("connect", _connect, 500 * MS),
-    "icmp": ("icmp", _icmp, 10 * MS),
-    "ssh-acks": ("ack", _acks, 100 * MS),
-    "tcp-syn": ("syn", _requests, 25 * MS),
+    "ssh-ticks": ("ticks", _lines(_ticks), 10 * MS),
+    "ssh-echo": ("echo", _lines(_echo), 100 * MS),
+    "tcp-connect": ("connect", _lines(_connect), 500 * MS),
+    "icmp": ("icmp", _lines(_icmp), 10 * MS),
+    "ssh-acks": ("ack", _lines(_acks), 100 * MS),
+    "tcp-syn": ("syn", _lines(_requests), 25 * MS),
     "observer": ("observer", _observer, 5 * MS),
 }
 
@@ -408,15 +430,13 @@ def add(run: Run, made: Made, clock: MadeClock | None = None) -> None:
         clock.now_ns = world.ns(since)
         with RunWriter(run.path, clock) as writer:
             world.paces.clear()
-            seen = {
-                name: list(_PROBES[name][1](world, max(since, _since(made, name)), until)) for name in _wanted(made)
-            }
+            seen = {name: _PROBES[name][1](world, max(since, _since(made, name)), until) for name in _wanted(made)}
             _tell(writer, clock, world, _events(made, since, until, resumed=number > 0))
-            for name, samples in seen.items():
+            for name, rows in seen.items():
                 if made.calm:
                     _tell(writer, clock, world, _paces(world, made, name, since))
                 own = _PROBES[name][0] == "observer"
-                writer.samples(name if own else name + made.suffix, samples)
+                writer.sample_rows(name if own else name + made.suffix, rows)
             if made.ended and until == made.duration_s and not made.suffix:
                 clock.now_ns = world.ns(until)
                 reason = "settled" if made.mode == "move" else "the time asked for is over"
