@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo lab test lint compiled docs wheelhouse clean
+.PHONY: demo lab test tests lint docs wheelhouse clean
 
 demo: $(VENV)/.installed
 	$(RUN)/lpmkit demo
@@ -12,12 +12,10 @@ lab: $(VENV)/.installed
 	$(RUN)/lpmkit lab
 
 test: $(VENV)/.installed
-	$(MAKE) -j2 lint compiled
-	$(RUN)/python -m pytest -n 4 --dist worksteal
+	$(MAKE) -j2 lint tests
 
-# The tests as compiled files while mypy is at work, once instead of by each worker; what fails here fails below too.
-compiled: $(VENV)/.installed
-	@PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest --collect-only -qq >/dev/null || true
+tests: $(VENV)/.installed
+	$(RUN)/python -m pytest -n 4 --dist worksteal
 
 lint: $(VENV)/.installed
 	$(RUN)/ruff check .

@@ -76,9 +76,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         # for one test alone a process that forks costs more than a partition that starts by itself
         from lpmkit.simulator import host  # noqa: PLC0415
+        from tests.durable_disk import wait_for_no_disk  # noqa: PLC0415
         from tests.forked import forking  # noqa: PLC0415
 
+        wait_for_no_disk()
         forking(host).start()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None:
+    """Before any worker starts."""
+    from tests.collected import start  # noqa: PLC0415 - only the process that starts workers needs it
+
+    start(specs, config.args)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,6 +19,13 @@ from pathlib import Path
 import pytest
 
 
+def wait_for_no_disk() -> None:
+    """Let this process and its forks sync nothing: nobody cuts the power of the machine that tests, and what a cut
+    would leave is what a `DurableDisk` has.
+    """
+    os.fsync = os.fdatasync = lambda _: None  # type: ignore[assignment]
+
+
 class Kept(StrEnum):
     """The part of the unsynced writes that a disk has: nothing, some of it, or all."""
 

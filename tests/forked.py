@@ -35,6 +35,8 @@ from typing import IO, Any, NoReturn
 from unittest import mock
 
 from lpmkit.cli import MODULES
+from tests.collected import LONGEST, ROOM, RUN, commands_of
+from tests.durable_disk import wait_for_no_disk
 
 #: Imported before the first process is forked; all others are imported by these.
 PRELOADED = (
@@ -86,12 +88,8 @@ STARTED = (
     "lpmkit.sinks.courier",
     "tests.hosts",
 )
-#: Longer than any request: arguments and environment.
-LONGEST = 1 << 20
 #: More than a process is handed besides its streams.
 MOST_HANDED = 8
-#: Room for the command line of a forked process, which others read in ``/proc``.
-ROOM = 4000
 
 
 class Forked:
@@ -224,9 +222,9 @@ _place = ""
 
 @cache
 def _parent(_: int) -> str:
-    """The address of the process that forks: one for all workers of a run, and it ends when the run does."""
-    address = f"\0lpmkit-tests-{os.environ.get('PYTEST_XDIST_TESTRUNUID', token_hex(8))}"
-    of_run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    """The address of the process that forks: one for all workers of a run (`RUN`), and it ends when the run does."""
+    address = commands_of(os.environ.get(RUN, token_hex(8)))
+    of_run = int(os.environ.get(RUN, os.getpid()))
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as requests, Path(__file__).open() as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)  # whoever finds the address taken finds a listener too
         try:
@@ -246,15 +244,25 @@ def _parent(_: int) -> str:
     return address
 
 
-def serve(requests: socket.socket, of_run: int) -> None:
-    """Fork a process for each request, and tell its process id and then its status, until the run's process ends."""
-    global _place  # noqa: PLW0603 - what a forked process knows of where it comes from
-    _place = requests.getsockname().decode()
-    ended = os.pidfd_open(of_run)
+def load() -> None:
+    """Import what is forked."""
     for name in PRELOADED:
         importlib.import_module(name)
+
+
+def serve_commands(requests: socket.socket, of_run: int) -> None:
+    """Fork commands of lpmkit, and let them fork what they start; see `serve`."""
+    global _place  # noqa: PLW0603 - what a forked process knows of where it comes from
+    _place = requests.getsockname().decode()
+    wait_for_no_disk()
     for name in STARTERS:
         forking(importlib.import_module(name)).start()
+    serve(requests, of_run)
+
+
+def serve(requests: socket.socket, of_run: int) -> None:
+    """Fork a process for each request, and tell its process id and then its status, until the run's process ends."""
+    ended = os.pidfd_open(of_run)
     gc.collect()
     gc.freeze()  # what is shared is not looked through again by each of them, and so stays shared
     waiting = selectors.DefaultSelector()
@@ -351,4 +359,5 @@ def _show_as(command: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))
+    load()
+    serve_commands(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))
