@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +101,11 @@ class MadeClock(Clock):
         return Anchor(self.now_ns, self.wall_ns(), 200)
 
 
-@cache
-def _in_ns(spans: Spans) -> tuple[tuple[int, int], ...]:
-    """Spans on our clock."""
+#: Spans on our clock.
+SpansNs = tuple[tuple[int, int], ...]
+
+
+def _in_ns(spans: Spans) -> SpansNs:
     return tuple((START + round(since * S), START + round(until * S)) for since, until in spans)
 
 
@@ -128,8 +129,18 @@ class _World:
         if not self.made.again_counted:
             self._missed += [(round(lo * S), round(hi * S)) for lo, hi in self.made.again]
         self._runs_on = not (self.made.step or self.made.slew)
+        self._rate = 1 + self.made.drift
+        self._ahead_of_wall = WALL - START + 3 * S - round(self.made.offset_s * S)
         self._late = np.log(self.made.jitter_ms * MS)
-        self.frozen: Spans = ((self.made.suspend,) if self.made.suspend else ()) + self.made.again
+        made = self.made
+        self.frozen = _in_ns(((made.suspend,) if made.suspend else ()) + made.again)
+        self.stuck, self.stalls = _in_ns(made.stuck), _in_ns(made.stalls)
+        self.network_out, self.banner_out = _in_ns(made.network_out), _in_ns(made.banner_out)
+        self._stops = self.frozen + self.stuck + _in_ns(made.starved)
+        #: In these what is sent to the host neither arrives nor is kept for it.
+        self.lost = self.network_out + (self.frozen if made.dropped and not made.kernel_runs else ())
+        #: In these the host's kernel answers nothing.
+        self.kernel = () if made.kernel_runs else self.frozen + self.stuck
 
     def ns(self, seconds: float) -> int:
         return START + round(seconds * S)
@@ -145,19 +156,19 @@ class _World:
         made, since = self.made, t_ns - START
         share = 1 - (made.counted if counted is None else counted)
         if self._runs_on and not (self._missed and share):
-            return START + round(self._offset + since * (1 + made.drift))
+            return START + round(self._offset + since * self._rate)
         missed = share * sum(min(max(0, since - lo), hi - lo) for lo, hi in self._missed)
         stepped = made.step[1] * S if made.step and since >= made.step[0] * S and counted is None else 0
         slewed = 0.0
         if made.slew:
             slewed = made.slew[2] * 1e-6 * min(max(0, since - made.slew[0] * S), (made.slew[1] - made.slew[0]) * S)
-        return START + round(self._offset + since * (1 + made.drift) - missed + stepped + slewed)
+        return START + round(self._offset + since * self._rate - missed + stepped + slewed)
 
     def wall(self, t_ns: int) -> int:
         """The guest's time of day: 3 s off, and whatever part of the suspension it counts."""
         was_set = self.made.wall_step
         step = round(was_set[1] * S) if was_set and t_ns >= self.ns(was_set[0]) else 0
-        return self.guest(t_ns, self.made.wall_counted) - round(self.made.offset_s * S) + WALL - START + 3 * S + step
+        return self.guest(t_ns, self.made.wall_counted) + self._ahead_of_wall + step
 
     def when(self, guest_ns: int) -> int:
         """Our instant at which the guest's clock reaches a reading.
@@ -167,8 +178,12 @@ class _World:
         """
         if not self.made.step or self.made.step[1] > 0:
             guess = guest_ns - self._ahead_ns
-            for _ in range(2):
-                guess += guest_ns - self.guest(guess)
+            guess += guest_ns - self.guest(guess)
+            off = guest_ns - self.guest(guess)
+            if off == 0 and self.guest(guess - 1) < guest_ns:
+                self._ahead_ns = guest_ns - guess
+                return guess
+            guess += off
             for instant in (guess, guess - 1, guess + 1):
                 if self.guest(instant - 1) < guest_ns <= self.guest(instant):
                     self._ahead_ns = guest_ns - instant
@@ -180,29 +195,28 @@ class _World:
         self._ahead_ns = guest_ns - hi
         return hi
 
-    def held(self, t_ns: int, *spans: Spans) -> int:
+    def held(self, t_ns: int, spans: SpansNs) -> int:
         """The time at which nothing holds any more what would happen at ``t_ns``: one span may end in another."""
-        for group in spans:
-            if not group:
-                continue
-            for since, until in _in_ns(group):
-                if since <= t_ns < until:
-                    return self.held(until, *spans)
+        for since, until in spans:
+            if since <= t_ns < until:
+                return self.held(until, spans)
         return t_ns
 
-    def run_at(self, t_ns: int, *more: Spans) -> int:
+    def run_at(self, t_ns: int, more: SpansNs = ()) -> int:
         """The time at which a process that wants to run at ``t_ns`` really runs."""
         t_ns += round(self.rng.lognormal(self._late, 0.8))
-        free = self.held(t_ns, self.frozen, self.made.stuck, self.made.starved, *more)
+        free = self.held(t_ns, self._stops + more)
+        if free == t_ns:
+            return t_ns
         if self.held(t_ns, self.frozen) != t_ns:
             free += round(self.made.limp_s * S)
-        return free + round(self.rng.exponential(self.made.wake_ms * MS)) if free != t_ns else t_ns
+        return free + round(self.rng.exponential(self.made.wake_ms * MS))
 
     def carry(self, t_ns: int) -> int:
         """The time at which something sent at ``t_ns`` is there."""
         return t_ns + round(self.made.network_ms * MS * (0.5 + self.rng.exponential(0.5)))
 
-    def over_tcp(self, t_ns: int, before_ns: int, *closed: Spans) -> int:
+    def over_tcp(self, t_ns: int, before_ns: int, closed: SpansNs) -> int:
         """The time at which something sent at ``t_ns`` is there by TCP, that sends again what is lost and doubles its
         pauses.
 
@@ -212,23 +226,14 @@ class _World:
         if t_ns < before_ns:
             return before_ns
         pause = 200 * MS
-        while self.held(t_ns, *closed) != t_ns:
+        while self.held(t_ns, closed) != t_ns:
             t_ns += pause
             pause *= 2
         return self.carry(t_ns)
 
-    def lost_at(self) -> tuple[Spans, ...]:
-        """The spans in which what is sent to the host neither arrives nor is kept for it."""
-        lost = self.made.dropped and not self.made.kernel_runs
-        return (self.made.network_out, self.frozen) if lost else (self.made.network_out,)
-
-    def kernel(self) -> tuple[Spans, ...]:
-        """The spans in which the host's kernel answers nothing."""
-        return () if self.made.kernel_runs else (self.frozen, self.made.stuck)
-
     def seen(self, t_ns: int) -> int:
         """The time at which our side takes note of what came at ``t_ns``."""
-        free = self.held(t_ns, self.made.stalls) if self.made.stalls else t_ns
+        free = self.held(t_ns, self.stalls)
         return free + round(self.rng.exponential(_SEEN_LATE_NS))
 
 
@@ -236,10 +241,11 @@ def _ticks(world: _World, since: float, until: float) -> Iterator[Sample]:
     made, period = world.made, S // world.made.tick_hz
     start = world.guest(world.ns(since))
     number, batch, flushed, base, every, blocked_until = 0, [], start, 0, 100 * MS, 0
+    micro_stops = _in_ns(made.micro_stops)
     world.turned("ticks", 1, period, every)
     while True:
         number += 1
-        now = world.run_at(world.when(start + number * period), made.micro_stops)
+        now = world.run_at(world.when(start + number * period), micro_stops)
         if now > world.ns(until):
             return
         guest = world.guest(now)
@@ -247,7 +253,7 @@ def _ticks(world: _World, since: float, until: float) -> Iterator[Sample]:
         due = start + number * period
         batch.append((base + number, due, guest, world.wall(now)))
         if guest - flushed >= every or guest < flushed:
-            blocked_until = world.over_tcp(now, blocked_until, made.network_out)
+            blocked_until = world.over_tcp(now, blocked_until, world.network_out)
             arrived = world.seen(blocked_until)
             for seq, was_due, mono, wall in batch:
                 yield Sample(
@@ -280,9 +286,9 @@ def _asked(world: _World, since: float, until: float, kind: str, every_ms: int) 
 def _echo(world: _World, since: float, until: float) -> Iterator[Sample]:
     made, blocked_until, answered_until = world.made, 0, 0
     for number, due, sent in _asked(world, since, until, "echo", 100):
-        there = blocked_until = world.over_tcp(sent, blocked_until, *world.lost_at())
+        there = blocked_until = world.over_tcp(sent, blocked_until, world.lost)
         ran = world.run_at(there) + round(_brown(world, there))
-        answered_until = world.over_tcp(ran, answered_until, made.network_out)
+        answered_until = world.over_tcp(ran, answered_until, world.network_out)
         answered = world.seen(answered_until)
         known = answered < world.ns(until)
         yield Sample(
@@ -307,12 +313,12 @@ def _connect(world: _World, since: float, until: float) -> Iterator[Sample]:
     for number, due, sent in _asked(world, since, until, "connect", 500):
         there = world.carry(sent)
         for pause in (1000, 2000, 4000):
-            if world.held(there, *world.lost_at()) == there:
+            if world.held(there, world.lost) == there:
                 break
             there += pause * MS
-        ran = world.run_at(world.held(there, world.made.banner_out), world.made.banner_out)
+        ran = world.run_at(world.held(there, world.banner_out), world.banner_out)
         ready = ran + round((3 + world.rng.exponential(2)) * MS)
-        answered = world.seen(world.over_tcp(ready, 0, world.made.network_out))
+        answered = world.seen(world.over_tcp(ready, 0, world.network_out))
         known = answered - sent < 2400 * MS
         outcome = Outcome.ANSWERED if known else Outcome.SILENT
         yield Sample(seq=number, due_ns=due, sent_ns=sent, answered_ns=answered if known else None, outcome=outcome)
@@ -320,11 +326,11 @@ def _connect(world: _World, since: float, until: float) -> Iterator[Sample]:
 
 def _icmp(world: _World, since: float, until: float) -> Iterator[Sample]:
     made, tokens, last = world.made, 1.0, world.ns(since)
-    frozen = () if made.kernel_runs else _in_ns(world.frozen)
+    frozen = () if made.kernel_runs else world.frozen
     for number, due, sent in _asked(world, since, until, "icmp", made.icmp_ms):
         there = sent + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
-        lost = world.rng.random() < made.icmp_lost or world.held(there, made.network_out) != there
-        free = world.held(there, *world.kernel())
+        lost = world.rng.random() < made.icmp_lost or world.held(there, world.network_out) != there
+        free = world.held(there, world.kernel)
         stopped = next((begin for begin, end in frozen if begin <= there < end), there)
         lost = lost or (made.dropped and stopped != there) or there - stopped > made.queue_s * S
         if made.icmp_a_second:
@@ -342,8 +348,8 @@ def _acks(world: _World, since: float, until: float) -> Iterator[Sample]:
     """The kernel acknowledges with the answer, or 40 ms later by itself."""
     made, blocked_until = world.made, 0
     for number, due, sent in _asked(world, since, until, "ack", 100):
-        there = world.over_tcp(sent, blocked_until, *world.lost_at())
-        free = blocked_until = world.held(there, *world.kernel())
+        there = world.over_tcp(sent, blocked_until, world.lost)
+        free = blocked_until = world.held(there, world.kernel)
         ready = min(world.run_at(free), free + 40 * MS)
         back = ready + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
         known = back < world.ns(until)
@@ -359,8 +365,8 @@ def _requests(world: _World, since: float, until: float) -> Iterator[Sample]:
         while at < (question.answered_ns or world.ns(until)):
             number += 1
             there = at + round(made.network_ms * MS * (0.5 + world.rng.exponential(0.5)))
-            free = world.held(there, *world.kernel())
-            gone = world.held(there, *world.lost_at()) != there
+            free = world.held(there, world.kernel)
+            gone = world.held(there, world.lost) != there
             if gone or free - at > 200 * MS:
                 yield Sample(seq=number, due_ns=at, sent_ns=at, outcome=Outcome.SILENT)
                 at += 25 * MS
@@ -373,7 +379,7 @@ def _observer(world: _World, since: float, until: float) -> bytes:
     """Rows and not samples: there are as many as of all other probes together."""
     period, start = 5 * MS, world.ns(since)
     most = max(0, (world.ns(until) - start - 1) // period)
-    if not world.made.stalls:
+    if not world.stalls:
         late = np.rint(world.rng.exponential(_SEEN_LATE_NS, most)).astype(int)
         due = start + period * np.arange(1, most + 1)
         return b"".join(map(_own_tick, range(1, most + 1), due.tolist(), (due + late).tolist()))
