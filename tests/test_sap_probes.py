@@ -235,6 +235,7 @@ class Made:
 
     name = "webservice"
     session = ""
+    missing = ""
 
     def __init__(self, load: Load) -> None:
         self.load = load

@@ -192,7 +192,10 @@ def _of_sap(
 ) -> RuleResult:
     if getattr(snapshot, question) is None:
         raise NotKnown(snapshot.system, snapshot.why_not(question))
-    return judge(survey, snapshot)
+    result = judge(survey, snapshot)
+    if result.verdict is Verdict.PASS and any(gap.question == question for gap in snapshot.missed):
+        raise NotKnown(snapshot.system, f"not all was looked at: {snapshot.why_not(question)}")
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,15 @@ from lpmkit.checks.judging import (
     passed,
 )
 from lpmkit.inventory import OperatingSystem
-from lpmkit.sap.model import Colour, JobStatus, Licence, SapSnapshot, interface_of
+from lpmkit.sap.model import (
+    Colour,
+    JobStatus,
+    Licence,
+    SapSnapshot,
+    interface_of,
+    licences_to_log_on,
+    licensed_products,
+)
 from lpmkit.sap.time_outs import sap_waits
 from lpmkit.survey.model import Survey
 
@@ -58,11 +66,15 @@ def sap_hardware_key(survey: Survey) -> RuleResult:
 
 
 def target_licences(survey: Survey, snapshot: SapSnapshot) -> list[Licence]:
-    """The valid licences of a system for the hardware key of the target; empty where the key is not known."""
-    key = snapshot.hardware_keys.get(survey.target.name)
-    return [
-        licence for licence in snapshot.licences or () if key is not None and licence.key == key and licence.lets_log_on
-    ]
+    """The valid licences of a system for the hardware key of the target; empty where the key is not known, and where
+    they are not for every product that those of the present key are for.
+    """
+    key, now, installed = snapshot.hardware_keys.get(survey.target.name), snapshot.hardware_key, snapshot.licences or ()
+    if key is None:
+        return []
+    used = licensed_products(licences_to_log_on(installed, snapshot.system, now)) if now is not None else set()
+    there = licences_to_log_on(installed, snapshot.system, key)
+    return there if not licensed_products(there) or used <= licensed_products(there) else []
 
 
 def sap_licence(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
@@ -83,7 +95,14 @@ def sap_licence(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
         "hardware key now": snapshot.hardware_key,
         f"on {survey.target.name}": key,
         "known from": snapshot.keys_from.get(survey.target.name),
-        "licences installed": joined(sorted({licence.key for licence in snapshot.licences or ()})),
+        "licences installed": joined(
+            sorted(
+                {
+                    " ".join(filter(None, (one.key, one.system if one.system != snapshot.system else "", one.product)))
+                    for one in snapshot.licences or ()
+                }
+            )
+        ),
     }
     return passed(
         bool(good),

@@ -11,7 +11,7 @@ from typing import Any
 from lpmkit.control.aix_identity import read_lparstat
 from lpmkit.errors import CommandRefused, LpmError, NoAnswer, RemoteError, UnexpectedReply
 from lpmkit.sap import dpmon, host, sapcontrol
-from lpmkit.sap.instances import JAVA_PROCESSES, Instances, JavaNodes
+from lpmkit.sap.instances import INSTANCE_PROPERTIES, JAVA_PROCESSES, Instances, JavaNodes, Owners, sid_of
 from lpmkit.sap.lsconf import read_lsconf
 from lpmkit.sap.model import InstanceProfile, Process, SystemIdentity, jobs_of
 from lpmkit.sap.sources import QueryWindow
@@ -69,6 +69,7 @@ class CommandsWay:
         self._time: datetime | None = None
         self._programs: dict[str, str] = {}
         self._without_start_service = False
+        self._owners = Owners(sid)
 
     @property
     def questions(self) -> frozenset[str]:
@@ -78,6 +79,7 @@ class CommandsWay:
     def ask(self, question: str, window: QueryWindow) -> tuple[tuple[Any, ...], str]:
         """See `SapSource.ask`."""
         self._time = None
+        self._instances.silent = {}
         plain: dict[str, tuple[str, Callable[[str], tuple[Any, ...]]]] = {
             "queues": ("GetQueueStatistic", sapcontrol.read_queues),
             "system_log": ("ABAPReadSyslog", sapcontrol.read_system_log),
@@ -112,9 +114,22 @@ class CommandsWay:
     def server_time(self) -> datetime | None:
         return self._time
 
+    @property
+    def missing(self) -> str:
+        return self._instances.missing
+
     # -- sapcontrol ---------------------------------------------------------------------------------------------------
 
     def _sapcontrol(self, function: str, number: str) -> str:
+        """The output of ``sapcontrol``; which system of the host has this number is asked before."""
+        self._owners.check(number, lambda: self._owner(number), self._ssh.where)
+        return self._called(function, number)
+
+    def _owner(self, number: str) -> str:
+        printed = self._called(INSTANCE_PROPERTIES, number)
+        return sid_of(sapcontrol.read_answer(printed, INSTANCE_PROPERTIES).rows)
+
+    def _called(self, function: str, number: str) -> str:
         places = ("sapcontrol", f"/usr/sap/{self._sid}/SYS/exe/run/sapcontrol", "/usr/sap/hostctrl/exe/sapcontrol")
         if self._clock.mono_ns() < self._silent_until:
             raise NoAnswer(

@@ -344,15 +344,23 @@ def lock(row: Fields) -> Lock:
 
 
 def enqueue(row: Fields) -> Enqueue:
+    told = (number(row, name) for name in ("enqueue_errors", "dequeue_errors"))
+    errors = [count for count in told if count is not None]
+    states = [colour(row, name) for name in ("owner_state", "arguments_state", "locks_state") if text(row, name)]
     return Enqueue(
         locks=number(row, "locks_now"),
         locks_most=number(row, "locks_max"),
         requests=number(row, "enqueue_requests"),
         rejects=number(row, "enqueue_rejects"),
-        errors=number(row, "enqueue_errors"),
+        errors=sum(errors) if errors else None,
         replication=colour(row, "replication_state") if text(row, "replication_state") else None,
-        state=colour(row, "locks_state") if text(row, "locks_state") else None,
+        state=max(states, key=_GRAVITY.index) if states else None,
+        cleanups=number(row, "cleanup_requests"),
     )
+
+
+#: The ratings of a table, the least grave first.
+_GRAVITY = (Colour.GRAY, Colour.GREEN, Colour.YELLOW, Colour.RED)
 
 
 def alerts(rows: list[JsonObject]) -> tuple[Alert, ...]:

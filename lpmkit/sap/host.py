@@ -65,6 +65,8 @@ def read_licences(printed: str) -> tuple[Licence, ...]:
         raise UnexpectedReply(f"{len(found)} licences could be read", line=listed[0])
     if not found and listed is None:
         raise UnexpectedReply("it lists no licences", line=printed.strip()[:200])
+    if listed is None and re.search(r"^[ \t]*List of installed License Keys", printed, re.MULTILINE):
+        raise UnexpectedReply("it stops before the number of licences", line=printed.strip().rsplit("\n", 1)[-1][:200])
     return tuple(found)
 
 
@@ -84,8 +86,10 @@ def _licence_of_row(line: str) -> Licence:
     kind = next((word for word in words if word.startswith(("perm", "temp"))), "")
     until = next((word for word in words if re.fullmatch(r"[12]\d{7}|99991231", word)), "")
     state = next((word for word in words if word in ("valid", "invalid", "expired", "ok")), "")
+    system = re.match(r"[A-Z][A-Z0-9]{2}(?=\s)", line.strip())
     return Licence(
         key=match[1],
+        system=system[0] if system else "",
         permanent=kind.startswith("perm") if kind else None,
         valid=state in ("valid", "ok") if state else None,
         until="" if until == FOR_EVER else until,
@@ -108,6 +112,7 @@ def _licence(group: dict[str, str]) -> Licence:
         permanent=permanent,
         valid=None if not validity else validity.lower() in ("valid", "yes", "ok"),
         until="" if until == FOR_EVER else until,
+        system=group.get("system", ""),
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from lpmkit.errors import CommandRefused, LpmError, UnexpectedReply
-from lpmkit.sap.model import Instance, Process
+from lpmkit.errors import CommandRefused, LoginRefused, LpmError, NotPermitted, UnexpectedReply
+from lpmkit.json_values import JsonMapping
+from lpmkit.sap import fields
+from lpmkit.sap.model import Colour, Instance, Process
 from lpmkit.timeline import Clock
 
 Value = TypeVar("Value")
@@ -26,6 +28,22 @@ ANSWERED_BY: Mapping[str, tuple[str, ...]] = {
     "EnqGetStatistic": ("ENQUE", "ABAP"),
 }
 JAVA, JAVA_PROCESSES = "J2EE", "J2EEGetProcessList"
+INSTANCE_PROPERTIES = "GetInstanceProperties"
+
+
+def features_by_number(rows: Sequence[Instance]) -> dict[str, frozenset[str]]:
+    """The features of the instances of each number, in capitals; none where two hosts have different ones of a number.
+
+    >>> features_by_number([Instance("a", "0", ("ABAP",)), Instance("b", "00", ("Abap",))])
+    {'00': frozenset({'ABAP'})}
+    >>> features_by_number([Instance("a", "01", ("ENQUE",)), Instance("b", "01", ("ABAP",))])
+    {}
+    """
+    found: dict[str, set[frozenset[str]]] = {}
+    for row in rows:
+        if row.features:
+            found.setdefault(row.number.zfill(2), set()).add(frozenset(map(str.upper, row.features)))
+    return {number: next(iter(each)) for number, each in found.items() if len(each) == 1}
 
 
 class Instances:
@@ -38,13 +56,17 @@ class Instances:
         self._numbers = tuple(numbers)
         self._clock = clock or Clock()
         self._features: dict[str, frozenset[str]] = {}
+        self._down: set[str] = set()
+        #: The instances that should have answered the last question and did not, and what they said.
+        self.silent: dict[str, LpmError] = {}
         self._answering: set[tuple[str, str]] = set()
         #: Refusals: until when the question is not asked again, and the answer.
         self._refused: dict[tuple[str, str], tuple[int, LpmError]] = {}
 
     def learn(self, rows: Sequence[Instance]) -> None:
-        """Take the features of each instance, as the start service lists them."""
-        self._features |= {row.number.zfill(2): frozenset(map(str.upper, row.features)) for row in rows if row.features}
+        """Take the features of each instance, as the start service lists them, and which of them are stopped."""
+        self._features |= features_by_number(rows)
+        self._down = {row.number.zfill(2) for row in rows if row.colour is Colour.GRAY}
 
     def has(self, number: str, feature: str) -> bool:
         """True where an instance is known to have a feature."""
@@ -55,9 +77,20 @@ class Instances:
         needed, there = ANSWERED_BY.get(question), self._features.get(number)
         return needed is None or there is None or not there.isdisjoint(needed)
 
+    def _should_answer(self, question: str, number: str) -> bool:
+        """True where an instance that is up has the feature that a question is about."""
+        about = ANSWERED_BY.get(question, ("",))[0]
+        return number not in self._down and self.has(number, about)
+
+    @property
+    def missing(self) -> str:
+        """The instances that are missing in the last answer, in words; empty where none is."""
+        return "; ".join(f"instance {number} did not answer: {error}" for number, error in self.silent.items())
+
     def each(self, question: str, ask: Callable[[str], tuple[Value, ...]]) -> list[tuple[str, tuple[Value, ...]]]:
         """The answers by instance number. Raises what the last instance raised where none answers."""
         found: list[tuple[str, tuple[Value, ...]]] = []
+        self.silent = {}
         trouble: LpmError | None = None
         able = [number for number in self._numbers if self._may_answer(question, number)]
         if not able:
@@ -68,6 +101,7 @@ class Instances:
             until, refusal = self._refused.get(key, (0, None))
             if refusal is not None and self._clock.mono_ns() < until:
                 trouble = refusal
+                self._note(question, number, refusal)
                 continue
             try:
                 found.append((number, ask(number)))
@@ -79,12 +113,54 @@ class Instances:
                 if key in self._answering or len(able) == 1:
                     raise
                 trouble = error
+                self._note(question, number, error)
         if not found and trouble is not None:
             raise trouble
         return found
 
+    def _note(self, question: str, number: str, error: LpmError) -> None:
+        if self._should_answer(question, number):
+            self.silent[number] = error
+
     def mark(self, number: str) -> str:
         return number if len(self._numbers) > 1 else ""
+
+
+def sid_of(properties: Sequence[JsonMapping]) -> str:
+    """The system's name among the properties of an instance; empty where they do not have it."""
+    named = {fields.text(row, "property"): fields.text(row, "value") for row in properties}
+    return named.get("SAPSYSTEMNAME", "")
+
+
+class Owners:
+    """The systems that the instance numbers of a host belong to: two systems may be on one, and a number that is
+    another's gives answers that are all well and all about the other.
+    """
+
+    def __init__(self, sid: str, *, anonymous: bool = False) -> None:
+        self._sid = sid
+        self._names: dict[str, str] = {}
+        #: What means that it does not tell. A refused password is none of it: nothing logs on with that again.
+        self._untold: tuple[type[LpmError], ...] = (CommandRefused, UnexpectedReply, NotPermitted)
+        if anonymous:
+            self._untold += (LoginRefused,)
+
+    def check(self, number: str, ask: Callable[[], str], where: str) -> None:
+        """Ask an instance once whose it is. Raises `UnexpectedReply` where it is another system's.
+
+        One that does not tell is taken for what the site file says.
+        """
+        if number not in self._names:
+            try:
+                self._names[number] = ask()
+            except self._untold:
+                self._names[number] = ""
+        if self._names[number] not in ("", self._sid):
+            raise UnexpectedReply(
+                f"instance {number} is of {self._names[number]}, not of {self._sid}",
+                where=where,
+                next_step=f"Correct the instance numbers of {self._sid} in the site file.",
+            )
 
 
 class JavaNodes:

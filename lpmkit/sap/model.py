@@ -8,7 +8,7 @@ guessed. Times are as the SAP system's clock shows them, without a zone, unless 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -285,7 +285,11 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Enqueue:
-    """The lock server's own figures. ``replication`` is ``replication-state``, grey where there is none."""
+    """The lock server's own figures. ``replication`` is ``replication-state``, grey where there is none.
+
+    ``errors`` are those of taking and of giving back locks, ``state`` the gravest rating of its tables, ``cleanups``
+    how often it gave back all locks of an application server, which began or ended (`SAP-ENQ-MONITOR`).
+    """
 
     locks: int | None
     locks_most: int | None
@@ -294,6 +298,7 @@ class Enqueue:
     errors: int | None
     replication: Colour | None
     state: Colour | None = None
+    cleanups: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,13 +330,14 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """An installed licence. ``permanent`` and ``valid`` are ``None`` where it is not stated."""
+    """An installed licence. ``permanent`` and ``valid`` are ``None`` where it is not stated, ``system`` is empty."""
 
     key: str
     product: str = ""
     permanent: bool | None = None
     valid: bool | None = None
     until: str = ""
+    system: str = ""
 
     @property
     def lets_log_on(self) -> bool:
@@ -340,6 +346,18 @@ class Licence:
         """
         certificate = self.product.upper().startswith("MAINTENANCE")
         return not certificate and self.permanent is not False and self.valid is not False
+
+
+def licences_to_log_on(licences: Sequence[Licence], sid: str, key: str) -> list[Licence]:
+    """The licences with which people log on for good to this system on the machine with this hardware key."""
+    return [one for one in licences if one.key == key and one.system in ("", sid) and one.lets_log_on]
+
+
+def licensed_products(licences: Sequence[Licence]) -> set[str]:
+    """The products of licences, where they are told; each is one database's (``NetWeaver_ORA``), and does not serve
+    another (`SAP-LICENCE-NEW`).
+    """
+    return {one.product for one in licences if one.product}
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +384,9 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A question that no source answered, and why; ``configured`` is true where the site file has a source for it."""
+    """A question that no source answered, or whose rows may not be all, and why; ``configured`` is true where the site
+    file has a source for it.
+    """
 
     question: str
     why: str

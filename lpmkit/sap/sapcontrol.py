@@ -16,7 +16,7 @@ from typing import TypeVar
 from lpmkit.errors import CommandRefused, UnexpectedReply
 from lpmkit.json_values import JsonMapping
 from lpmkit.sap import fields
-from lpmkit.sap.model import Alert, DispatcherQueue, Enqueue, Instance, Lock, LogEntry, Process, WorkProcess
+from lpmkit.sap.model import Alert, Colour, DispatcherQueue, Enqueue, Instance, Lock, LogEntry, Process, WorkProcess
 
 #: Exit statuses of GetProcessList that are answers: neither all running nor all stopped, all running, all stopped.
 ANSWERED = frozenset({0, 3, 4})
@@ -196,8 +196,14 @@ def _each(printed: str, function: str, make: Callable[[JsonMapping], Value]) -> 
 
 
 def read_processes(printed: str) -> tuple[Process, ...]:
-    """``-function GetProcessList``"""
-    return _each(printed, "GetProcessList", fields.process)
+    """``-function GetProcessList``. Raises `UnexpectedReply` where a row of a running process was cut off: its pid is
+    the last column.
+    """
+    rows = _each(printed, "GetProcessList", fields.process)
+    for row in rows:
+        if row.colour is Colour.GREEN and row.pid is None and row.started is None:
+            raise UnexpectedReply("a row without start and pid", line=f"{row.name}, {row.description}, {row.text}")
+    return rows
 
 
 def read_java_processes(printed: str) -> tuple[Process, ...]:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from lpmkit.errors import UnexpectedReply
-from lpmkit.json_values import JsonMapping
+from lpmkit.json_values import JsonMapping, JsonObject
 from lpmkit.sap import fields
 from lpmkit.sap.functions import Functions
-from lpmkit.sap.instances import JAVA_PROCESSES, Instances, JavaNodes
+from lpmkit.sap.instances import INSTANCE_PROPERTIES, JAVA_PROCESSES, Instances, JavaNodes, Owners, sid_of
 from lpmkit.sap.lsconf import read_lsconf
 from lpmkit.sap.model import Process, SystemIdentity, jobs_of
 
@@ -52,6 +52,11 @@ class SapSource(Protocol):
         """The system's own clock in the last answer, where that has it."""
         ...
 
+    @property
+    def missing(self) -> str:
+        """What the last answer may lack, in words; empty where it is whole."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -75,8 +80,9 @@ class WebServiceWay:
     )
     session = ""
 
-    def __init__(self, sid: str, services: Mapping[str, StartService]) -> None:
+    def __init__(self, sid: str, services: Mapping[str, StartService], *, anonymous: bool = False) -> None:
         self._sid, self._services = sid, services
+        self._owners = Owners(sid, anonymous=anonymous)
         self._instances = Instances(tuple(services))
         self._java = JavaNodes(tuple(services))
         self._time: datetime | None = None
@@ -96,31 +102,42 @@ class WebServiceWay:
             "identity": self._identity,
         }
         self._time = None
+        self._instances.silent = {}
         return asked[question](), self.name
 
     def server_time(self) -> datetime | None:
         return self._time
 
+    @property
+    def missing(self) -> str:
+        return self._instances.missing
+
+    def _call(self, number: str, function: str, **arguments: Any) -> list[JsonObject]:
+        """The rows of an operation of an instance of this system."""
+        service = self._services[number]
+        self._owners.check(number, lambda: sid_of(service.call(INSTANCE_PROPERTIES)), service.where)
+        return service.call(function, **arguments)
+
     def _rows(self, function: str, make: Callable[[JsonMapping], Value], **arguments: Any) -> tuple[Value, ...]:
         def ask(number: str) -> tuple[Value, ...]:
-            return tuple(make(row) for row in self._services[number].call(function, **arguments))
+            return tuple(make(row) for row in self._call(number, function, **arguments))
 
         return tuple(row for _, rows in self._instances.each(function, ask) for row in rows)
 
     def _work_processes(self) -> tuple[Any, ...]:
         def ask(number: str) -> tuple[Any, ...]:
-            rows = self._services[number].call("ABAPGetWPTable")
+            rows = self._call(number, "ABAPGetWPTable")
             return tuple(replace(fields.work_process(row), server=self._instances.mark(number)) for row in rows)
 
         return tuple(row for _, rows in self._instances.each("ABAPGetWPTable", ask) for row in rows)
 
     def _processes(self) -> tuple[Process, ...]:
         def ask(number: str) -> tuple[Process, ...]:
-            rows = self._services[number].call("GetProcessList")
+            rows = self._call(number, "GetProcessList")
             return tuple(replace(fields.process(row), instance=number) for row in rows)
 
         def ask_java(number: str) -> tuple[Process, ...]:
-            rows = self._services[number].call(JAVA_PROCESSES)
+            rows = self._call(number, JAVA_PROCESSES)
             return tuple(replace(fields.java_process(row), instance=number) for row in rows)
 
         found = tuple(row for _, rows in self._instances.each("GetProcessList", ask) for row in rows)
@@ -135,7 +152,7 @@ class WebServiceWay:
 
     def _alerts(self) -> tuple[Any, ...]:
         found = self._instances.each(
-            "GetAlertTree", lambda number: fields.alerts(self._services[number].call("GetAlertTree"))
+            "GetAlertTree", lambda number: fields.alerts(list(self._call(number, "GetAlertTree")))
         )
         return tuple(row for _, rows in found for row in rows)
 
@@ -212,6 +229,10 @@ class FunctionsWay:
 
     def server_time(self) -> datetime | None:
         return None
+
+    @property
+    def missing(self) -> str:
+        return ""
 
     def close(self) -> None:
         self._functions.caller.close()

@@ -157,6 +157,7 @@ class System:
                 answered_ns=answered,
                 wall_ns=wall,
                 rows=rows,
+                trouble=self._blotted(way.missing),
                 session=way.session,
                 zone_offset_s=self.offset_s(wall),
             )
@@ -279,6 +280,8 @@ class System:
             if said.rows is None:
                 missed.append(Missed(question, said.trouble, said.reason is not MissingReason.NOT_CONFIGURED))
                 continue
+            if said.trouble:
+                missed.append(Missed(question, said.trouble))
             ways[question] = said.way
             found[question] = said.rows[0] if question in _ONE_VALUE else said.rows
         requests = {name: count - before.get(name, 0) for name, count in self.load.counts.items()}
@@ -357,6 +360,7 @@ class _Opening:
                 )
                 for number in self.settings.instances
             },
+            anonymous=not web.user,
         )
 
     def commands(self) -> SapSource:

@@ -69,7 +69,7 @@ def as_it_applies(case: Case, questions: Sequence[Question]) -> Iterator[Questio
             text = f"does not apply: no watched instance has {' or '.join(needed)} ({instances})"
             yield replace(question, state=AnswerState.NOT_EVALUATED, details=text, counts=False, reply=None)
         else:
-            yield _until_the_end(case, question, name)
+            yield _whole(case, _until_the_end(case, question, name), name)
 
 
 def _until_the_end(case: Case, question: Question, name: str) -> Question:
@@ -90,4 +90,18 @@ def _until_the_end(case: Case, question: Question, name: str) -> Question:
         return question
     why = f" ({refused[-1].trouble})" if refused and refused[-1].trouble else ""
     text = f"not observed in the last {missing_s:.0f} s{why}; until then: {question.answer}"
+    return replace(question, state=AnswerState.NOT_EVALUATED, details=text, reply=None)
+
+
+def _whole(case: Case, question: Question, name: str) -> Question:
+    """The question, open where an instance is missing in the last answer before the suspension or the last after it."""
+    if question.state is not AnswerState.PASSED or name == "log":  # the log has every reading looked at
+        return question
+    looks = [row for row in case.observations if row.question == ASKED.get(name) and row.rows is not None]
+    early = [row for row in looks if row.answered_ns <= case.pause.begin_ns]
+    late = [row for row in looks if row.asked_ns >= case.pause.end_ns]
+    lacking = next((row.trouble for row in (*early[-1:], *late[-1:]) if row.trouble), "")
+    if not lacking:
+        return question
+    text = f"not all was looked at: {lacking}"
     return replace(question, state=AnswerState.NOT_EVALUATED, details=text, reply=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lpmkit.sap.instances import features_by_number
 from lpmkit.sap.judge.values import Case
 from lpmkit.sap.model import Instance
 
@@ -16,5 +17,5 @@ def features(case: Case) -> dict[str, frozenset[str]]:
             rows = observation.rows
     if not rows and case.before is not None:
         rows = case.before.instances or ()
-    listed = {row.number.zfill(2): frozenset(map(str.upper, row.features)) for row in rows if row.features}
+    listed = features_by_number(rows)
     return {number: listed[number] for number in case.instances if number in listed}

@@ -53,7 +53,10 @@ def _job_line(
     if course.status is JobStatus.FINISHED:
         return _finished(case, course, was, history)
     if course.status is not JobStatus.RUNNING:
-        return JobLine(course, "", course.status.word, delay)
+        # each run has a count of its own: nothing but its end, or somebody, takes this state from it
+        back = was is JobStatus.RUNNING
+        text = f"ran, and is {course.status.word} now" if back else course.status.word
+        return JobLine(course, "unknown" if back else "", text, delay)
     if course.gone_ns is not None:
         return _vanished(case, course, was)
     return _running(case, course, was, work, history, log)
@@ -133,15 +136,41 @@ def _running(
         verdict, text = ("pass", f"runs on{far}") if wrote else ("unknown", f"{why}{far}")
         return JobLine(course, verdict if ran else "", text if ran else f"running{far}")
     pids = {sight.job.pid for sight in course.sights if sight.answered_ns >= case.pause.end_ns}
-    now = next((row for row in look.rows or () if row.pid in pids and row.is_busy), None)
+    now = next((row for row in look.rows or () if row.pid in pids and row.is_busy and _may_run(row, course.job)), None)
     if now is None:
         return _carried_by_none(case, course, work, far, ran=ran)
+    other = _successor(case, course)
+    if other is not None:
+        text = f"says that it runs, and process {now.pid} does {other.title}: a stale status{far}"
+        return JobLine(course, "fail", text)
     before = next((one for one in (work.before.rows or () if work.before else ()) if one.pid == now.pid), None)
     if not ran:
         return JobLine(course, "", f"running{far}")
-    if wrote or (before is not None and _went_on(before, now)):
-        return JobLine(course, "pass", f"runs on in process {now.pid}{far}")
-    return JobLine(course, "unknown", f"process {now.pid} is there and has not been seen to go on{far}")
+    on = wrote or (before is not None and _went_on(before, now))
+    text = f"runs on in process {now.pid}" if on else f"process {now.pid} is there and has not been seen to go on"
+    return JobLine(course, "pass" if on else "unknown", f"{text}{far}")
+
+
+def _successor(case: Case, course: JobCourse) -> Job | None:
+    """A job that began later in the very process that is to run this one, and is listed as running beside it."""
+    mine = course.job
+    beside = [
+        one.job
+        for one in job_courses(case.observations)
+        if one.key != course.key and one.gone_ns is None and one.status is JobStatus.RUNNING
+    ]
+    return next(
+        (
+            one
+            for one in beside
+            if mine.name
+            and (one.pid, one.server) == (mine.pid, mine.server)
+            and one.started is not None
+            and mine.started is not None
+            and one.started > mine.started
+        ),
+        None,
+    )
 
 
 def _how_far(course: JobCourse, history: JobHistory | None, log: JobProgress | None) -> str:
@@ -187,7 +216,7 @@ def _carried_by_none(case: Case, course: JobCourse, work: Answers, far: str, *, 
     since = [one for one in work.all if course.sights[0].answered_ns <= one.asked_ns]
     never_here = any(one.answered_ns <= case.pause.begin_ns for one in since)
     text = f"running on {course.job.server}, whose work processes are not watched{far}"
-    return JobLine(course, "unknown" if ran and not never_here else "", text)
+    return JobLine(course, "unknown" if ran and not never_here else "", text, is_away=ran and never_here)
 
 
 def _is_watched(case: Case, course: JobCourse, work: Answers) -> bool:
@@ -202,13 +231,18 @@ def _is_watched(case: Case, course: JobCourse, work: Answers) -> bool:
     rows = [row for look in work.all for row in look.rows or ()]
     if any(row.server == server for row in rows):
         return True
-    busy = {row.pid for row in rows if row.type == "BTC" and row.is_busy}
+    busy = {row.pid for row in rows if row.type == "BTC" and row.is_busy and _may_run(row, course.job)}
     return any(
         sight.job.server == server and sight.job.pid in busy
         for other in job_courses(case.observations)
         for sight in other.sights
         if sight.job.status is JobStatus.RUNNING
     )
+
+
+def _may_run(row: WorkProcess, job: Job) -> bool:
+    """False for a work process of another server, where both are named: two hosts may have one pid."""
+    return "_" not in row.server or not job.server or row.server == job.server
 
 
 def _went_on(before: WorkProcess, now: WorkProcess) -> bool:
@@ -264,19 +298,24 @@ def jobs(case: Case, lines: Sequence[JobLine]) -> Question:
         texts = [f"{one.course.job.title} {one.text}" for one in unknown]
         return Question(key, title, OPEN, f"not known: {some(texts)}", by)
     waits = f"; not started yet: {some(late)}" if late else ""
-    said = f"{_well(passed, len(aborted))}{waits}"
+    away = [f"{one.course.job.title} on {one.course.job.server}" for one in lines if one.is_away]
+    said = f"{_well(passed, len(aborted), away)}{waits}"
     reply = ReplyWord.YES if passed and not late else None
     return Question(key, title, PASSED, said, by, warns=bool(late), reply=reply)
 
 
-def _well(passed: Sequence[JobLine], aborted: int) -> str:
-    """The jobs that continued or finished normally, and by how much they were late."""
+def _well(passed: Sequence[JobLine], aborted: int, away: Sequence[str]) -> str:
+    """The jobs that continued or finished normally, and by how much they were late; and those that run on servers that
+    are not watched.
+    """
+    elsewhere = f"still listed as running on servers that are not watched: {some(away)}" if away else ""
     if not passed:
-        return "no job ran when the suspension began"
+        return elsewhere or "no job ran when the suspension began"
     on = sum(one.course.status is JobStatus.RUNNING and one.course.gone_ns is None for one in passed)
     delays = [one.delay_s for one in passed if one.delay_s is not None]
     late = f"; at most {round(max(delays)):+d} s compared with earlier runs" if delays else ""
     accepted = f"; {plural(aborted, 'aborted job')} within the limit" if aborted else ""
     ended = len(passed) - on
     counts = ", ".join(filter(None, (f"{on} continued" if on else "", f"{ended} finished normally" if ended else "")))
-    return f"{counts}{late}{accepted}"
+    more = f"; {elsewhere}" if elsewhere else ""
+    return f"{counts}{late}{accepted}{more}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, no_way, some
 from lpmkit.sap.lsconf import OF_THE_PARTITION, SERIAL, changes, head_of
+from lpmkit.sap.model import licences_to_log_on, licensed_products
 from lpmkit.sap.observation import SapObservation
 from lpmkit.wording.counts import plural
 
@@ -27,7 +28,9 @@ def licence(case: Case) -> Question:
         configured = next((one.configured for one in now.missed if one.question == missing), True)
         return Question(key, title, OPEN, now.why_not(missing) if configured else no_way(missing), counts=configured)
     mine = [one for one in now.licences if one.key == now.hardware_key]
-    good = [one for one in mine if one.lets_log_on]
+    good = licences_to_log_on(now.licences, case.sid, now.hardware_key)
+    used = _products_before(case)
+    lacking = sorted(used - licensed_products(good)) if licensed_products(good) else []
     changed = ""
     if case.before is not None and case.before.hardware_key not in (None, now.hardware_key):
         changed = f" (before: {case.before.hardware_key})"
@@ -41,14 +44,29 @@ def licence(case: Case) -> Question:
             "logged-on users go on, new logons fail once the grace period is over",
             reply=ReplyWord.NO,
         )
+    if lacking and len(lacking) == len(used):
+        text = f"the licences for the hardware key {now.hardware_key}{changed} are not for {some(lacking)}"
+        return Question(
+            key, title, FAILED, text, f"they are for {some(sorted(licensed_products(good)))}", reply=ReplyWord.NO
+        )
+    noted = f"; none for {some(lacking)}" if lacking else ""
     return Question(
         key,
         title,
         PASSED,
-        f"permanent, for the hardware key {now.hardware_key}{changed}",
+        f"permanent, for the hardware key {now.hardware_key}{changed}{noted}",
         f"by {now.ways.get('licences', 'saplikey')} -get and -show; the message server's own key was not queried",
-        reply=ReplyWord.YES,
+        warns=bool(noted),
+        reply=None if noted else ReplyWord.YES,
     )
+
+
+def _products_before(case: Case) -> set[str]:
+    """The products that the licences for the machine of before the move let people log on to."""
+    was = case.before
+    if was is None or was.licences is None or was.hardware_key is None:
+        return set()
+    return licensed_products(licences_to_log_on(was.licences, case.sid, was.hardware_key))
 
 
 def host(case: Case) -> Question:

@@ -62,6 +62,7 @@ class JobLine:
     verdict: str
     text: str
     delay_s: float | None = None
+    is_away: bool = False  #: it runs on a server whose work processes were never looked at
 
 
 @dataclass(frozen=True, slots=True)

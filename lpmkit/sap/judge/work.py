@@ -29,6 +29,8 @@ from lpmkit.wording.counts import plural
 LOCKS_LOST = 2
 #: Dialog work processes that are all busy in so many looks over so long a time are jammed; a dialog step takes seconds.
 JAM_LOOKS, JAM_NS = 5, 60_000_000_000
+#: So long at the end is a jam also where one was free before: a choice.
+SURELY_JAMMED_S = 300
 #: The types whose requests are short, as they are called. A posting or a print list may take its minutes, so those are
 #: told and only dialog fails (`STECHIES-SM13`); a job may take all night.
 JAM_TYPES = {"DIA": "dialog", "UPD": "update", "UP2": "V2 update", "SPO": "spool", "ENQ": "enqueue"}
@@ -115,9 +117,9 @@ def work_processes(case: Case) -> Question:
         else:
             intact += not more
     wrong += _types_without_any(before, after)
-    jammed = _jammed(case, replies, looks)
-    wrong += [text for kind, text in jammed.items() if kind == "DIA"]
-    noted = "".join(f"; {text}" for kind, text in jammed.items() if kind != "DIA")
+    jams = _jams(case, replies, looks)
+    wrong += [str(jam) for jam in jams if jam.fails]
+    noted = "".join(f"; {jam}" for jam in jams if not jam.fails)
     # heap limit, automatic restart, a dynamic work process given back (`SCN-WP-ENDS`, `SCN-DYNAMIC-WP`): every day,
     # while Err does not rise and most of the others live on, or where they come as often as before
     spent_s = (replies.last.asked_ns - replies.before.asked_ns) / 1e9
@@ -150,24 +152,56 @@ def work_processes(case: Case) -> Question:
     )
 
 
-def _jammed(case: Case, replies: Answers, looks: Sequence[SapObservation]) -> dict[str, str]:
-    """By type, the servers of whose work processes none was free in any look since the suspension: they wait for the
-    lock server, the database or a printer, and nobody else is served. Where none was free before it says nothing.
+@dataclass(frozen=True, slots=True)
+class _Jam:
+    """A spell in which none of the work processes of one type was free; ``lasts`` until the last look, ``ever`` since
+    the first.
     """
-    if replies.before is None or len(looks) < JAM_LOOKS or looks[-1].asked_ns - looks[0].asked_ns < JAM_NS:
-        return {}
+
+    kind: str
+    seconds: float
+    lasts: bool
+    ever: bool
+
+    @property
+    def fails(self) -> bool:
+        return self.kind == "DIA" and self.lasts and (self.ever or self.seconds >= SURELY_JAMMED_S)
+
+    def __str__(self) -> str:
+        when = "" if self.lasts else ", then there was one again"
+        return f"no {JAM_TYPES[self.kind]} work process was free for {self.seconds:.0f} s{when}"
+
+
+def _jams(case: Case, replies: Answers, looks: Sequence[SapObservation]) -> list[_Jam]:
+    """The longest jam of each type since the suspension, on the server where it was worst: its work processes wait for
+    the lock server, the database or a printer, and nobody else is served. It may begin when the first of them has need
+    of what is gone. Where none was free in some look before, it says nothing.
+    """
+    if replies.before is None or not looks:
+        return []
     way = interface_of(replies.before.way)
     early = [one for one in replies.all if one.answered_ns <= case.pause.begin_ns and interface_of(one.way) == way]
     before = [_free(replies, look) for look in early[-len(looks) :]]
-    since = [_free(replies, look) for look in looks]
-    there = {(_place(replies, row)[0], row.type) for row in looks[-1].rows or ()}
-    jammed = sorted(place for place in there if all(place in free for free in before))
-    seconds = (looks[-1].asked_ns - looks[0].asked_ns) / 1e9
-    return {
-        kind: f"no {JAM_TYPES[kind]} work process was free for {seconds:.0f} s"
-        for server, kind in jammed
-        if kind in JAM_TYPES and not any((server, kind) in free for free in since)
-    }
+    worst: dict[str, _Jam] = {}
+    for server, kind in sorted({(_place(replies, row)[0], row.type) for row in looks[-1].rows or ()}):
+        if kind in JAM_TYPES and all((server, kind) in free for free in before):
+            for jam in _jams_of(server, kind, replies, looks):
+                rank = (jam.lasts, jam.seconds)
+                if kind not in worst or rank > (worst[kind].lasts, worst[kind].seconds):
+                    worst[kind] = jam
+    return list(worst.values())
+
+
+def _jams_of(server: str, kind: str, replies: Answers, looks: Sequence[SapObservation]) -> Iterator[_Jam]:
+    """The spells of so many looks, and so long, in which a server had no free work process of a type."""
+    listed = [
+        one for one in looks if any((_place(replies, row)[0], row.type) == (server, kind) for row in one.rows or ())
+    ]
+    for is_free, group in groupby(listed, key=lambda look: (server, kind) in _free(replies, look)):
+        spell = list(group)
+        length = spell[-1].asked_ns - spell[0].asked_ns
+        if not is_free and len(spell) >= JAM_LOOKS and length >= JAM_NS:
+            yield _Jam(kind, length / 1e9, spell[-1] is looks[-1], len(spell) == len(looks))
 
 
 def _free(replies: Answers, look: SapObservation) -> set[tuple[str, str]]:
@@ -364,11 +398,19 @@ def enqueue(case: Case) -> Question:
         "no replication" if now.replication in (None, Colour.GRAY) else f"replication {now.replication.value.lower()}"
     )
     text = f"{locks}{replica}{_locks_kept(case)}"
+    noted = _meanwhile(steps)
+    return Question(key, title, PASSED, f"{text}{noted}", by, warns=bool(noted), reply=None if noted else ReplyWord.YES)
+
+
+def _meanwhile(steps: Sequence[tuple[Enqueue, Enqueue]]) -> str:
+    """The first thing to be noted about a lock server that is well at the end; empty where there is none."""
     if any(_began_anew(*pair) for pair in steps):
-        return Question(key, title, PASSED, f"{text}; its counters started again meanwhile", by, warns=True)
+        return "; its counters started again meanwhile"
     if any(was.replication is Colour.GREEN and now.replication is not Colour.GREEN for was, now in steps):
-        return Question(key, title, PASSED, f"{text}; without a replica meanwhile", by, warns=True)
-    return Question(key, title, PASSED, text, by, reply=ReplyWord.YES)
+        return "; without a replica meanwhile"
+    if any((now.cleanups or 0) > was.cleanups for was, now in steps if was.cleanups is not None):
+        return "; all locks of an application server were given back meanwhile: it began or ended"
+    return ""
 
 
 def _lock_servers(case: Case, replies: Answers) -> list[Sequence[Enqueue]]:
@@ -418,8 +460,6 @@ def queues(case: Case) -> Question:
     if replies.before is None or replies.last is None:
         return not_evaluated(case, key, title, "queues", replies)
     was, now = _queues(replies.before), _queues(replies.last)
-    if was and not now:
-        return Question(key, title, OPEN, "no queue was listed after the suspension", f"by {replies.last.way}")
     by = f"by {replies.last.way}"
     looks = [(one.asked_ns, _too_long(case, was, _queues(one))) for one in replies.since(case.pause)]
     long, before = looks[-1][1], looks[-2][1] if len(looks) > 1 else looks[-1][1]
@@ -427,7 +467,12 @@ def queues(case: Case) -> Question:
         full = [f"{now[place].type} {now[place].now} waiting" for place in now if place in long & before]
         text = f"{some(full)}; the limit is {case.slo.queue_now}"
         return Question(key, title, FAILED, text, by, reply=ReplyWord.NO)
+    if unlisted := list(dict.fromkeys(row.type for place, row in was.items() if place not in now)):
+        return Question(key, title, OPEN, f"not listed after the suspension: {some(unlisted)}", by)
     noted = [f"{now[place].type} {now[place].now} waiting in the last look alone" for place in now if place in long]
+    noted += [
+        f"{row.type} was full" for place, row in now.items() if place in was and row.high >= row.most > was[place].high
+    ]
     noted += [
         f"{place[0]} over the limit for {(until - since) / 1e9:.0f} s"
         for place in sorted(set().union(*(each for _, each in looks)))
