@@ -338,6 +338,73 @@ def test_sqlplus_on_the_host_gives_the_same_answers(tmp_path: Path) -> None:
     assert len(found["facts"]["sessions"]) == 15
 
 
+class ScriptedSqlPlus:
+    """A host whose ``sqlplus`` runs profile scripts at its start and behind each connect, and a channel to it."""
+
+    def __init__(self, *, at_start: str = "", at_logon: str = "", refuses: str = "", asks_anew: bool = False) -> None:
+        self.at_start, self.at_logon, self.refuses, self.asks_anew = at_start, at_logon, refuses, asks_anew
+        self.here, self.there = socket.socketpair()
+        self.passwords: list[str] = []
+
+    def stream(self, arguments: list[str]) -> socket.socket:
+        threading.Thread(target=self._obey, daemon=True).start()
+        return self.here
+
+    def _obey(self) -> None:
+        heading, logged_on, timing = True, False, False
+        lines = iter(self.there.makefile("r", encoding="utf-8"))
+        self._say(self.at_start)
+        for line in lines:
+            if line.startswith("set pagesize 0"):
+                heading = False
+            elif line.startswith("set timing off"):
+                timing = False
+            elif line.startswith("connect"):
+                logged_on = not self.refuses
+                self._say(self.refuses or self.at_logon)
+                heading = timing = True
+                if self.asks_anew:
+                    self.passwords = [next(lines), next(lines)]
+            elif line.startswith("select"):
+                head = "\n'LPMKIT\n-------\n" if heading else ""
+                value = line.split("'")[1] if "'" in line else "0"
+                elapsed = "\nElapsed: 00:00:00.01\n" if timing else ""
+                self._say(f"{head}{value}\n{elapsed}" if logged_on else "SP2-0640: Not connected\n")
+            elif line.startswith("prompt"):
+                self._say(line[7:])
+
+    def _say(self, text: str) -> None:
+        with suppress(OSError):
+            self.there.sendall(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("at_start", "at_logon"),
+    [
+        ("", ""),
+        ("SP2-0640: Not connected\n", "Session altered.\n"),
+        ("", "ERROR:\nORA-28002: the password will expire within 5 days\n\n\n"),
+        ("", "select name from v$database\n *\nERROR at line 1:\nORA-00942: table or view does not exist\n"),
+    ],
+    ids=["none", "a script without a session", "a notice", "a script without a grant"],
+)
+def test_profile_scripts_of_the_host_are_no_answer_to_a_logon(at_start: str, at_logon: str) -> None:
+    host: Any = ScriptedSqlPlus(at_start=at_start, at_logon=at_logon)
+    asked = connect(DatabaseAccess("BX5", "sqlplus"), None, host, 10.0)
+    assert asked.rows("select '7' from dual") == [("7",)]
+    asked.close()
+
+
+@pytest.mark.parametrize("asks_anew", [False, True])
+def test_a_refusal_is_one_whatever_a_script_printed_before_it(asks_anew: bool) -> None:
+    said = "ERROR:\nORA-28001: the password has expired\n" + "Changing password for LPMKIT\nNew password: " * asks_anew
+    host: Any = ScriptedSqlPlus(at_start="SP2-0640: Not connected\n", refuses=said, asks_anew=asks_anew)
+    with pytest.raises(QueryFailed, match="ORA-28001") as caught:
+        connect(DatabaseAccess("BX5", "sqlplus", user="LPMKIT"), "secret", host, 10.0)
+    assert caught.value.refused
+    assert len(set(host.passwords)) == len(host.passwords), "the same line twice would become the new password"
+
+
 # --- which way, and what to do when it is barred --------------------------------------------------------------------
 
 

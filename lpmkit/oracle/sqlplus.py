@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from lpmkit.errors import LoginRefused, LpmError
 from lpmkit.oracle.driver_choice import DatabaseAccess
 from lpmkit.oracle.drivers import STATE_LIMIT_S, Row
-from lpmkit.oracle.errors import QueryFailed, outcome_of, short
+from lpmkit.oracle.errors import QueryFailed, is_refused_account, outcome_of, short
 from lpmkit.ssh.client import SshSession
 from lpmkit.timeline import Clock, Outcome
 
@@ -21,9 +21,15 @@ _SETTINGS = "\n".join(
     [
         "set pagesize 0 feedback off heading off verify off echo off termout on",
         "set trimout on tab off wrap on linesize 32767 numwidth 38 long 4000 sqlprompt ''",
+        "set timing off autotrace off serveroutput off recsep off null ''",
         f"set colsep '{COLUMN_END}'",
     ]
 )
+#: What a session answers that is there. The host's glogin.sql and login.sql run at the start and behind each connect
+#: (`SQLPLUS`): they set and print what they like, fail before there is a session, and a logon may print a notice too.
+#: Behind the connect come lines of which no two are the same: an expired password has ``sqlplus`` read the next two as
+#: the new one and its repetition, and so it is refused.
+_PROOF, _LOGGED_ON = "select 'lpmkit is logged on' from dual;", "lpmkit is logged on"
 
 
 class SqlPlusConnection:
@@ -48,13 +54,13 @@ class SqlPlusConnection:
         secret = (password or "").replace('"', "")
         account = f'{access.user}/"{secret}"' if access.user else "/"
         try:
-            answer = self._ask(f"{_SETTINGS}\nconnect {account}", limit_s)
+            answer = self._ask(f"{_SETTINGS}\nconnect {account}\n{_SETTINGS}\n{_PROOF}", limit_s)
         except QueryFailed:
             self.close()
             raise
-        complaint = _complaint(answer)
-        if complaint:
+        if not any(line.strip() == _LOGGED_ON for line in answer):
             self.close()
+            complaint = _refusal(answer) or "sqlplus did not log on and printed no reason"
             raise QueryFailed(complaint, Outcome.REFUSED, where=access.sid)
 
     def rows(self, sql: str, limit_s: float = STATE_LIMIT_S) -> list[Row]:
@@ -136,4 +142,19 @@ def _complaint(lines: Sequence[str]) -> str | None:
     >>> _complaint(["select 1", "*", "ERROR at line 1:", "ORA-00942: table or view does not exist"])
     'ORA-00942: table or view does not exist'
     """
-    return next((line.strip() for line in lines if re.match(r"(ORA|SP2|TNS)-\d+", line)), None)
+    return next(iter(_complaints(lines)), None)
+
+
+def _complaints(lines: Sequence[str]) -> list[str]:
+    return [line.strip() for line in lines if re.match(r"(ORA|SP2|TNS)-\d+", line)]
+
+
+def _refusal(lines: Sequence[str]) -> str | None:
+    """The error of a logon among those that scripts of the host printed: what refuses the account, else Oracle's own.
+
+    >>> _refusal(["SP2-0640: Not connected", "ERROR:", "ORA-01017: invalid username/password; logon denied"])
+    'ORA-01017: invalid username/password; logon denied'
+    """
+    found = _complaints(lines)
+    of_oracle = [line for line in found if not line.startswith("SP2")]
+    return next(iter([*filter(is_refused_account, found), *of_oracle, *found]), None)
