@@ -17,6 +17,7 @@ grant select on sys.v_$system_event to lpmkit;
 grant select on sys.v_$log to lpmkit;
 grant select on sys.v_$parameter to lpmkit;
 grant select on sys.v_$archive_dest to lpmkit;
+grant select on sys.v_$archive_dest_status to lpmkit;
 grant select on sys.gv_$instance to lpmkit;
 grant select on sys.gv_$active_services to lpmkit;  -- 10g on; services that end, several instances behind one
 grant select on sys.v_$event_histogram to lpmkit;   -- 10g on

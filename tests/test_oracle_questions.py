@@ -202,11 +202,13 @@ def test_the_view_of_one_container_is_said_to_be_partial() -> None:
 
 DATABASE = {"database_role": "PRIMARY", "open_mode": "READ WRITE", "protection_mode": "MAXIMUM AVAILABILITY",
             "protection_level": "MAXIMUM AVAILABILITY"}  # fmt: skip
+INSTANCE = {"status": "OPEN", "logins": "ALLOWED", "archiver": "STARTED", "active_state": "NORMAL",
+            "shutdown_pending": "NO"}  # fmt: skip
 PDB1 = {"name": "PDB1", "open_mode": "READ WRITE", "restricted": "NO", "open_time": "20260110040000"}
 SERVES = {"database": [DATABASE],
           "failover": [{"status": "SYNCHRONIZED", "threshold": "30", "observer": "YES"}],
           "standby": [{"dest_id": "2", "status": "VALID", "target": "STANDBY", "error": ""}],
-          "instance": [{"status": "OPEN", "logins": "ALLOWED", "archiver": "STARTED"}],
+          "instance": [INSTANCE],
           "pluggable": [PDB1]}  # fmt: skip
 
 
@@ -218,6 +220,8 @@ SERVES = {"database": [DATABASE],
          "open_mode is MOUNTED, READ WRITE before"),
         ({"instance": [{"status": "OPEN", "logins": "RESTRICTED", "archiver": "STARTED"}]}, "logins is RESTRICTED"),
         ({"instance": [{"status": "OPEN", "logins": "ALLOWED", "archiver": "FAILED"}]}, "archiver is FAILED"),
+        ({"instance": [{**INSTANCE, "active_state": "QUIESCED"}]}, "active_state is QUIESCED, NORMAL before"),
+        ({"instance": [{**INSTANCE, "shutdown_pending": "YES"}]}, "shutdown_pending is YES, NO before"),
         ({"pluggable": [{"name": "PDB1", "open_mode": "MOUNTED"}]}, "pluggable database PDB1 is MOUNTED"),
         ({"pluggable": []}, "pluggable database PDB1 is gone"),
         ({"pluggable": [{**PDB1, "restricted": "YES"}]}, "PDB1 is open to restricted sessions only"),
@@ -262,6 +266,39 @@ def test_what_was_worse_for_a_while_is_a_warning(change: dict[str, Any], says: s
     world.states = [state_at(at, {**SERVES, **(change if 105 < at < 150 else {})}) for at in range(2, END, 20)]
     around = world.questions()["around"]
     assert (around.state, around.warns) == (PASSED, bool(says))
+    assert says in around.details
+
+
+HEARD = [{"name": "apply lag", "datum_time": "03/01/2026 10:00:00"}]
+
+
+@pytest.mark.parametrize(
+    ("fact", "before", "after", "says"),
+    [
+        ("standby_gap", [{"dest_id": "2", "gap_status": "NO GAP"}],
+         [{"dest_id": "2", "gap_status": "RESOLVABLE GAP"}], "redo is missing at standby destination 2: RESOLVABLE"),
+        ("standby_gap", [{"dest_id": "2", "gap_status": "RESOLVABLE GAP"}],
+         [{"dest_id": "2", "gap_status": "RESOLVABLE GAP"}], ""),
+        ("standby_apply", [{"dest_id": "2", "recovery_mode": "MANAGED REAL TIME APPLY"}],
+         [{"dest_id": "2", "recovery_mode": "IDLE"}], "standby destination 2 applies no redo: IDLE"),
+        ("standby_lag", [{"name": "apply lag", "value": "+00 00:00:02"}],
+         [{"name": "apply lag", "value": "+00 00:03:31"}], "the standby is 211 s behind, 2 s before"),
+        ("standby_lag", [{"name": "apply lag", "value": "+00 01:00:00"}],
+         [{"name": "apply lag", "value": "+00 01:00:12"}], ""),
+        ("standby_heard", HEARD, HEARD, "heard of its primary 260 s before the last look"),
+        ("standby_heard", HEARD, [{**HEARD[0], "datum_time": "03/01/2026 10:04:10"}], ""),
+    ],
+)  # fmt: skip
+def test_a_standby_that_does_not_catch_up_is_a_warning(
+    fact: str, before: list[dict[str, str]], after: list[dict[str, str]], says: str
+) -> None:
+    world, late = World(), {**beat(), "server_time": "2026-03-01T10:04:20+00:00"}
+    world.states = [
+        state_at(at, {**SERVES, fact: before}) if at < 100 else state_at(at, {**SERVES, fact: after}, late)
+        for at in range(2, END, 20)
+    ]
+    around = world.questions()["around"]
+    assert (around.state, around.warns) == (PASSED, bool(says)), around.details
     assert says in around.details
 
 

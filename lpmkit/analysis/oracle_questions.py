@@ -15,7 +15,7 @@ from lpmkit.oracle import state as facts
 from lpmkit.oracle.diag import USUAL, DiagFollower
 from lpmkit.oracle.judge import LogTally, LogVerdict
 from lpmkit.oracle.rules import Classified
-from lpmkit.oracle.surroundings import lag_s, not_asked_again, surroundings, worse
+from lpmkit.oracle.surroundings import doubtful, lag_s, not_asked_again, surroundings, worse
 from lpmkit.rules.question import AnswerState, Question, ReplyWord
 from lpmkit.rules.table import Class
 from lpmkit.timeline import TroubleCode, outwards, trouble_code
@@ -382,8 +382,8 @@ def _around(title: str, database: DatabaseAnalysis, between: Sequence[JsonMappin
     wrong = worse(database.before, database.after)
     meanwhile = dict.fromkeys(text for state in between for text in worse(database.before, state))
     there = surroundings(database.before), surroundings(database.after)
-    unanswered = not_asked_again(database.before, database.after)
-    if not any(there) and not wrong and not meanwhile and not unanswered:
+    unanswered, doubts = not_asked_again(database.before, database.after), doubtful(database.before, database.after)
+    if not any(there) and not wrong and not meanwhile and not unanswered and not doubts:
         return
     if wrong:
         yield Question(name, what, FAILED, "; ".join(wrong), reply=ReplyWord.NO)
@@ -393,6 +393,9 @@ def _around(title: str, database: DatabaseAnalysis, between: Sequence[JsonMappin
         return
     lag = lag_s(database.after)
     behind = f"; the standby is {lag} s behind" if lag else ""
+    if doubts:
+        yield Question(name, what, PASSED, "; ".join(doubts), warns=True)
+        return
     if meanwhile:
         text = f"for a while after the suspension, and over: {'; '.join(meanwhile)}{behind}"
         yield Question(name, what, PASSED, text, warns=True)

@@ -61,10 +61,10 @@ class Fact:
 
 FACTS: tuple[Fact, ...] = (
     Fact("instance", ("instance_name", "host_name", "version", "startup_time", "status", "database_status", "logins",
-                      "archiver", "parallel"),
+                      "archiver", "parallel", "active_state", "shutdown_pending"),
          (
              "select instance_name, host_name, version, to_char(startup_time, 'YYYYMMDDHH24MISS'), status, "
-             "database_status, logins, archiver, parallel from v$instance"
+             "database_status, logins, archiver, parallel, active_state, shutdown_pending from v$instance"
          )),
     Fact("database", ("name", "open_mode", "log_mode", "database_role", "protection_mode", "protection_level"),
          "select name, open_mode, log_mode, database_role, protection_mode, protection_level from v$database"),
@@ -106,6 +106,14 @@ FACTS: tuple[Fact, ...] = (
          " ('NUM_CPUS', 'NUM_LCPUS', 'NUM_VCPUS', 'PHYSICAL_MEMORY_BYTES')", (10, 1)),
     Fact("standby", ("dest_id", "status", "target", "error"),
          "select dest_id, status, target, error from v$archive_dest where status <> 'INACTIVE' and target = 'STANDBY'"),
+    # at the primary: whether the other side applies, and whether redo is missing there
+    Fact("standby_apply", ("dest_id", "recovery_mode"),
+         "select dest_id, recovery_mode from v$archive_dest_status where type in ('PHYSICAL', 'LOGICAL')", (10, 1)),
+    Fact("standby_gap", ("dest_id", "gap_status"),
+         "select dest_id, gap_status from v$archive_dest_status where type in ('PHYSICAL', 'LOGICAL')", (11, 2)),
+    # at the standby: a lag is as old as the last that was heard from the primary
+    Fact("standby_heard", ("name", "datum_time"),
+         "select name, datum_time from v$dataguard_stats where name in ('transport lag', 'apply lag')", (11, 2)),
     Fact("standby_lag", ("name", "value"),
          "select name, value from v$dataguard_stats where name in ('transport lag', 'apply lag')", (10, 2)),
     Fact("cluster", ("inst_id", "instance_name", "host_name", "status", "startup_time"),

@@ -7,6 +7,7 @@ cluster. A fault of before is not the move's; what could not be asked is not cal
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from lpmkit.json_values import JsonMapping
 from lpmkit.oracle.state import whole
@@ -34,12 +35,19 @@ _SERVING: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("instance", "database_status", ("ACTIVE",)),
     ("instance", "logins", ("ALLOWED",)),
     ("instance", "archiver", ("STARTED",)),
+    ("instance", "active_state", ("NORMAL",)),
+    ("instance", "shutdown_pending", ("NO",)),
     ("failover", "status", ("SYNCHRONIZED", "TARGET UNDER LAG LIMIT")),
     ("failover", "observer", ("YES",)),
 )
 #: Protection of the data, the least first (`ORACLE-REF`); a level that is none of them, such as RESYNCHRONIZATION, is
 #: less.
 _PROTECTION = ("MAXIMUM PERFORMANCE", "MAXIMUM AVAILABILITY", "MAXIMUM PROTECTION")
+#: Modes in which a standby database applies redo (`ORACLE-REF`, V$ARCHIVE_DEST_STATUS).
+_APPLIES = ("MANAGED", "LOGICAL")
+#: A standby database that is further behind than before by this much, or was silent for it, does not just catch up:
+#: the primary sends redo, or word of it, all the time. A choice.
+STANDBY_SLACK_S = 120
 #: The facts that are compared with their state before the move, and are open where they were answered before it only.
 _COMPARED = ("database", "instance", "pluggable", "services", "failover", "standby", "asm", "cluster")
 
@@ -115,6 +123,44 @@ def worse_around(before: JsonMapping, after: JsonMapping) -> list[str]:
         elif old["status"] == "OPEN" != new["status"]:
             found.append(f"instance {old['instance_name']} is {new['status']}")
     return found
+
+
+def doubtful(before: JsonMapping, after: JsonMapping) -> list[str]:
+    """What is behind on the way to a standby database or on it, and may still catch up.
+
+    >>> states = [{"facts": {"standby_gap": [{"dest_id": "2", "gap_status": gap}]}} for gap in ("NO GAP", "LOCALLY")]
+    >>> doubtful(*states)
+    ['redo is missing at standby destination 2: LOCALLY']
+    """
+    early, late, found = before.get("facts", {}), after.get("facts", {}), []
+    for old, new in _pairs(early, late, "standby_gap", "dest_id"):
+        if old["gap_status"] == "NO GAP" and new is not None and new["gap_status"] not in ("NO GAP", None):
+            found.append(f"redo is missing at standby destination {old['dest_id']}: {new['gap_status']}")
+    for old, new in _pairs(early, late, "standby_apply", "dest_id"):
+        applied = str(old["recovery_mode"]).startswith(_APPLIES)
+        if applied and new is not None and not str(new["recovery_mode"]).startswith(_APPLIES):
+            found.append(f"standby destination {old['dest_id']} applies no redo: {new['recovery_mode']}")
+    was, now = _silent_s(before), _silent_s(after)
+    if was is not None and now is not None and was < STANDBY_SLACK_S < now:
+        found.append(f"this standby database heard of its primary {now} s before the last look")
+    was, now = lag_s(before), lag_s(after)
+    if was is not None and now is not None and now > was + STANDBY_SLACK_S:
+        found.append(f"the standby is {now} s behind, {was} s before")
+    return found
+
+
+def _silent_s(state: JsonMapping) -> int | None:
+    """The time since a standby database heard of its primary, in whole seconds; ``None`` where nothing shows it."""
+    try:
+        now = datetime.fromisoformat(str((state.get("own") or {}).get("server_time"))).replace(tzinfo=None)
+        heard = max(
+            # the standby's local time says no zone
+            datetime.strptime(str(row["datum_time"]), "%m/%d/%Y %H:%M:%S")  # noqa: DTZ007
+            for row in state.get("facts", {}).get("standby_heard", ())
+        )
+    except ValueError:
+        return None
+    return round((now - heard).total_seconds())
 
 
 def not_asked_again(before: JsonMapping, after: JsonMapping) -> list[str]:

@@ -208,6 +208,8 @@ def _instance(of: Instance) -> tuple[Sequence[str], Rows]:
         "archiver",
         "database_status",
         "instance_role",
+        "active_state",
+        "shutdown_pending",
     )
     return columns, [
         (
@@ -222,6 +224,8 @@ def _instance(of: Instance) -> tuple[Sequence[str], Rows]:
             "STARTED",
             "ACTIVE",
             "PRIMARY_INSTANCE",
+            "NORMAL",
+            "NO",
         )
     ]
 
@@ -262,19 +266,27 @@ def _archive_dest(of: Instance) -> tuple[Sequence[str], Rows]:
     ]  # fmt: skip
 
 
+def _archive_dest_status(of: Instance) -> tuple[Sequence[str], Rows]:
+    return ("dest_id", "status", "type", "recovery_mode", "gap_status"), [
+        (number, one.status, "PHYSICAL", "MANAGED REAL TIME APPLY", "NO GAP" if one.status == "VALID" else None)
+        for number, one in enumerate(of.around.standbys, start=2)
+    ]
+
+
 def _dataguard_stats(of: Instance) -> tuple[Sequence[str], Rows]:
     """As intervals are printed: ``+00 00:01:35``.
 
     On a primary the view is empty in life; here it tells of the first standby.
     """
     rows: Rows = []
+    heard = f"{datetime.fromtimestamp(of.log.now(), tz=UTC):%m/%d/%Y %H:%M:%S}"
     for one in of.around.standbys[:1]:
         minutes, seconds = divmod(one.lag_s, 60)
         rows += [
-            (name, f"+00 00:{minutes:02d}:{seconds:02d}", "day(2) to second(0) interval", "")
+            (name, f"+00 00:{minutes:02d}:{seconds:02d}", "day(2) to second(0) interval", "", heard)
             for name in ("transport lag", "apply lag")
         ]
-    return ("name", "value", "unit", "time_computed"), rows
+    return ("name", "value", "unit", "time_computed", "datum_time"), rows
 
 
 def _asm_diskgroup(of: Instance) -> tuple[Sequence[str], Rows]:
@@ -428,6 +440,7 @@ _VIEWS: dict[str, Callable[[Instance], tuple[Sequence[str], Rows]]] = {
     "v$diag_alert_ext": _diag_alert_ext,
     "v$pdbs": _pdbs,
     "v$archive_dest": _archive_dest,
+    "v$archive_dest_status": _archive_dest_status,
     "v$dataguard_stats": _dataguard_stats,
     "v$fast_start_failover_config": _failover_config,
     "v$asm_diskgroup": _asm_diskgroup,
