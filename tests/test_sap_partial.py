@@ -24,8 +24,11 @@ from lpmkit.sap.model import (
     Licence,
     Missed,
     SapSnapshot,
+    Update,
+    User,
     WorkProcess,
 )
+from lpmkit.sap.observation import SapObservation
 from lpmkit.sap.sources import QueryWindow, WebServiceWay
 from lpmkit.sap.system import System
 from lpmkit.settings.sap import SapSystemSettings
@@ -300,3 +303,106 @@ def test_a_queue_that_is_not_listed_any_more_is_not_drained() -> None:
     dialog, internal = (DispatcherQueue(name, 0, 5, 2000, 1, 1) for name in ("ABAP/DIA", "ICM/Intern"))
     found = judged(seen("queues", 10, dialog, internal), seen("queues", 40, internal)).question("sap-queues-BX5")
     assert (found.state, found.answer) == ("not evaluated", "not listed after the suspension: ABAP/DIA")
+
+
+def lock_looks(since: Sequence[int], before: Sequence[int] = (100, 400)) -> list[SapObservation]:
+    counts = [*zip((-90, 20), before, strict=True), *zip(range(40, 400, 30), since, strict=False)]
+    return [seen("enqueue", second, Enqueue(4, 9, count, 0, 0, Colour.GREEN)) for second, count in counts]
+
+
+@pytest.mark.parametrize(
+    ("looks", "warns"),
+    [
+        (lock_looks([410] * 6), True),
+        (lock_looks([410, 420, 430, 440, 440, 440, 440, 440]), True),
+        (lock_looks([410] * 3), False),
+        (lock_looks([*[410] * 6, 420]), False),
+        (lock_looks([101] * 12, before=(100, 101)), False),
+    ],
+    ids=["not since", "not any more", "not long", "asked at the end", "was seldom asked"],
+)
+def test_a_lock_server_that_nobody_asks_any_more_warns(looks: list[SapObservation], warns: bool) -> None:
+    found = judged(*looks).question("sap-enqueue-BX5")
+    assert (found.state, found.warns) == ("passed", warns), found.answer
+
+
+def update_looks(waiting: dict[int, int], before: int = 0) -> list[SapObservation]:
+    """Looks at as many waiting updates, by the second; those of before the pause are others."""
+    early = [Update(f"B{number}", None, "A", "100", "0") for number in range(before)]
+    return [
+        seen("updates", 10, *early),
+        *(seen("updates", second, *(Update(f"K{number}", None, "A", "100", "0") for number in range(count)))
+          for second, count in waiting.items()),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("looks", "warns"),
+    [
+        (update_looks(dict.fromkeys(range(40, 400, 60), 3)), True),
+        (update_looks(dict.fromkeys(range(40, 300, 60), 3)), False),
+        (update_looks({**dict.fromkeys(range(40, 400, 60), 3), 400: 0}), False),
+        (update_looks(dict.fromkeys(range(40, 400, 60), 3), before=1), False),
+    ],
+    ids=["stand", "not long", "done at the end", "some waited before"],
+)
+def test_few_updates_that_nobody_does_warn(looks: list[SapObservation], warns: bool) -> None:
+    found = judged(*looks).question("sap-updates-BX5")
+    assert (found.state, found.warns) == ("passed", warns), found.answer
+
+
+def queue_looks(*since: tuple[int, int], before: tuple[int, int] = (0, 900)) -> list[SapObservation]:
+    told = [(10, *before), *((40 + 15 * place, *each) for place, each in enumerate(since))]
+    return [seen("queues", second, DispatcherQueue("ABAP/UPD", now, 60, 2000, 1, reads)) for second, now, reads in told]
+
+
+@pytest.mark.parametrize(
+    ("looks", "warns"),
+    [
+        (queue_looks(*[(12, 910)] * 5), True),
+        (queue_looks((12, 910), (0, 922), *[(3, 922)] * 5), True),
+        (queue_looks(*[(12, 910)] * 4), False),
+        (queue_looks(*[(12, 910 + taken) for taken in range(5)]), False),
+        (queue_looks(*[(12, 900)] * 5, before=(2, 900)), False),
+        (queue_looks(*[(12, 0)] * 5), False),
+    ],
+    ids=["stands", "stands at the end", "not long", "is worked off", "stood before", "not counted"],
+)
+def test_a_short_queue_from_which_nothing_is_taken_warns(looks: list[SapObservation], warns: bool) -> None:
+    found = judged(*looks).question("sap-queues-BX5")
+    assert (found.state, found.warns) == ("passed", warns), found.answer
+
+
+@pytest.mark.parametrize(
+    ("way", "numbers", "state"),
+    [("rfc", ("00",), "passed"), ("rfc", ("00", "03"), "not evaluated"), ("dpmon", ("00", "03"), "passed")],
+)
+def test_function_modules_list_the_sessions_of_one_server(way: str, numbers: tuple[str, ...], state: str) -> None:
+    rows = [User("T1", "100", "A", terminal="PC1"), User("T2", "100", "B", terminal="PC2")]
+    listed = seen("instances", 1, *(Instance("bxaix85", number, ("ABAP",)) for number in numbers))
+    looks = [listed, *(seen("users", second, *rows, way=way) for second in (10, 40))]
+    assert judged(*looks, instances=numbers).question("sap-users-BX5").state == state
+    lost = [*looks[:2], seen("users", 40, rows[0], way=way)]
+    assert judged(*lost, instances=numbers).question("sap-users-BX5").state == "failed"
+
+
+def test_a_job_whose_age_is_not_known_is_not_short() -> None:
+    run = Job("ZFI_RUN", "1", JobStatus.RUNNING, program="ZA", pid=7, started=at(0))
+    there = WorkProcess(9, "BTC", 7, Activity.RUNNING, program="ZA", request_s=60)
+    for snapshot, verdict in (
+        (replace(WELL, jobs=(replace(run, started=None),)), Verdict.UNKNOWN),
+        (replace(WELL, jobs=(run,), zone_offset_s=None), Verdict.UNKNOWN),
+        (replace(WELL, jobs=(replace(run, started=None),), work_processes=(there,)), Verdict.PASS),
+        (replace(WELL, jobs=(), zone_offset_s=None), Verdict.PASS),
+    ):
+        assert findings(snapshot)["sap-long-jobs"].verdict is verdict
+
+
+def test_every_lock_server_that_answers_is_checked() -> None:
+    none, lock = Enqueue(0, 9, 0, 0, 0, Colour.GRAY), Enqueue(4, 9, 100, 0, 0, Colour.RED)
+    for rows in ((none, lock), (lock, none)):
+        assert findings(replace(WELL, enqueue=rows))["sap-enqueue"].verdict is Verdict.WARN
+    assert (
+        findings(replace(WELL, enqueue=(none, replace(lock, replication=Colour.GREEN))))["sap-enqueue"].verdict
+        is Verdict.PASS
+    )

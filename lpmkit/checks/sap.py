@@ -21,6 +21,7 @@ from lpmkit.checks.judging import (
 from lpmkit.inventory import OperatingSystem
 from lpmkit.sap.model import (
     Colour,
+    Enqueue,
     JobStatus,
     Licence,
     SapSnapshot,
@@ -129,6 +130,9 @@ def sap_long_jobs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
         for_s = work.get((job.pid, job.program))
         if job.started is None and for_s is not None and for_s > limit:
             long[job.title] = f"for {for_s / 60:.0f} minutes"
+    untimed = [job.title for job in running if work.get((job.pid, job.program)) is None and not (now and job.started)]
+    if untimed and not long:
+        raise NotKnown(snapshot.system, f"for how long {joined(untimed)} has run")
     result = passed(
         not long,
         snapshot.system,
@@ -199,10 +203,11 @@ def sap_updates(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
 
 def sap_enqueue(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
     """Warn of an enqueue server or a replication server that is not healthy before the move."""
-    enqueue = next(iter(snapshot.enqueue or ()), None)
-    if enqueue is None:
+    if not snapshot.enqueue:
         raise NotKnown(snapshot.system, "no enqueue server answered")
-    good = enqueue.state is not Colour.RED and enqueue.replication not in (Colour.RED, Colour.YELLOW)
+    # a dialog instance beside the lock server may answer too, and has no figures
+    enqueue = max(snapshot.enqueue, key=lambda one: (_is_unwell(one), one.requests or 0))
+    good = not _is_unwell(enqueue)
     return passed(
         good,
         snapshot.system,
@@ -214,6 +219,10 @@ def sap_enqueue(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
         "Check SM12 and the trace of the enqueue server first.",
         bad=Verdict.WARN,
     )
+
+
+def _is_unwell(one: Enqueue) -> bool:
+    return one.state is Colour.RED or one.replication in (Colour.RED, Colour.YELLOW)
 
 
 def sap_time_outs(survey: Survey, snapshot: SapSnapshot) -> RuleResult:

@@ -111,6 +111,7 @@ class System:
         #: The offset of the system's zone from UTC, and of the clock that it showed last.
         self._zone_s: int | None = None
         self._told_s: int | None = None
+        self._dialog: set[str] = set()  # the watched instances that people log on to
         self._clock = clock or Clock()
         self._pauses: dict[tuple[str, str], _Pause] = {}
 
@@ -125,7 +126,10 @@ class System:
 
         ``since_wall_ns`` is where its time begins, on the observer's clock (default: now).
         """
-        return self._ask(PREFERRED[question], question, since_wall_ns)
+        names = PREFERRED[question]
+        if question == "users" and len(self._dialog) > 1:
+            names = ("commands", "rfc", "soap_rfc")  # function modules list the sessions of one server
+        return self._ask(names, question, since_wall_ns)
 
     def _ask(self, names: Sequence[str], question: str, since_wall_ns: int | None) -> SapObservation:
         reasons = []
@@ -259,6 +263,9 @@ class System:
         return QueryWindow(utc_now(since_wall_ns) + local, utc_now(now_wall_ns) + local)
 
     def _learn_clock(self, question: str, rows: Sequence[Any], told: datetime | None, wall_ns: int) -> None:
+        if question == "instances":
+            mine = [row for row in rows if row.number in self.settings.instances]
+            self._dialog = {row.number for row in mine if "ABAP" in row.features or (row.name and not row.features)}
         if question == "identity" and isinstance(rows[0], SystemIdentity) and rows[0].zone_offset_s is not None:
             self._zone_s = rows[0].zone_offset_s
         if told is not None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from lpmkit.rules.question import AnswerState, Question
 from lpmkit.sap.judge.features import features
 from lpmkit.sap.judge.values import Case
+from lpmkit.sap.model import interface_of
 from lpmkit.sap.observation import MissingReason
 
 #: The feature that an instance needs for a question, by the word in the question's key.
@@ -100,7 +101,11 @@ def _whole(case: Case, question: Question, name: str) -> Question:
     looks = [row for row in case.observations if row.question == ASKED.get(name) and row.rows is not None]
     early = [row for row in looks if row.answered_ns <= case.pause.begin_ns]
     late = [row for row in looks if row.asked_ns >= case.pause.end_ns]
-    lacking = next((row.trouble for row in (*early[-1:], *late[-1:]) if row.trouble), "")
+    told = (*early[-1:], *late[-1:])
+    lacking = next((row.trouble for row in told if row.trouble), "")
+    dialog = sorted(number for number, names in features(case).items() if "ABAP" in names)
+    if name == "users" and len(dialog) > 1 and any(interface_of(row.way) in ("rfc", "soap_rfc") for row in told):
+        lacking = lacking or f"function modules list the sessions of one server, and {' and '.join(dialog)} are watched"
     if not lacking:
         return question
     text = f"not all was looked at: {lacking}"

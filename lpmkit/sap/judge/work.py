@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, takewhile
 
 from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.rules.table import Class
@@ -31,6 +31,10 @@ LOCKS_LOST = 2
 JAM_LOOKS, JAM_NS = 5, 60_000_000_000
 #: So long at the end is a jam also where one was free before: a choice.
 SURELY_JAMMED_S = 300
+#: So long in every look is an update that nobody does, and a lock server that nobody asks: choices.
+STANDING_S, UNASKED_S = 300, 120
+#: So many requests are to be expected of a lock server before their absence is told: a choice.
+EXPECTED_REQUESTS = 20
 #: The types whose requests are short, as they are called. A posting or a print list may take its minutes, so those are
 #: told and only dialog fails (`STECHIES-SM13`); a job may take all night.
 JAM_TYPES = {"DIA": "dialog", "UPD": "update", "UP2": "V2 update", "SPO": "spool", "ENQ": "enqueue"}
@@ -364,14 +368,32 @@ def updates(case: Case) -> Question:
         # a deactivated update lets them pile up, none of them in error (`SAP-UPDATE-ERRORS`)
         text = f"{left} more wait than before the suspension; the limit is {case.slo.queue_now}"
         return Question(key, title, FAILED, text, f"by {replies.last.way}", reply=ReplyWord.NO)
+    count, seconds = _standing_updates(case, replies)
+    noted = f"; {plural(count, 'update')} waiting for {seconds:.0f} s, where none waited before" if count else ""
     return Question(
         key,
         title,
         PASSED,
-        f"{len(replies.last.rows or ())} waiting or terminated, none newly terminated",
+        f"{len(replies.last.rows or ())} waiting or terminated, none newly terminated{noted}",
         f"by {replies.last.way}",
-        reply=ReplyWord.YES,
+        warns=bool(noted),
+        reply=None if noted else ReplyWord.YES,
     )
+
+
+def _standing_updates(case: Case, replies: Answers) -> tuple[int, float]:
+    """The number of updates that have waited in every look of the last minutes, and the seconds of the longest; none
+    where some waited before the suspension. A system that does few updates does not pile them up (`SAP-UPDATE-ERRORS`).
+    """
+    if any(not row.failed for row in (replies.before.rows if replies.before is not None else None) or ()):
+        return 0, 0.0
+    looks = [(one.asked_ns, {row.key for row in one.rows or () if not row.failed}) for one in replies.since(case.pause)]
+    stood = []
+    for key in looks[-1][1] if looks else ():
+        spell = [at for at, keys in takewhile(lambda look, key=key: key in look[1], reversed(looks))]  # type: ignore[misc]
+        stood.append((looks[-1][0] - spell[-1]) / 1e9)
+    long = [seconds for seconds in stood if seconds >= STANDING_S]
+    return len(long), max(long, default=0.0)
 
 
 def enqueue(case: Case) -> Question:
@@ -398,7 +420,7 @@ def enqueue(case: Case) -> Question:
         "no replication" if now.replication in (None, Colour.GRAY) else f"replication {now.replication.value.lower()}"
     )
     text = f"{locks}{replica}{_locks_kept(case)}"
-    noted = _meanwhile(steps)
+    noted = _meanwhile(steps) or _nobody_asks(case, replies)
     return Question(key, title, PASSED, f"{text}{noted}", by, warns=bool(noted), reply=None if noted else ReplyWord.YES)
 
 
@@ -411,6 +433,26 @@ def _meanwhile(steps: Sequence[tuple[Enqueue, Enqueue]]) -> str:
     if any((now.cleanups or 0) > was.cleanups for was, now in steps if was.cleanups is not None):
         return "; all locks of an application server were given back meanwhile: it began or ended"
     return ""
+
+
+def _nobody_asks(case: Case, replies: Answers) -> str:
+    """The time for which a lock server was asked for no lock, where it was asked often before the suspension: its
+    clients may not reach it. Empty where somebody asks, or nothing is to be expected.
+    """
+    way = interface_of(replies.last.way) if replies.last is not None else ""
+    mine = [one for one in replies.all if interface_of(one.way) == way]
+    early, since = (
+        [(one.asked_ns, max((row.requests or 0 for row in one.rows or ()), default=0)) for one in looks]
+        for looks in ([one for one in mine if one.answered_ns <= case.pause.begin_ns], replies.since(case.pause))
+    )
+    if len(early) < 2 or not since:
+        return ""
+    rate = (early[-1][1] - early[0][1]) / (early[-1][0] - early[0][0])
+    still = list(takewhile(lambda look: look[1] == since[-1][1], reversed(since)))
+    unasked_ns = still[0][0] - still[-1][0]
+    if unasked_ns < UNASKED_S * 1e9 or rate * unasked_ns < EXPECTED_REQUESTS:
+        return ""
+    return f"; nobody has asked it for a lock for {unasked_ns / 1e9:.0f} s"
 
 
 def _lock_servers(case: Case, replies: Answers) -> list[Sequence[Enqueue]]:
@@ -470,6 +512,7 @@ def queues(case: Case) -> Question:
     if unlisted := list(dict.fromkeys(row.type for place, row in was.items() if place not in now)):
         return Question(key, title, OPEN, f"not listed after the suspension: {some(unlisted)}", by)
     noted = [f"{now[place].type} {now[place].now} waiting in the last look alone" for place in now if place in long]
+    noted += list(_nothing_taken(replies.since(case.pause), was))
     noted += [
         f"{row.type} was full" for place, row in now.items() if place in was and row.high >= row.most > was[place].high
     ]
@@ -483,6 +526,28 @@ def queues(case: Case) -> Question:
     marks = f"new high marks: {some(high)}" if high else ""
     text = "; ".join(filter(None, (some(noted), marks)))
     return Question(key, title, PASSED, text, by, warns=bool(noted), reply=None if noted else ReplyWord.YES)
+
+
+def _nothing_taken(looks: Sequence[SapObservation], was: _Queues) -> Iterator[str]:
+    """The queues in which requests have waited since the last look in which one was taken out, long ago: short ones, of
+    which nobody takes any, stand as still as long ones.
+    """
+    tables = [(one.asked_ns, _queues(one)) for one in looks]
+    for place, row in tables[-1][1].items():
+        before = was.get(place)
+        if not row.now or not row.reads or before is None or (before.now and before.reads == row.reads):
+            continue
+        still = list(
+            takewhile(
+                lambda look, place=place, row=row: (  # type: ignore[misc]
+                    place in look[1] and look[1][place].now > 0 and look[1][place].reads == row.reads
+                ),
+                reversed(tables),
+            )
+        )
+        length = still[0][0] - still[-1][0]
+        if length >= JAM_NS:
+            yield f"{row.type} {row.now} waiting, and none was taken out for {length / 1e9:.0f} s"
 
 
 def _too_long(case: Case, was: _Queues, now: _Queues) -> set[_QueuePlace]:
