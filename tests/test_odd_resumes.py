@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from lpmkit.analysis import Analysis, analyse
+from lpmkit.analysis.breaks import _counted
 from lpmkit.analysis.late_start import of_record
-from lpmkit.analysis.model import LikelyBy, OutageKind, Suspension
+from lpmkit.analysis.model import ClockVerdict, Interval, LikelyBy, OutageKind, Suspension
 from lpmkit.rules.question import AnswerState
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Event
@@ -214,6 +215,23 @@ def test_short_waits_for_pages_close_behind_each_other_are_no_second_suspension(
     stuck = tuple((RESUME + since, RESUME + until) for since, until in ((0.001, 0.13), (0.15, 0.23), (0.30, 0.36)))
     made = _watched(icmp=True, acks=True, **clock, stuck=stuck)
     _found(analyse(make(tmp_path, made)), made)
+
+
+@pytest.mark.parametrize("length_s", [0.06, 0.09, 0.15])
+def test_a_short_stop_before_a_longer_silence_of_a_busy_host_is_within_its_bounds(
+    tmp_path: Path, length_s: float
+) -> None:
+    """Only acknowledgements show the kernel, and the clock how long it stood, not in which of the two silences."""
+    resumed = STOP + length_s
+    made = _watched(acks=True, **STOOD, suspend=(STOP, resumed), stuck=((resumed + 0.06, resumed + 0.6),))
+    (still,) = _found(analyse(make(tmp_path, made)), made)
+    assert abs(still.best_ns - length_s * S) <= 10 * MS
+
+
+def test_a_clock_counted_one_second_and_no_more_only_where_that_is_known_closely() -> None:
+    silence = Interval(1095 * MS, 1707 * MS)
+    assert _counted(Interval(434 * MS, 445 * MS), silence) is ClockVerdict.COUNTED_PARTLY
+    assert _counted(Interval(434 * MS, 445 * MS), Interval(1425 * MS, 1450 * MS)) is ClockVerdict.COUNTED_ONE_SECOND
 
 
 def _notes(folder: Path) -> tuple[str, ...]:

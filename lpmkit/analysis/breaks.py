@@ -29,6 +29,8 @@ BATCH_LATE_NS = 50 * MILLISECOND
 
 #: A guest clock that missed more than this of a silence did not count it.
 CLOCK_MISSED_NS = 20 * MILLISECOND
+#: A clock that counted a second of a silence and no more is recognised where what it counted is known this closely.
+_CAPPED_WITHIN_NS = 200 * MILLISECOND
 #: The fastest of some ticks is no later than this on its way, beyond what an exchange shows.
 _TICK_DELIVERY_NS = 2 * MILLISECOND
 #: A clock's offset after a suspension is looked for up to so much later: 600 millionths of drift are 3 ms then.
@@ -287,5 +289,7 @@ def _counted(missed: Interval, length: Interval) -> ClockVerdict:
     if missed.hi_ns >= length.hi_ns:
         return ClockVerdict.SET_BACK
     counted = Interval(length.lo_ns - missed.hi_ns, length.hi_ns - missed.lo_ns)
-    capped = counted.widened(MILLISECOND).contains(SECOND) and length.lo_ns > SECOND + 20 * MILLISECOND
+    # bounds that are hundreds of milliseconds apart hold a whole second by chance
+    capped = counted.widened(MILLISECOND).contains(SECOND) and counted.length_ns <= _CAPPED_WITHIN_NS
+    capped &= length.lo_ns > SECOND + 20 * MILLISECOND
     return ClockVerdict.COUNTED_ONE_SECOND if capped else ClockVerdict.COUNTED_PARTLY

@@ -28,11 +28,12 @@ from lpmkit.analysis.estimate import (
     stood_still,
 )
 from lpmkit.analysis.late_start import LateStarts, kernel_heard, seen_late_start
-from lpmkit.analysis.layers import LostRequests, loses_throughout, lost_requests, widest_gap
+from lpmkit.analysis.layers import LostRequests, gaps_with_room, loses_throughout, lost_requests, widest_gap
 from lpmkit.analysis.model import (
     MILLISECOND,
     SECOND,
     SESSIONS,
+    ClockReading,
     Interval,
     LikelyBy,
     Method,
@@ -44,6 +45,7 @@ from lpmkit.analysis.model import (
     uncovered_ns,
 )
 from lpmkit.analysis.silences import MIN_LATENESS_NS, MIN_WAKE_NS
+from lpmkit.runs.cells import MISSING
 
 _RANK = {"ticks": 0, "icmp": 1, "echo": 2, "ni": 3, "connect": 4}
 
@@ -132,6 +134,8 @@ def agree(
     it.
     """
     contradicted = answered_by_kernel(reference, traces)
+    if _had_room(reference, traces, clock_readings(alignments, breaks, reference.outer, reference.length)) is not None:
+        contradicted = ()  # beside those answers the host stopped for as long as its clock did
     deaf = {one.probe for one in contradicted}
     heard = [one for one in traces if one.probe not in deaf]
     core = machine_core(reference, heard)
@@ -170,6 +174,8 @@ def agree(
         # What that clock counted of the silence the host ran, and its answers were late.
         end, length = _ended_by(begin.lo_ns + stood_ns, end), _as_short_as(stood_ns, length)
         clocks = clock_readings(alignments, breaks, Interval(begin.lo_ns, end.hi_ns), length)
+    if lost.begin is None and lost.end is None:
+        begin, end = _where_it_had_room(begin, end, clocks, reference, heard)
     set_on = _set_on(reference, begin, signs, heard)
     if set_on is not None:
         end, length = _ended_by(begin.lo_ns + set_on.lo_ns, end), _as_short_as(set_on.lo_ns, length)
@@ -229,6 +235,30 @@ def _stamped_early(reference: Outage, traces: Sequence[Trace], inside_ns: int) -
     lost = lost_requests(Interval(signs.not_before, signs.not_after), sure).begin
     latest = max(int(one.perhaps[one.perhaps <= inside_ns].max(initial=-(2**62))) for one in traces)
     return lost if lost is not None and latest > lost.hi_ns + MIN_LATENESS_NS else None
+
+
+def _had_room(reference: Outage, traces: Sequence[Trace], clocks: Sequence[ClockReading]) -> Interval | None:
+    """The time from the first to the last stretch of a silence, between signs of life, that has room for what the
+    monotonic clock missed; ``None`` where it missed nothing, or no stretch has.
+    """
+    least_ns = max((one.missed.lo_ns for one in clocks if one.clock == "monotonic"), default=0)
+    return gaps_with_room(reference.outer, traces, least_ns) if least_ns >= CLOCK_MISSED_NS else None
+
+
+def _where_it_had_room(
+    begin: Interval, end: Interval, clocks: Sequence[ClockReading], reference: Outage, traces: Sequence[Trace]
+) -> tuple[Interval, Interval]:
+    """The two ends; where only acknowledgements show the kernel, as wide as the stretches of its silence are apart that
+    have room for what the monotonic clock missed.
+
+    Behind a short stop a busy host's processes may be silent for longer than in it, and nothing tells which was which.
+    """
+    room = _had_room(reference, traces, clocks)
+    if room is None or any(one.kind == "icmp" and (one.answered != MISSING).any() for one in traces):
+        return begin, end
+    least_ns = max(one.missed.lo_ns for one in clocks if one.clock == "monotonic")
+    begin = Interval(min(begin.lo_ns, room.lo_ns), max(begin.hi_ns, room.hi_ns - least_ns))
+    return begin, Interval(min(end.lo_ns, room.lo_ns + least_ns), max(end.hi_ns, room.hi_ns))
 
 
 def _ended_by(moment_ns: int, end: Interval) -> Interval:

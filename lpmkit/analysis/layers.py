@@ -45,16 +45,31 @@ _MAX_LOST_SHARE = 0.05
 _BEYOND = 3
 
 
+def gaps_with_room(within: Interval, traces: Sequence[Trace], least_ns: int) -> Interval | None:
+    """The time from the begin of the first to the end of the last stretch of ``within`` that holds no sign of life of
+    any trace and is at least so long; ``None`` where none is.
+    """
+    since, until = _gaps(within, traces)
+    roomy = until - since >= least_ns
+    return Interval(int(since[roomy].min()), int(until[roomy].max())) if roomy.any() else None
+
+
 def widest_gap(within: Interval, traces: Sequence[Trace]) -> Interval:
     """The widest stretch of ``within`` that holds no sign of life of any trace, both ends facts.
 
     A sign of life lies somewhere between two instants. It is in a stretch if both are.
     """
+    since, until = _gaps(within, traces)
+    at = int(np.argmax(until - since))
+    return Interval(int(since[at]), max(int(since[at]), int(until[at])))
+
+
+def _gaps(within: Interval, traces: Sequence[Trace]) -> tuple[Int64Array, Int64Array]:
+    """From each sign of life to the next, the ends of ``within`` included."""
     lows, highs = _signs(within, traces)
     since = np.concatenate([[within.lo_ns], lows])
     until = np.minimum.accumulate(np.concatenate([[within.hi_ns], highs[::-1]]))[::-1]
-    at = int(np.argmax(until - since))
-    return Interval(int(since[at]), max(int(since[at]), int(until[at])))
+    return since, until
 
 
 def gap_with_losses(within: Interval, traces: Sequence[Trace]) -> Interval | None:
