@@ -406,3 +406,47 @@ def test_every_lock_server_that_answers_is_checked() -> None:
         findings(replace(WELL, enqueue=(none, replace(lock, replication=Colour.GREEN))))["sap-enqueue"].verdict
         is Verdict.PASS
     )
+
+
+# -- an answer that never comes ----------------------------------------------------------------------------------------
+
+
+def held(
+    reason: str, seconds: Sequence[int], pid: int = 7, activity: Activity = Activity.ON_HOLD
+) -> list[SapObservation]:
+    free = WorkProcess(0, "DIA", 1, Activity.WAITING)
+    row = WorkProcess(1, "DIA", pid, activity, reason=reason, program="SAPMV45A", user="A")
+    return [seen("work_processes", second, free, row) for second in seconds]
+
+
+IDLE = [*held("", (2, 10), activity=Activity.WAITING)]
+
+
+@pytest.mark.parametrize(
+    ("looks", "warns"),
+    [
+        (held("ENQ", range(40, 200, 20)), True),
+        (held("Enqueue response", range(40, 200, 20)), True),
+        (held("Internal response (number range)", range(40, 200, 20), activity=Activity.STOPPED), True),
+        ([*held("", (40, 60), activity=Activity.WAITING), *held("ENQ", range(80, 300, 20))], True),
+        ([*held("ENQ", range(40, 200, 20)), *held("", (220,), activity=Activity.WAITING)], False),
+        (held("ENQ", range(40, 90, 10)), False),
+        (held("RFC", range(40, 200, 20)), False),
+        (held("Session in PRIV mode", range(40, 200, 20), activity=Activity.STOPPED), False),
+    ],
+    ids=["old word", "new word", "number range", "later", "answered", "not long", "a partner's", "held"],
+)
+def test_a_work_process_that_waits_for_a_lost_answer_warns(looks: list[SapObservation], warns: bool) -> None:
+    found = judged(*IDLE, *looks).question("sap-work-processes-BX5")
+    assert (found.state, found.warns) == ("passed", warns), found.answer
+    assert ("DIA 1 has waited for an answer" in found.answer) == warns
+
+
+def test_a_disk_that_lsconf_does_not_list_any_more_warns() -> None:
+    lines = ("Machine Serial Number: 1", "Memory Size: 1 MB", "", "* hdisk0  U1-V2-C2  Disk", "+ mem0    Memory")
+    moved = (lines[0].replace("1", "2"), *lines[1:])
+    for after, warns in ((moved, False), ((*moved[:3], moved[4]), True), (moved[:4], False)):
+        was, now = (SapSnapshot("BX5", 1, {}, lsconf=one) for one in (lines, after))
+        found = judged(before=was, after=now).question("sap-host-BX5")
+        assert (found.state, found.warns) == ("passed", warns), found.answer
+        assert ("not listed any more: hdisk0" in found.answer) == warns

@@ -14,7 +14,7 @@ from lpmkit.limits import LimitState, judge
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.status import tail_left_s
 from lpmkit.runs.history import bounds
-from lpmkit.sap.model import HELD_FOR, Activity
+from lpmkit.sap.model import Activity, is_held_for
 from lpmkit.wording.counts import plural
 
 #: An answer that is older wants a look.
@@ -221,7 +221,7 @@ def _sap_tile(view: View, name: str, answers: Mapping[str, JsonObject]) -> Tile:
         return Tile(name, "✓ answers", note, Tone.STILL if is_stale else Tone.GOOD)
     down = {activity.value for activity in Activity if activity.is_down}
     # a session holds one that has stopped for a reason: PRIV mode is every day
-    up = sum(row.get("activity") not in down or str(row.get("reason", "")).upper() in HELD_FOR for row in processes)
+    up = sum(row.get("activity") not in down or is_held_for(str(row.get("reason", ""))) for row in processes)
     tone = Tone.STILL if is_stale else Tone.GOOD if up == len(processes) else Tone.BAD
     sign = {Tone.GOOD: "✓", Tone.STILL: "?", Tone.BAD: "✗"}[tone]
     return Tile(name, f"{sign} {up}/{len(processes)} WP", note, tone)

@@ -7,6 +7,7 @@ memory, not the entitlement, which is asked with ``lparstat -i``.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Changes:
     machine: tuple[str, ...]  #: of what belongs to the machine
     partition: tuple[str, ...]  #: of what must be the same
     others: tuple[str, ...]
+    lost: tuple[str, ...] = ()  #: disks and adapters that are not listed any more
 
 
 def changes(before: Sequence[str], after: Sequence[str]) -> Changes:
@@ -91,7 +93,18 @@ def changes(before: Sequence[str], after: Sequence[str]) -> Changes:
     lines = [f"gone: {line}" for line in (gone - come).elements()] + [
         f"new: {line}" for line in (come - gone).elements()
     ]
-    return Changes(changed(OF_THE_MACHINE), changed(OF_THE_PARTITION), (*changed(rest), *lines))
+    lost = [name for name in _devices(before) if name not in _devices(after)]
+    return Changes(changed(OF_THE_MACHINE), changed(OF_THE_PARTITION), (*changed(rest), *lines), tuple(lost))
+
+
+def _devices(lines: Sequence[str]) -> list[str]:
+    """The disks and adapters in a list of resources, whose lines begin with ``+``, ``-`` or ``*``.
+
+    >>> _devices(["* ent0  U7998-V2-C4-T1  Virtual I/O Ethernet Adapter", "+ mem0   Memory", "+ hdisk2  x"])
+    ['ent0', 'hdisk2']
+    """
+    named = (re.match(r"[+*-]\s+((?:hdisk|ent|fcs|vscsi)\d+)\s", line) for line in lines)
+    return [found[1] for found in named if found]
 
 
 def _body(lines: Sequence[str], head: dict[str, str]) -> list[str]:

@@ -69,9 +69,24 @@ class JobStatus(StrEnum):
         return self.name.lower().replace("_", " ")
 
 
-#: The reasons for which a work process waits while a session holds it (`SAPDATASHEET`, WPWAITING): short texts of old
-#: releases, and the beginnings of newer ones. Kernels print such a process as on hold or as stopped.
+#: The reasons for which a work process waits while a session holds it (`SAPDATASHEET`, WPWAITING), and the beginnings
+#: of newer texts (SSI_WORKER_STATE_INFO_DISP). Kernels print such a process as on hold or as stopped.
 HELD_FOR = ("PRIV", "DEBUG", "RFC", "ARFC", "CPIC", "ENQ", "UPD", "UP2", "SPO", "ADM", "NUM", "GUI")
+HELD_FOR_LONG = ("DEBUGGING", "RFC RESP", "ENQUEUE RESP", "UPDATE", "INTERNAL RESP", "SAP GUI RESP", "SESSION IN PRIV")
+#: Those of them that the lock server or the number range server answers, within a moment.
+SOON_ANSWERED = ("ENQ", "NUM", "INTERNAL RESPONSE (NUM")
+
+
+def is_held_for(reason: str) -> bool:
+    """True for a reason of a work process that a session holds.
+
+    >>> [is_held_for(text) for text in ("PRIV", "rfc", "RFC response", "Session in PRIV mode", "", "heap")]
+    [True, True, True, True, False, False]
+    """
+    said = reason.strip().upper()
+    return said in HELD_FOR or said.startswith(HELD_FOR_LONG)
+
+
 #: The description of a process that is a node of a Java instance.
 JAVA_NODE = "Java node"
 
@@ -119,9 +134,7 @@ class WorkProcess:
     @property
     def is_held(self) -> bool:
         """True if a session holds it: its program waits for somebody, in PRIV mode for example."""
-        return self.activity is Activity.ON_HOLD or (
-            self.activity is Activity.STOPPED and self.reason.strip().upper() in HELD_FOR
-        )
+        return self.activity is Activity.ON_HOLD or (self.activity is Activity.STOPPED and is_held_for(self.reason))
 
     @property
     def is_busy(self) -> bool:

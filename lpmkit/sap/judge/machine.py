@@ -108,7 +108,9 @@ def host(case: Case) -> Question:
     same = ", ".join(f"{label} {kept[label]}" for label in OF_THE_PARTITION if label in kept)
     machine = f"changed with the machine: {some(replies.machine, 8)}; " if replies.machine else ""
     others = f"; changed besides: {some(replies.others, 6)}" if replies.others else "; no other line changed"
-    return Question(key, title, PASSED, f"{machine}the same: {same}{entitled}{others}", by, reply=ReplyWord.YES)
+    lost = f"; not listed any more: {some(replies.lost)}" if replies.lost else ""
+    text = f"{machine}the same: {same}{entitled}{lost}{others}"
+    return Question(key, title, PASSED, text, by, warns=bool(lost), reply=None if lost else ReplyWord.YES)
 
 
 def conversation(case: Case) -> list[Question]:

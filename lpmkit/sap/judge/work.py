@@ -20,7 +20,16 @@ from lpmkit.sap.judge.everyday import (
     workers_renewed,
 )
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, read_by_others, some
-from lpmkit.sap.model import Activity, Colour, DispatcherQueue, Enqueue, User, WorkProcess, interface_of
+from lpmkit.sap.model import (
+    SOON_ANSWERED,
+    Activity,
+    Colour,
+    DispatcherQueue,
+    Enqueue,
+    User,
+    WorkProcess,
+    interface_of,
+)
 from lpmkit.sap.observation import SapObservation
 from lpmkit.wording.counts import plural
 
@@ -123,7 +132,7 @@ def work_processes(case: Case) -> Question:
     wrong += _types_without_any(before, after)
     jams = _jams(case, replies, looks)
     wrong += [str(jam) for jam in jams if jam.fails]
-    noted = "".join(f"; {jam}" for jam in jams if not jam.fails)
+    noted = "".join(f"; {text}" for text in (*(jam for jam in jams if not jam.fails), *_unanswered(replies, looks)))
     # heap limit, automatic restart, a dynamic work process given back (`SCN-WP-ENDS`, `SCN-DYNAMIC-WP`): every day,
     # while Err does not rise and most of the others live on, or where they come as often as before
     spent_s = (replies.last.asked_ns - replies.before.asked_ns) / 1e9
@@ -206,6 +215,32 @@ def _jams_of(server: str, kind: str, replies: Answers, looks: Sequence[SapObserv
         length = spell[-1].asked_ns - spell[0].asked_ns
         if not is_free and len(spell) >= JAM_LOOKS and length >= JAM_NS:
             yield _Jam(kind, length / 1e9, spell[-1] is looks[-1], len(spell) == len(looks))
+
+
+def _unanswered(replies: Answers, looks: Sequence[SapObservation]) -> Iterator[str]:
+    """The work processes that have waited for the lock server or the number ranges until the last look, for long: its
+    answer was lost, and nothing but an administrator ends that.
+    """
+    for row in looks[-1].rows or () if looks else ():
+        if not _waits_for_an_answer(row):
+            continue
+        same = (_place(replies, row), row.pid, row.program, row.user)
+        spell = list(
+            takewhile(
+                lambda look, same=same: any(  # type: ignore[misc]
+                    _waits_for_an_answer(one) and (_place(replies, one), one.pid, one.program, one.user) == same
+                    for one in look.rows or ()
+                ),
+                reversed(looks),
+            )
+        )
+        length = spell[0].asked_ns - spell[-1].asked_ns
+        if len(spell) >= JAM_LOOKS and length >= JAM_NS:
+            yield f"{row.type} {row.number} has waited for an answer ({row.reason}) for {length / 1e9:.0f} s"
+
+
+def _waits_for_an_answer(row: WorkProcess) -> bool:
+    return row.is_held and row.reason.strip().upper().startswith(SOON_ANSWERED)
 
 
 def _free(replies: Answers, look: SapObservation) -> set[tuple[str, str]]:
