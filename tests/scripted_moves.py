@@ -12,6 +12,7 @@ import pytest
 
 from lpmkit.config import Site
 from lpmkit.control.base import Control, MigrationReading, Order
+from lpmkit.errors import RemoteError
 from lpmkit.probes.orders import ProbeOrder
 from lpmkit.recorder import monitor as monitor_module
 from lpmkit.recorder import process
@@ -42,6 +43,9 @@ class Managers:
     when_sent: Callable[[], None] = lambda: None
     copying: MigrationReading = COPYING
     before_stop: Callable[[], object] = lambda: None  #: what the manager does before it answers a stop
+    loses: RemoteError | None = None  #: what comes instead of a reply to a command to move
+    looks: int = 0  #: questions for the state on the source since that command
+    at_look: dict[int, Callable[[], None]] = field(default_factory=dict)  #: what happens at one of them
     copies: bool = False  #: a command to move begins a copy that goes on until it is stopped or `arrive` is called
 
     def arrive(self) -> None:
@@ -60,6 +64,8 @@ class OneManager:
     def migrate(self, order: Order) -> Reply:
         self.managers.sent.append("m")
         self.managers.when_sent()
+        if self.managers.loses is not None:
+            raise self.managers.loses
         if self.managers.refuses:
             return self._reply(1, self.managers.refuses)
         if self.managers.copies:
@@ -83,7 +89,11 @@ class OneManager:
         return None
 
     def migration(self, partition: str) -> MigrationReading:
-        return self.managers.source if self.frame_name == "a" else self.managers.target
+        if self.frame_name != "a":
+            return self.managers.target
+        self.managers.looks += "m" in self.managers.sent
+        self.managers.at_look.pop(self.managers.looks, lambda: None)()
+        return self.managers.source
 
     def system(self) -> SimpleNamespace:
         return SimpleNamespace(state="Operating", name=self.frame_name)

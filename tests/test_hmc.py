@@ -20,6 +20,7 @@ SYSTEM = "Server-9117-MMD-SN1045EE7"
 ORDER = Order("p7aix01", "p7a", "p7b", "9117-MMD*1052C4F", "", "")
 ELSEWHERE = replace(ORDER, target_address="192.0.2.99", target_user="hscroot")
 STATE = f"lssyscfg -r lpar -m {SYSTEM} -F name,lpar_id,state"
+WHOLE = f"lssyscfg -r lpar -m {SYSTEM} -F name,lpar_id,state,lpar_env"
 COUNTED = f"lslparmigr -r lpar -m {SYSTEM} -F name,lpar_id,migration_state,bytes_transmitted,bytes_remaining"
 MIGRATION = f"lslparmigr -r lpar -m {SYSTEM} -F name,lpar_id,migration_state"
 MOVE = f"migrlpar -o m -m {SYSTEM} -t '9117-MMD*1052C4F' -p p7aix01"
@@ -145,6 +146,29 @@ def test_a_partition_is_found_in_the_list_of_several_moves() -> None:
 def test_a_partition_that_has_left_is_told_by_its_absence_in_whatever_language() -> None:
     reading = an_hmc(Typed({STATE: "vios1,1,Running\n"})).migration("p7aix01")
     assert (reading.partition_state, reading.migration_state) == (None, None)
+
+
+@pytest.mark.parametrize("listed", ["", "No results were found.\n", "sapq01,7,Running\n"])
+def test_a_list_without_a_vios_says_of_no_partition_that_it_has_left(listed: str) -> None:
+    whole = "".join(f"{row},aixlinux\n" for row in listed.splitlines()) if "," in listed else listed
+    with pytest.raises(UnexpectedReply, match="not the whole list of the system"):
+        an_hmc(Typed({STATE: listed, WHOLE: whole})).migration("p7aix01")
+
+
+def test_a_neighbour_without_id_and_state_costs_nothing() -> None:
+    session = Typed(
+        {
+            STATE: "null,null,null\np7aix01,2,Running\n",
+            COUNTED: "old,9,null,null,null\np7aix01,2,Not Migrating,null,null\n",
+        }
+    )
+    assert an_hmc(session).migration("p7aix01").migration_state == "Not Migrating"
+
+
+def test_two_partitions_of_one_name_are_not_told_apart() -> None:
+    session = Typed({STATE: "p7aix01,2,Running\np7aix01,9,Not Activated\n"})
+    with pytest.raises(UnexpectedReply, match="2 came"):
+        an_hmc(session).migration("p7aix01")
 
 
 def test_a_sentence_in_another_language_is_no_empty_list() -> None:

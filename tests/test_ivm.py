@@ -17,6 +17,7 @@ from lpmkit.ssh.session import Reply, command_line
 ORDER = Order("bxaix85", "bvio82", "bvio83", "7998-61X*10072EA", "192.0.2.83", "padmin")
 STATE = "lssyscfg -r lpar --filter lpar_names=bxaix85 -F name,lpar_id,state"
 MIGRATION = "lslparmigr -r lpar --filter lpar_names=bxaix85 -F name,lpar_id,migration_state"
+WHOLE = "lssyscfg -r lpar -F name,lpar_id,state,lpar_env"
 COUNTED = MIGRATION + ",bytes_transmitted,bytes_remaining"
 NOT_THERE = "[VIOSE010401A1-0042] The managed system does not hold that partition.\n"
 NOTHING = "[VIOSI01040010-0003] No results were found.\n"
@@ -121,8 +122,28 @@ def test_a_level_without_counters_is_asked_for_fewer_fields_and_only_once_for_al
 
 @pytest.mark.parametrize("answer", [refused(STATE, NOT_THERE), Reply("bvio82", STATE, 0, "", NOTHING), ""])
 def test_a_partition_that_is_not_listed_has_no_state(answer: Reply | str) -> None:
-    reading = Ivm("bvio82", Typed({STATE: answer})).migration("bxaix85")
+    reading = Ivm("bvio82", Typed({STATE: answer, WHOLE: "10-071DA,1,Running,vioserver\n"})).migration("bxaix85")
     assert (reading.partition_state, reading.migration_state) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("whole", "why"),
+    [
+        ("", "no VIOS either"),
+        ("nim1,5,Running,aixlinux\n", "no VIOS either"),
+        ("10-071DA,1,Running,vioserver\nbxaix85,2,Running,aixlinux\n", "one list of partitions has bxaix85"),
+    ],
+)
+def test_a_partition_is_absent_only_from_the_whole_list_of_a_system(whole: str, why: str) -> None:
+    with pytest.raises(UnexpectedReply, match=why):
+        Ivm("bvio82", Typed({STATE: "", WHOLE: whole})).migration("bxaix85")
+
+
+def test_a_level_that_does_not_know_lpar_env_lists_an_absent_partition_by_one_row() -> None:
+    unknown = refused(WHOLE, "The attribute entered is not valid. The invalid attribute is lpar_env.\n")
+    plain = "lssyscfg -r lpar -F name,lpar_id,state"
+    session = Typed({STATE: "", WHOLE: unknown, plain: "10-071DA,1,Running\n"})
+    assert Ivm("bvio82", session).migration("bxaix85").partition_state is None
 
 
 def test_another_refusal_is_not_taken_for_an_absent_partition() -> None:

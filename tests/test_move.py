@@ -29,7 +29,10 @@ SECOND = 1_000_000_000
         (None, MigrationReading("Running", "Not Migrating"), Observation.UNKNOWN),
         (MigrationReading("Running", "Migration Failed"), None, Observation.BROKEN),
         (MigrationReading("Not Activated", "Not Migrating"), MigrationReading("Running", None), Observation.BROKEN),
-        (MigrationReading("Running", None), None, Observation.AT_HOME),
+        (MigrationReading("Running", None), None, Observation.UNKNOWN),
+        (MigrationReading("Running", ""), None, Observation.UNKNOWN),
+        (MigrationReading("Not Available", "Not Migrating"), None, Observation.UNKNOWN),
+        (MigrationReading("Error", "Not Migrating"), None, Observation.AT_HOME),
     ],
 )
 def test_two_readings_have_one_meaning(

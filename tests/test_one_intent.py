@@ -19,8 +19,9 @@ from lpmkit.background.requests import put
 from lpmkit.background.worker import Worker
 from lpmkit.config import Site
 from lpmkit.control.base import MigrationReading
-from lpmkit.errors import LpmError, NotAllowed, RecordError
-from lpmkit.recorder import process
+from lpmkit.errors import ConnectionLost, LpmError, NoAnswer, NotAllowed, RecordError, RemoteError, Unreachable
+from lpmkit.migration.phases import PATIENCE, Observation, Phase
+from lpmkit.recorder import monitor, process
 from lpmkit.runbook import Runbook, answer_to
 from lpmkit.runs import locks
 from lpmkit.runs.folder import LOCK, Run, write_document
@@ -203,6 +204,98 @@ def test_a_migration_that_nobody_watched_to_its_end_keeps_others_from_moving(tmp
     book.own_order = lambda run: ORDER  # type: ignore[method-assign]
     with pytest.raises(NotAllowed, match="has not seen its end"):
         book.refuse_second_move(second)
+
+
+# --- a command whose end is not known -------------------------------------------------------------------------------
+
+LOST = ConnectionLost("the connection was lost", where="a")
+PATIENT_LOOKS = 3 * PATIENCE[Phase.ASKED, Observation.AT_HOME]
+
+
+def _asked_before(run: Run, *answers: dict[str, object]) -> None:
+    """The record of a recorder that died after it had sent the command."""
+    with RunWriter(run.path) as writer:
+        writer.event("recorder", "recorder-started", pid=1, mode="move", resumed=False)
+        writer.event("recorder", "intent", what="migrate")
+        writer.event("recorder", "phase", phase="asked", why="")
+        for answer in answers:
+            writer.event("recorder", "answer", what="migrate", request="", **answer)
+
+
+@pytest.mark.parametrize("lost", [LOST, NoAnswer("no answer within 600 s", where="a")])
+def test_a_lost_command_that_begins_late_is_followed_and_not_called_refused(
+    tmp_path: Path, managers: Managers, lost: RemoteError
+) -> None:
+    """A manager validates for minutes before it lists a migration."""
+    managers.loses = lost
+    managers.at_look = {PATIENT_LOOKS: managers.arrive}
+    run = move_folder(tmp_path)
+    record(run)
+    assert phases(run) == ["asked", "settled"]
+    assert managers.sent == ["m"]
+
+
+def test_a_recorder_that_takes_over_waits_for_a_command_whose_end_nobody_recorded(
+    tmp_path: Path, managers: Managers
+) -> None:
+    run = move_folder(tmp_path)
+    _asked_before(run)
+    managers.sent.append("m")
+    managers.at_look = {PATIENT_LOOKS: managers.arrive}
+    record(run)
+    assert phases(run) == ["asked", "settled"]
+    assert managers.sent == ["m"]
+
+
+def test_a_lost_command_that_begins_nothing_is_failed_in_the_end(
+    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor, "NO_REPLY_S", 0.1)
+    managers.loses = LOST
+    run = move_folder(tmp_path)
+    record(run)
+    assert phases(run) == ["asked", "failed"]
+    assert managers.sent == ["m"]
+
+
+def test_a_command_that_never_left_this_host_is_not_waited_for(tmp_path: Path, managers: Managers) -> None:
+    managers.loses = Unreachable("no connection", where="a")
+    run = move_folder(tmp_path)
+    record(run)
+    assert phases(run) == ["asked", "failed"]
+
+
+def test_a_recorder_that_takes_over_a_refused_command_does_not_follow_somebody_elses_move(
+    tmp_path: Path, managers: Managers
+) -> None:
+    run = move_folder(tmp_path)
+    _asked_before(run, {"status": 1, "text": "HSCL3656 a migration is already in progress"})
+    managers.source = COPYING
+    record(run)
+    assert phases(run) == ["asked", "failed"]
+    assert "asked for by somebody else" in last_why(run)
+
+
+def test_a_run_that_ended_with_its_command_under_way_keeps_others_from_asking(tmp_path: Path) -> None:
+    first, second = move_folder(tmp_path), move_folder(tmp_path)
+    _asked_before(first)
+    with RunWriter(first.path) as writer:
+        writer.event("recorder", "recorder-ended", reason="trouble: the disk", code="trouble")
+    book = Runbook(Site.model_validate({"runs": {"folder": str(tmp_path)}}))
+    book.own_order = lambda run: ORDER  # type: ignore[method-assign]
+    with pytest.raises(NotAllowed, match="may still begin one"):
+        book.refuse_second_move(second)
+
+
+@pytest.mark.parametrize("state", [None, ""])
+def test_a_partition_whose_migration_state_is_not_listed_is_not_moved(
+    tmp_path: Path, managers: Managers, state: str | None
+) -> None:
+    managers.source = MigrationReading("Running", state)
+    run = move_folder(tmp_path)
+    record(run)
+    assert managers.sent == []
+    assert "and its migration" in last_why(run)
 
 
 # --- locks ----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ STATES = (
     "Migrating - Not Activated",
     "Nicht aktiviert",
 )
-MIGRATIONS = ("Not Migrating", "Migration Starting", "Migration Failed")
+MIGRATIONS = ("Not Migrating", "Migration Starting", "Migration Failed", None)
 SYSTEMS = ("Operating", "Power Off", "No Connection", None)
 
 
@@ -33,13 +33,19 @@ def every_end(frame: str, systems: tuple[str | None, ...]) -> list[EndReading]:
 
 
 def every_pair() -> list[BothEnds]:
-    return [
+    connected = [
         BothEnds(ORDER, source, target, inactive, still_s, stop_refused, refused)
         for source in every_end("p8a", ("Operating",))
         for target in every_end("p8b", SYSTEMS)
         for inactive in (False, True)
         for still_s, stop_refused in ((None, False), (500.0, False), (500.0, True))
         for refused in (0, 1, 2)
+    ]
+    return connected + [
+        BothEnds(ORDER, source, target, recover_refused=refused)
+        for source in every_end("p8a", SYSTEMS[1:])
+        for target in every_end("p8b", SYSTEMS)
+        for refused in (0, 2)
     ]
 
 
@@ -69,17 +75,28 @@ def test_a_partition_is_started_only_where_the_other_end_surely_does_not_run_it(
     for ends in started:
         assert not ends.source.migrates
         assert not ends.target.runs_it
-        assert ends.target.system not in ("No Connection",)
+        assert not {ends.source.system, ends.target.system} & {"No Connection", None}
+        assert ends.source.reading is not None
         assert ends.target.reading is not None
+
+
+def test_a_source_without_a_known_migration_state_is_never_called_as_it_was_before(
+    proposals: list[tuple[BothEnds, RecoveryAction, str]],
+) -> None:
+    unknown = [
+        rule for ends, _, rule in proposals if ends.source.reading and ends.source.reading.migration_state is None
+    ]
+    assert unknown
+    assert not {"at-home", "shell-left-there", "shell-there-no-power", "down-here"} & set(unknown)
 
 
 def test_hands_are_kept_off_two_that_run_and_off_what_nobody_could_say(
     proposals: list[tuple[BothEnds, RecoveryAction, str]],
 ) -> None:
     for ends, way, rule in proposals:
-        if ends.source.runs_it and ends.target.runs_it:
+        if ends.source.runs_it and ends.target.runs_it and not ends.source.is_silent:
             assert (way, rule) == (RecoveryAction.HANDS_OFF, "runs-twice")
-        if ends.source.reading is None:
+        if ends.source.reading is None or ends.source.system == "No Connection":
             assert way is RecoveryAction.HANDS_OFF
 
 
@@ -100,6 +117,7 @@ def test_a_state_that_nobody_has_heard_of_proposes_nothing(
         (way, rule)
         for ends, way, rule in proposals
         if ends.source.state == "Nicht aktiviert"
+        and not ends.source.is_silent
         and not ends.source.migrates
         and not ends.target.migrates
         and not ends.target.runs_it

@@ -11,7 +11,7 @@ from lpmkit.board.wording import at_most, clock_time, of_day, size
 from lpmkit.json_values import JsonMapping
 from lpmkit.limits import LimitState, judge
 from lpmkit.migration.phases import Phase
-from lpmkit.migration.recovery import RecoveryAction
+from lpmkit.migration.recovery import DOWN, RecoveryAction
 from lpmkit.migration.status import refusals, tail_left_s
 from lpmkit.timeline import outwards
 from lpmkit.wording.counts import plural
@@ -209,7 +209,7 @@ def _not_moved(view: View) -> Banner:
         cause = f"{outcome.cause[:1].upper()}{outcome.cause[1:]}"
         text = f"{cause}. Look where {view.partition} runs: {outcome.next_command}."
         return _made(view, "failed", Tone.BAD, "NOT MOVED BY THIS RUN", "", text, "look")
-    if view.proposal is not None and view.proposal.action is RecoveryAction.START:
+    if view.proposal is not None and view.proposal.rule in DOWN:
         text = f"{view.partition} is on {source} and does not run. {view.proposal.why}"
         return _made(view, "failed", Tone.BAD, "NOT RUNNING", "", text, "look")
     stopped = view.now.phase is Phase.STOPPED

@@ -288,6 +288,7 @@ NOBODY_KNOWS = (
     "gone-target-silent",
     "failed-target-silent",
     "nowhere",
+    "down-unconfirmed",
     "unheard-of",
 )
 

@@ -170,7 +170,8 @@ class Control(Protocol):
     def migrate(self, order: Order) -> Reply:
         """``migrlpar -o m``, returning as soon as the migration runs. A status other than 0 is not raised.
 
-        A status of ``None`` says that it runs and that its command has not ended yet; `outcome` will hand the rest out.
+        A status of ``None`` says that its command has not ended yet; `outcome` will hand the rest out. Raises
+        `ConnectionLost` or `NoAnswer` where it may have arrived and its end is not known.
         """
         ...
 

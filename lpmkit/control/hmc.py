@@ -50,19 +50,19 @@ from lpmkit.control.hmc_resources import (
     read_sriov_ports,
     read_vnics,
 )
-from lpmkit.control.listings import Listing, flag, needed, split, understood
-from lpmkit.control.managed_system import VALIDATION_TIMEOUT_S, ManagedSystem, mapped
+from lpmkit.control.listings import Listing, flag, split, understood
+from lpmkit.control.managed_system import MAY_GO_ON, VALIDATION_TIMEOUT_S, ManagedSystem, mapped
 from lpmkit.control.move_options import move_options, option_arguments
 from lpmkit.control.system_listings import (
     MIGRATION,
     PARTITION_STATE,
     PHYSICAL_SLOT,
     frame_of,
-    migration_of,
     only,
-    read_partitions,
+    read_migration_of,
     read_physical_slots,
     read_profiles,
+    read_state_of,
 )
 from lpmkit.control.system_listings import PARTITION as LISTED_PARTITION
 from lpmkit.errors import CommandRefused, RemoteError, UnexpectedReply, UsageError
@@ -279,7 +279,7 @@ class _Background:
         if self._trouble is not None:
             raise self._trouble
         assert self._reply is not None
-        return self._reply
+        return self._reply.ended(MAY_GO_ON)
 
 
 class Hmc(ManagedSystem):
@@ -508,12 +508,12 @@ class Hmc(ManagedSystem):
         Two questions, so a partition may leave between them: then its state is the last one listed and its migration's
         is ``None``.
         """
-        listed = self._ask(["lssyscfg", "-r", "lpar"], PARTITION_STATE, read_partitions)
-        moving = next((candidate for candidate in listed if candidate.name == partition), None)
+        moving = self._ask(["lssyscfg", "-r", "lpar"], PARTITION_STATE, partial(read_state_of, partition=partition))
         if moving is None:
+            self._require_whole_list(partition)
             return MigrationReading(partition_state=None, migration_state=None)
-        moves = self._ask(["lslparmigr", "-r", "lpar"], MIGRATION, _migrations_by_name)
-        return _standing(moving, moves.get(partition))
+        moves = self._ask(["lslparmigr", "-r", "lpar"], MIGRATION, partial(read_migration_of, partition=partition))
+        return _standing(moving, moves)
 
     def _has_begun(self, partition: str) -> bool:
         """True once the migration shows or the partition has left. A failed query proves nothing."""
@@ -539,10 +539,6 @@ class Hmc(ManagedSystem):
         except (CommandRefused, UnexpectedReply):
             return None
         return self._console.numbers
-
-
-def _migrations_by_name(text: str) -> dict[str, MigrationReading]:
-    return {needed(row, "name"): migration_of(row) for row in MIGRATION.read_any(text)}
 
 
 def _standing(listed: Partition, moving: MigrationReading | None) -> MigrationReading:

@@ -22,7 +22,7 @@ from lpmkit.control.listings import (
     Listing,
     understood,
 )
-from lpmkit.control.managed_system import VALIDATION_TIMEOUT_S, ManagedSystem, Value, mapped
+from lpmkit.control.managed_system import MAY_GO_ON, VALIDATION_TIMEOUT_S, ManagedSystem, Value, mapped
 from lpmkit.control.move_options import option_arguments
 from lpmkit.control.system_listings import (
     MIGRATION,
@@ -134,7 +134,7 @@ class Ivm(ManagedSystem):
     def migrate(self, order: Order) -> Reply:
         """Returns when validation has passed and the copy has begun (``--async``, IVM only; B `IVM-migrlpar`)."""
         words = [*self._migrlpar("m", order), *mapped(order), "--async"]
-        return self._session.run(words, timeout_s=VALIDATION_TIMEOUT_S)
+        return self._session.run(words, timeout_s=VALIDATION_TIMEOUT_S).ended(MAY_GO_ON)
 
     def outcome(self) -> Reply | None:
         """Nothing: `migrate` has handed the command's reply out already."""
@@ -167,6 +167,7 @@ class Ivm(ManagedSystem):
         """
         states = self._found(["lssyscfg", "-r", "lpar"], partition, PARTITION_STATE, read_partitions)
         if not states:
+            self._require_whole_list(partition)
             return MigrationReading(partition_state=None, migration_state=None)
         migrations = self._found(["lslparmigr", "-r", "lpar"], partition, MIGRATION, read_migrations)
         reading = migrations[0] if migrations else MigrationReading(None, None)

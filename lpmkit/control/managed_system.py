@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -25,6 +26,7 @@ from lpmkit.control.system_listings import (
     SYSTEM_MEMORY,
     SYSTEM_MIGRATIONS,
     SYSTEM_PROCESSORS,
+    WHOLE_LIST,
     Capacity,
     Resources,
     only,
@@ -40,7 +42,7 @@ from lpmkit.control.system_listings import (
     read_system_processors,
     read_systems,
 )
-from lpmkit.errors import CommandRefused, NotFound
+from lpmkit.errors import CommandRefused, NotFound, UnexpectedReply
 from lpmkit.inventory import (
     Frame,
     Partition,
@@ -55,6 +57,10 @@ Value = TypeVar("Value")
 #: A validation asks both systems and the partition itself; the drivers allow five minutes (`OPTEST`, C), and so twice
 #: that.
 VALIDATION_TIMEOUT_S = 600.0
+
+
+#: The advice where the end of a command to move is not known.
+MAY_GO_ON = "The command may go on at the manager. It is not sent again."
 
 
 class ManagedSystem:
@@ -164,6 +170,26 @@ class ManagedSystem:
                 where=self._session.where,
             )
         return lpar_id
+
+    def _require_whole_list(self, partition: str) -> None:
+        """Raise `UnexpectedReply` unless the whole list of the system shows that the partition is not there.
+
+        A list without a VIOS is not whole: empty, of an account that may see some partitions only, or of a manager
+        that restarts or has no connection to the system. Before ``lpar_env`` was known, one row is enough.
+        """
+        listed = self._ask(["lssyscfg", "-r", "lpar"], WHOLE_LIST, WHOLE_LIST.read_any)
+        if any(row["name"] == partition for row in listed):
+            what = f"one list of partitions has {partition} and another has not"
+        elif not any(row.get("lpar_env", "vioserver") == "vioserver" for row in listed):
+            what = f"{partition} is not listed, and no VIOS either: this is not the whole list of the system"
+        else:
+            return
+        raise UnexpectedReply(
+            what,
+            where=self._session.where,
+            asked=shlex.join(["lssyscfg", "-r", "lpar", *self._named, *WHOLE_LIST.question()]),
+            next_step="Wait until the manager is connected to the system, or name an account that may see all of it.",
+        )
 
     def _read_partitions(self, text: str) -> tuple[Partition, ...]:
         return tuple(partition_of(row) for row in self.partition_listing.read_any(text))

@@ -78,6 +78,10 @@ PARTITION = Listing(
 PARTITION_STATE = Listing(("name", "lpar_id", "state"))
 
 
+#: The whole list of a system, which has a VIOS in it: a system without one takes part in no move.
+WHOLE_LIST = Listing(("name", "lpar_id", "state"), (("lpar_env",),))
+
+
 PARTITION_MEMORY = Listing(("lpar_name", "lpar_id", "curr_mem"), (("curr_num_huge_pages",), ("mem_mode",)))
 
 
@@ -242,6 +246,34 @@ def read_partitions(text: str) -> tuple[Partition, ...]:
     ('nim1', 5, None)
     """
     return tuple(partition_of(row) for row in PARTITION.read_any(text))
+
+
+def read_state_of(text: str, partition: str) -> Partition | None:
+    r"""One partition out of ``lssyscfg -r lpar -F name,lpar_id,state``; ``None`` where it is not among the rows.
+
+    Only its own row is read: a neighbour that the manager prints as ``null`` costs nothing. Raises `UnexpectedReply`
+    where two rows have its name.
+
+    >>> read_state_of("null,null,null\ndb,5,Running\n", "db").state, read_state_of("vio1,1,Running\n", "db")
+    ('Running', None)
+    """
+    row = _row_of(PARTITION_STATE.read_any(text), partition)
+    return None if row is None else partition_of(row)
+
+
+def read_migration_of(text: str, partition: str) -> MigrationReading | None:
+    r"""One partition's row of ``lslparmigr -r lpar``, likewise.
+
+    >>> read_migration_of("vio1,1,null,null,null\ndb,5,Not Migrating,null,null\n", "db").migration_state
+    'Not Migrating'
+    """
+    row = _row_of(MIGRATION.read_any(text), partition)
+    return None if row is None else migration_of(row)
+
+
+def _row_of(rows: Sequence[Mapping[str, str]], partition: str) -> Mapping[str, str] | None:
+    own = [row for row in rows if row.get("name") == partition]
+    return only(own) if own else None
 
 
 def partition_of(row: Mapping[str, str]) -> Partition:

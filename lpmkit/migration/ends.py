@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lpmkit.control.base import Control, MigrationReading, Order
 from lpmkit.errors import RemoteError
-from lpmkit.migration.phases import is_migrating, needs_recovery
+from lpmkit.migration.phases import is_at_rest, is_migrating, needs_recovery
 from lpmkit.runs.whereabouts import was_inactive
 from lpmkit.timeline import Event
 
@@ -59,6 +59,11 @@ class EndReading:
         return self.reading is not None and is_migrating(self.reading)
 
     @property
+    def rests(self) -> bool:
+        """True where it is known that nothing migrates."""
+        return self.reading is not None and is_at_rest(self.reading)
+
+    @property
     def broken(self) -> bool:
         """True where the migration has failed or must be recovered."""
         return self.reading is not None and needs_recovery(self.reading)
@@ -77,8 +82,10 @@ class EndReading:
 
     @property
     def surely_does_not_run_it(self) -> bool:
-        """True where the partition is known not to run."""
-        return not self.is_silent and (self.is_off or self.state in (None, "Not Activated", "Error"))
+        """True where the partition is known not to run, by its own state and by that of the system."""
+        if self.system is None or self.is_silent:
+            return False
+        return self.is_off or self.state in (None, "Not Activated", "Error")
 
     def words(self) -> str:
         """

@@ -105,6 +105,9 @@ PATIENCE: Mapping[tuple[Phase, Observation], int] = {
 
 _BROKEN_WORDS = ("fail", "recover", "invalid")
 
+#: The state of a partition that does not migrate (A `NOVA-IVM`).
+NOT_MIGRATING = "Not Migrating"
+
 #: The states of a partition (A `ZIU`, the migrating ones C `OPTEST`, `NOVA-IVM`), with the release where a later
 #: one brought it. Another word, of a newer release or another language, is not understood, and what is not understood
 #: never ends a move.
@@ -123,12 +126,28 @@ STATES: Mapping[str, str | None] = {
     "Suspending": "V7R7.2.0",
     "Resuming": "V7R7.2.0",
 }
+#: The manager does not reach the system, so this is no state of the partition.
+UNREACHED = "Not Available"
 
 
 def is_migrating(reading: MigrationReading) -> bool:
     """True for a partition in a migration, healthy or not."""
     migration = (reading.migration_state or "").lower()
     return (reading.partition_state or "").startswith("Migrating") or migration not in ("", "not migrating")
+
+
+def is_at_rest(reading: MigrationReading) -> bool:
+    """True where a manager shows a state that is understood and says that nothing migrates.
+
+    A migration state that is not told is none: the manager may be about to list a migration, or list no state at all.
+    """
+    state = reading.partition_state or ""
+    return (
+        state in STATES
+        and state != UNREACHED
+        and not state.startswith("Migrating")
+        and (reading.migration_state or "").casefold() == NOT_MIGRATING.casefold()
+    )
 
 
 def needs_recovery(reading: MigrationReading) -> bool:
@@ -155,10 +174,10 @@ def observe(source: MigrationReading | None, target: MigrationReading | None, *,
     left = source.partition_state == "Not Activated" and target is not None and target.partition_state == "Running"
     if needs_recovery(source) or left:
         return Observation.BROKEN
-    if source.partition_state not in STATES and not is_migrating(source):
-        return Observation.UNKNOWN
-    if not is_migrating(source):
+    if is_at_rest(source):
         return Observation.AT_HOME
+    if not is_migrating(source):
+        return Observation.UNKNOWN
     return Observation.COPYING if source.bytes_transmitted else Observation.STARTING
 
 

@@ -16,8 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lpmkit.migration.ends import BothEnds
+from lpmkit.migration.ends import BothEnds, EndReading
 
+#: The states of a partition that does not run.
+DOWN_STATES = ("Not Activated", "Error")
 #: Byte counters unchanged for longer mean a stuck mover, not a slow link (recalled: "for minutes").
 STILL_S = 120.0
 
@@ -73,7 +75,16 @@ class Proposal:
 def _home_again(ends: BothEnds) -> bool:
     source = ends.source
     rests = source.state == ("Not Activated" if ends.inactive else "Running")
-    return rests and not source.migrates and not source.broken
+    return rests and source.rests
+
+
+def _reads_down(end: EndReading) -> bool:
+    return end.state in DOWN_STATES and end.rests
+
+
+def _is_down(end: EndReading) -> bool:
+    """True for a partition that is down by its own state, while its system was asked too."""
+    return _reads_down(end) and end.surely_does_not_run_it
 
 
 def _stuck(ends: BothEnds) -> bool:
@@ -83,25 +94,25 @@ def _stuck(ends: BothEnds) -> bool:
 RULES: tuple[RecoveryRule, ...] = (
     RecoveryRule(
         "nobody-answers",
-        "neither manager answers",
+        "neither manager answers, or has a connection to its system",
         RecoveryAction.HANDS_OFF,
         "It is not known where {partition} is. Do not intervene: a migration continues without a manager. Check again "
         "when one of them answers.",
-        lambda ends: ends.source.reading is None and ends.target.reading is None,
+        lambda ends: ends.source.is_silent and ends.target.is_silent,
     ),
     RecoveryRule(
         "runs-there-source-silent",
-        "running on the target, the manager of the source does not answer",
+        "running on the target, the manager of the source does not answer, or has no connection to it",
         RecoveryAction.HANDS_OFF,
         "{partition} runs on {target}. Only the manager of {source} knows if anything is left there.",
-        lambda ends: ends.source.reading is None and ends.target.runs_it,
+        lambda ends: ends.source.is_silent and ends.target.runs_it,
     ),
     RecoveryRule(
         "source-silent",
-        "the manager of the source does not answer",
+        "the manager of the source does not answer, or has no connection to it",
         RecoveryAction.HANDS_OFF,
         "Do not intervene: stop and recover are commands of the manager of {source}. Check again when it answers.",
-        lambda ends: ends.source.reading is None,
+        lambda ends: ends.source.is_silent,
     ),
     RecoveryRule(
         "settled",
@@ -143,7 +154,7 @@ RULES: tuple[RecoveryRule, ...] = (
         RecoveryAction.START,
         "The move is over and the partition is down: its memory was lost past the point of no return. Nothing is left "
         "to recover. Activate it on the target.",
-        lambda ends: not ends.source.lists_it and ends.target.lists_it and ends.target.surely_does_not_run_it,
+        lambda ends: not ends.source.lists_it and ends.source.surely_does_not_run_it and _is_down(ends.target),
     ),
     RecoveryRule(
         "nowhere",
@@ -261,10 +272,23 @@ RULES: tuple[RecoveryRule, ...] = (
         RecoveryAction.START,
         "The move is over and the partition is down: the source gave it up and the target lost it. Verify that the "
         "target does not run it, then activate it on the source.",
-        lambda ends: ends.source.state in ("Not Activated", "Error") and ends.target.surely_does_not_run_it,
+        lambda ends: _is_down(ends.source) and ends.target.surely_does_not_run_it,
+    ),
+    RecoveryRule(
+        "down-unconfirmed",
+        "not running by the last readings, the state of one of the systems is not known",
+        RecoveryAction.HANDS_OFF,
+        "{partition} does not run by the last readings, and nobody has asked if both systems are connected. Activate "
+        "it nowhere until both were asked: lpmkit recover --look.",
+        lambda ends: (
+            (_reads_down(ends.source) and ends.target.state in (None, *DOWN_STATES))
+            or (not ends.source.lists_it and _reads_down(ends.target))
+        ),
     ),
 )
 
+#: The rules of a partition that is down.
+DOWN = frozenset({"down-here", "down-there", "down-unconfirmed"})
 #: The rules under which a running migration can be asked to stop.
 STOPPABLE = frozenset({"under-way", "stuck"})
 #: The reason when no rule holds.
@@ -275,7 +299,10 @@ UNHEARD_OF = (
 
 #: Rules about a migration that has ended. While a recorder follows one, they hold once its phase says so too.
 ENDED = frozenset({"at-home", "failed", "failed-again", "failed-target-off", "failed-target-silent", "finish-it"})
-NOT_YET = "It was asked for, and the manager does not list the migration yet. That takes seconds."
+NOT_YET = (
+    "It was asked for, and the manager does not list the migration yet. That takes seconds, and minutes where the "
+    "command's end is not known."
+)
 #: One reading of a migration that is under way may be of a state that passes by.
 UNCONFIRMED = "A single reading shows that the migration has ended. The next readings decide."
 

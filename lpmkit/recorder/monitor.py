@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 from lpmkit.config import Site
 from lpmkit.control.base import Control, MigrationReading, Order
+from lpmkit.control.managed_system import VALIDATION_TIMEOUT_S
 from lpmkit.errors import RecordError, RemoteError
 from lpmkit.migration.phases import MoveState, Observation, Phase, is_migrating, needs_recovery, next_state, observe
 from lpmkit.prediction.forecast import Forecast
@@ -21,9 +22,9 @@ from lpmkit.recorder.rate_policy import RateController
 from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.refusals import is_refusal
 from lpmkit.ssh.secrets import Secrets
-from lpmkit.ssh.session import Reply
+from lpmkit.ssh.session import NO_WAY_IN, Reply
 from lpmkit.survey.connect import control_of
-from lpmkit.timeline import Clock
+from lpmkit.timeline import Clock, Event
 
 #: The final state of a partition that was moved while it was not activated.
 INACTIVE_ARRIVED = "gone from the source, on the target and not activated, as it was"
@@ -32,6 +33,12 @@ INACTIVE_ARRIVED = "gone from the source, on the target and not activated, as it
 RETRY_S = 2.0
 #: Times that the source's manager is asked whether the partition may be moved now.
 ASK_FIRST_TRIES = 5
+#: Seconds for which a command to move whose end is not known may still begin a migration: a manager validates first.
+NO_REPLY_S = VALIDATION_TIMEOUT_S
+LOST_COMMAND = (
+    "the end of the command to move is not known, and it may still begin a migration: it is not sent again, and the "
+    f"run waits {NO_REPLY_S / 60:.0f} minutes for one"
+)
 #: Seconds after which a migration that goes on although its command was refused is known not to be this run's.
 NOT_OURS_S = 10.0
 #: Seconds without an answer of any manager after which a recorder ends.
@@ -66,6 +73,10 @@ class MigrationMonitor:
         self._heard_ns = clock.mono_ns()
         #: The manager's refusal of the command to move, and when it came.
         self._refusal: tuple[str, int] | None = None
+        #: The command to move has not ended, and its reply will come (`lpmkit.control.base.Control.outcome`).
+        self._reply_due = False
+        #: When the command to move was lost: it may have arrived, and its end is not known.
+        self._lost_ns: int | None = None
         self.foresight: Foresight | None = None
         #: Notes the intent where other hosts see it; the reason why the command may not be sent, or ``None``.
         self.share_intent: Callable[[], str | None] = lambda: None
@@ -108,6 +119,23 @@ class MigrationMonitor:
         self._answered("migrate", "", lambda: self.source.migrate(self.order))
         return None
 
+    def take_over(self, events: Sequence[Event]) -> None:
+        """Know of the command to move what an earlier recorder of this run recorded."""
+        answers = [event.data for event in events if event.kind == "answer" and event.data.get("what") == "migrate"]
+        status = answers[-1].get("status") if answers else None
+        if status is None:
+            self._lose_command()
+        elif status != 0:
+            self._refusal = (str(answers[-1].get("text")), self._clock.mono_ns())
+
+    def _lose_command(self) -> None:
+        self._reply_due, self._lost_ns = False, self._clock.mono_ns()
+
+    def _may_still_begin(self) -> bool:
+        """True while the command to move may begin a migration that no manager lists yet."""
+        lost_ns = self._lost_ns
+        return self._reply_due or (lost_ns is not None and self._clock.mono_ns() - lost_ns < NO_REPLY_S * 1e9)
+
     def refuse(self, why: str) -> str:
         """Note that the move is not asked for; returns the reason as a sentence."""
         text = f"not asked for: {why}; nothing was moved by this run"
@@ -121,10 +149,10 @@ class MigrationMonitor:
             if self.called_off:
                 return None
             reading = self.source_reading()
-            if reading is not None:
+            if reading is not None and (reading.partition_state is None or reading.migration_state):
                 break
         else:
-            return f"the manager of {frame} did not answer the question for the state of {partition}"
+            return f"the manager of {frame} did not answer the question for the state of {partition} and its migration"
         if reading.partition_state is None:
             return f"{partition} is not on {frame} any more"
         if needs_recovery(reading):
@@ -171,6 +199,8 @@ class MigrationMonitor:
             return
         self._event("intent", what="stop", request=request)
         status = self._answered("stop", request, lambda: self._desk.stop(self.order.partition))
+        if status == 0:
+            self._lost_ns = None  # the manager knew of the migration, and has ended it
         if status != 0:
             self._stop_sent = False  # refused, or not known to have arrived: whoever asks again is not kept from it
         if status not in (0, None):
@@ -192,6 +222,8 @@ class MigrationMonitor:
         doubtful = before is not None and before.partition_state in (None, "Not Activated")
         after = self.target_reading() if doubtful else None
         seen = observe(before, after, inactive=bool(self.inactive))
+        if seen is Observation.AT_HOME and self.state.phase is Phase.ASKED and self._may_still_begin():
+            seen = Observation.UNKNOWN
         if self._is_refused(seen):
             return
         with self._turn:
@@ -226,8 +258,10 @@ class MigrationMonitor:
             reply = self.source.outcome()
         except RemoteError as error:
             self._event("answer", what="migrate", status=None, text=str(error))
+            self._lose_command()
             return
         if reply is not None:
+            self._reply_due = False
             self._event("answer", what="migrate", status=reply.status, text=reply.text)
             if reply.status not in (0, None):
                 self._refusal = (reply.text, self._clock.mono_ns())
@@ -296,8 +330,13 @@ class MigrationMonitor:
         except RemoteError as error:
             # The command may have arrived all the same: the polls find out, and no second one is sent.
             self._event("answer", what=what, request=request, status=None, text=str(error))
+            if what == "migrate" and not isinstance(error, NO_WAY_IN):
+                self._lose_command()
+                self.note(LOST_COMMAND)
             return None
         self._event("answer", what=what, request=request, status=reply.status, text=reply.text)
+        if what == "migrate":
+            self._reply_due = reply.status is None
         if what == "migrate" and reply.status not in (0, None):
             self._refusal = (reply.text, self._clock.mono_ns())
             reading = self._reading(self.source)

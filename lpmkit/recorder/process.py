@@ -312,7 +312,9 @@ class Recorder:
             return NOT_BEGUN
         monitor = MigrationMonitor(self.recording, order, self._secrets, self._wanted.put, self.clock, state)
         if resumed:
-            monitor.inactive = was_inactive(self.run_folder.events(), order.source)
+            before = self.run_folder.events()
+            monitor.inactive = was_inactive(before, order.source)
+            monitor.take_over(before)
         self._monitor = monitor
         shared = self._shared(monitor, order, adopt=resumed and not state.phase.is_final)
         lock = partition_lock(self.run_folder.path, order.source, order.partition)

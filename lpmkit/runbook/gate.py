@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from lpmkit.control.base import Order
 from lpmkit.errors import NotAllowed, NotReady
 from lpmkit.migration.phases import Phase
 from lpmkit.migration.status import state
+from lpmkit.recorder.monitor import NO_REPLY_S
 from lpmkit.recorder.shared_intent import settled
 from lpmkit.runbook.examination import Examination
 from lpmkit.runbook.values import validation_of
@@ -15,9 +17,16 @@ from lpmkit.runs.approvals import Approval, approve, require
 from lpmkit.runs.folder import Run
 from lpmkit.runs.locks import holder, partition_lock_path
 from lpmkit.store import shared_store
+from lpmkit.timeline import Clock
 
 #: Seconds between two looks at the time of day while a move waits for its window: a machine may have slept meanwhile.
 LOOK_AT_CLOCK_S = 5.0
+
+
+def _asked_s_ago(run: Run, clock: Clock) -> float:
+    """Seconds since a run sent its command to move; infinite for one that sent none."""
+    sent = [event.wall_ns for event in run.events() if event.kind == "intent" and event.data.get("what") == "migrate"]
+    return (clock.wall_ns() - sent[-1]) / 1e9 if sent else math.inf
 
 
 class Gate(Examination):
@@ -153,6 +162,13 @@ class Gate(Examination):
                     ),
                     where=run.name,
                     next_step=f"`lpmkit attach {other.path}` finds out what became of it.",
+                )
+            if now.phase is Phase.ASKED and (left_s := NO_REPLY_S - _asked_s_ago(other, self.clock)) > 0:
+                raise NotAllowed(
+                    f"the run {other.name} asked for a move of {order.partition}, and its command may still begin one; "
+                    "nothing was asked",
+                    where=run.name,
+                    next_step=f"Wait {math.ceil(left_s / 60)} min, then try again: the manager is asked first.",
                 )
         self._refuse_move_of_another_host(run, order)
 

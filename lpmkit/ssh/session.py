@@ -61,14 +61,8 @@ class Reply:
         output.
 
         """
-        if self.status is None:
-            raise ConnectionLost(
-                "the connection ended before the reply was whole",
-                where=self.where,
-                asked=self.command,
-                answered=self.text or "nothing",
-                next_step=next_step or "Try again; nothing was changed by asking.",
-            )
+        self.ended(next_step or "Try again; nothing was changed by asking.")
+        assert self.status is not None
         if self.status != 0:
             restricted = is_restricted(self.text)
             raise CommandRefused(
@@ -80,6 +74,18 @@ class Reply:
                 asked=self.command,
                 answered=self.text or "nothing",
                 next_step=_FULL_SHELL if restricted else next_step,
+            )
+        return self
+
+    def ended(self, next_step: str) -> Reply:
+        """The reply itself if the command ended, however; raises `ConnectionLost` if that is not known."""
+        if self.status is None:
+            raise ConnectionLost(
+                "the connection ended before the reply was whole",
+                where=self.where,
+                asked=self.command,
+                answered=self.text or "nothing",
+                next_step=next_step,
             )
         return self
 
