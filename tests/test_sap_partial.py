@@ -12,6 +12,7 @@ from lpmkit.checks import Verdict
 from lpmkit.errors import CommandRefused, UnexpectedReply
 from lpmkit.sap import host, sapcontrol
 from lpmkit.sap.commands_way import CommandsWay
+from lpmkit.sap.functions import MAX_ROWS, Functions
 from lpmkit.sap.load import Load
 from lpmkit.sap.model import (
     Activity,
@@ -154,6 +155,8 @@ def test_a_number_that_two_hosts_have_with_other_features_is_of_neither() -> Non
     questions = judged(*listed, instances=("01",))
     assert "does not apply" not in questions.question("sap-queues-BX5").answer
     assert questions.question("sap-enqueue-BX5").state == "passed"
+    alike = seen("instances", 1, Instance("a", "01", ("ABAP", "IGS")), Instance("b", "01", ("ABAP",)))
+    assert "does not apply" in judged(alike, instances=("01",)).question("sap-enqueue-BX5").answer
 
 
 def test_a_row_of_a_running_process_that_was_cut_off_is_no_process_without_a_pid() -> None:
@@ -450,3 +453,27 @@ def test_a_disk_that_lsconf_does_not_list_any_more_warns() -> None:
         found = judged(before=was, after=now).question("sap-host-BX5")
         assert (found.state, found.warns) == ("passed", warns), found.answer
         assert ("not listed any more: hdisk0" in found.answer) == warns
+
+
+@pytest.mark.parametrize("count", [MAX_ROWS - 1, MAX_ROWS])
+def test_a_table_that_is_cut_off_at_the_bound_is_no_answer(count: int) -> None:
+    """Which rows are cut off is not told: the new ones may be."""
+
+    class Caller:
+        where, session = "rfc", ""
+
+        def call(self, function: str, /, tables: Sequence[str] = (), **given: Any) -> dict[str, Any]:
+            fields, at = [], 0
+            for one in given["FIELDS"]:
+                fields.append({"FIELDNAME": one["FIELDNAME"], "OFFSET": at, "LENGTH": 32})
+                at += 32
+            return {"FIELDS": fields, "DATA": [{"WA": f"K{number}"} for number in range(min(count, given["ROWCOUNT"]))]}
+
+        def close(self) -> None: ...
+
+    of = Functions(Caller())
+    if count < MAX_ROWS:
+        assert len(of.updates()) == count
+    else:
+        with pytest.raises(UnexpectedReply, match="2000 rows of VBHDR or more"):
+            of.updates()

@@ -32,8 +32,8 @@ from lpmkit.sap.rfc import Caller, Refused
 COMPANY = "LPMKIT"
 #: OPTIONS-TEXT holds 72 characters, of which 71 can be used (`SYBASE-RFC`, `SAP-HEALTH`).
 OPTION_WIDTH = 71
-#: Job rows of a poll beyond this are cut off by the system, and the answer is refused as not whole.
-MAX_JOBS = 2000
+#: Rows of a table beyond this are cut off by the system, and the answer is refused as not whole.
+MAX_ROWS = 2000
 #: Job logs read at a time, those of the jobs that have run longest; a log of more lines is not read again.
 MAX_LOGS, LONGEST_LOG = 8, 5000
 _JOB_FIELDS = ("JOBNAME", "JOBCOUNT", "STATUS", "STRTDATE", "STRTTIME", "ENDDATE", "ENDTIME")
@@ -64,13 +64,21 @@ def rows_of(answer: JsonMapping, table: str) -> list[JsonObject]:
 
 
 def read_table(
-    caller: Caller, table: str, fields: Sequence[str], where: str, *, optional: Sequence[str] = (), most: int = 0
+    caller: Caller,
+    table: str,
+    fields: Sequence[str],
+    where: str,
+    *,
+    optional: Sequence[str] = (),
+    most: int = MAX_ROWS,
+    whole: bool = True,
 ) -> list[dict[str, str]]:
     """RFC_READ_TABLE: rows by field name, cut by the offsets that come back.
 
     The order of the columns is not ours (Basis 7.50 SP23 and later return the table's own), and a delimiter can occur
     in data, so neither is relied upon. A row may hold 512 characters: where it does not fit, or a field is unknown
-    there, ``optional`` ones are left out.
+    there, ``optional`` ones are left out. Raises `UnexpectedReply` where there are ``most`` rows, because the rest was
+    cut off, and it is as likely the newest as any; not where the rows need not be ``whole``.
     """
     try:
         answer = _asked_table(caller, table, (*fields, *optional), where, most)
@@ -78,7 +86,10 @@ def read_table(
         if not optional or error.key not in ("DATA_BUFFER_EXCEEDED", "FIELD_NOT_VALID"):
             raise
         answer = _asked_table(caller, table, fields, where, most)
-    return cut_rows(answer)
+    rows = cut_rows(answer)
+    if whole and len(rows) >= most:
+        raise UnexpectedReply(f"{most} rows of {table} or more; the rest was cut off", where=caller.where)
+    return rows
 
 
 def _asked_table(caller: Caller, table: str, fields: Sequence[str], where: str, most: int) -> JsonMapping:
@@ -311,12 +322,7 @@ class Functions:
         return [job_of(row) for row in self._table_rows(where)]
 
     def _table_rows(self, where: str) -> list[dict[str, str]]:
-        rows = read_table(self.caller, "TBTCO", _JOB_FIELDS, where, optional=_JOB_MORE, most=MAX_JOBS)
-        if len(rows) >= MAX_JOBS:
-            raise UnexpectedReply(
-                f"{MAX_JOBS} jobs or more in the window; the rest was cut off", where=self.caller.where
-            )
-        return rows
+        return read_table(self.caller, "TBTCO", _JOB_FIELDS, where, optional=_JOB_MORE)
 
     def _with_places(self, jobs: Sequence[Job]) -> list[Job]:
         """The work process of each running job, which the job interface does not report."""
@@ -409,7 +415,7 @@ class Functions:
     def history(self, now: datetime, days: int) -> tuple[JobHistory, ...]:
         """The run times of the jobs that finished in the last days, by name."""
         where = f"STATUS = 'F' AND {since(now - timedelta(days=days), 'ENDDATE', 'ENDTIME')}"
-        rows = read_table(self.caller, "TBTCO", _JOB_FIELDS, where, most=MAX_JOBS)
+        rows = read_table(self.caller, "TBTCO", _JOB_FIELDS, where, whole=False)
         return histories(job_of(row) for row in rows)
 
     # -- dumps, updates, the host -----------------------------------------------------------------------------------
@@ -428,12 +434,11 @@ class Functions:
                 ("DATUM", "UZEIT", "AHOST", "UNAME", "SEQNO"),
                 f"SEQNO = '000' AND {where}",
                 optional=("MANDT", "FLIST"),
-                most=500,
             )
         except Refused as error:
             if error.key not in ("FIELD_NOT_VALID", "OPTION_NOT_VALID"):
                 raise
-            rows = read_table(self.caller, "SNAP", ("DATUM", "UZEIT", "AHOST", "UNAME"), where, most=500)
+            rows = read_table(self.caller, "SNAP", ("DATUM", "UZEIT", "AHOST", "UNAME"), where)
         found = [
             Dump(
                 at=records.date_and_time(row, "DATUM", "UZEIT"),
@@ -448,9 +453,7 @@ class Functions:
 
     def updates(self) -> tuple[Update, ...]:
         """VBHDR: update requests that are not done. VBDATE is one text of 14 characters."""
-        rows = read_table(
-            self.caller, "VBHDR", ("VBKEY", "VBDATE", "VBUSR"), "", optional=("VBMANDT", "VBRC"), most=MAX_JOBS
-        )
+        rows = read_table(self.caller, "VBHDR", ("VBKEY", "VBDATE", "VBUSR"), "", optional=("VBMANDT", "VBRC"))
         return tuple(
             Update(
                 key=records.text(row, "VBKEY"),

@@ -31,19 +31,21 @@ JAVA, JAVA_PROCESSES = "J2EE", "J2EEGetProcessList"
 INSTANCE_PROPERTIES = "GetInstanceProperties"
 
 
-def features_by_number(rows: Sequence[Instance]) -> dict[str, frozenset[str]]:
-    """The features of the instances of each number, in capitals; none where two hosts have different ones of a number.
+def features_by_number(rows: Sequence[Instance], *, surely: bool = False) -> dict[str, frozenset[str]]:
+    """The features, in capitals, of the instances of each number: two hosts may have one each. All that either has, or
+    only those that both have (``surely``).
 
-    >>> features_by_number([Instance("a", "0", ("ABAP",)), Instance("b", "00", ("Abap",))])
-    {'00': frozenset({'ABAP'})}
-    >>> features_by_number([Instance("a", "01", ("ENQUE",)), Instance("b", "01", ("ABAP",))])
-    {}
+    >>> two = [Instance("a", "01", ("ENQUE", "Gateway")), Instance("b", "1", ("ABAP", "GATEWAY"))]
+    >>> sorted(features_by_number(two)["01"]), sorted(features_by_number(two, surely=True)["01"])
+    (['ABAP', 'ENQUE', 'GATEWAY'], ['GATEWAY'])
     """
-    found: dict[str, set[frozenset[str]]] = {}
+    found: dict[str, list[frozenset[str]]] = {}
     for row in rows:
         if row.features:
-            found.setdefault(row.number.zfill(2), set()).add(frozenset(map(str.upper, row.features)))
-    return {number: next(iter(each)) for number, each in found.items() if len(each) == 1}
+            found.setdefault(row.number.zfill(2), []).append(frozenset(map(str.upper, row.features)))
+    return {
+        number: frozenset.intersection(*each) if surely else frozenset.union(*each) for number, each in found.items()
+    }
 
 
 class Instances:
@@ -56,6 +58,7 @@ class Instances:
         self._numbers = tuple(numbers)
         self._clock = clock or Clock()
         self._features: dict[str, frozenset[str]] = {}
+        self._sure: dict[str, frozenset[str]] = {}
         self._down: set[str] = set()
         #: The instances that should have answered the last question and did not, and what they said.
         self.silent: dict[str, LpmError] = {}
@@ -66,11 +69,12 @@ class Instances:
     def learn(self, rows: Sequence[Instance]) -> None:
         """Take the features of each instance, as the start service lists them, and which of them are stopped."""
         self._features |= features_by_number(rows)
+        self._sure |= features_by_number(rows, surely=True)
         self._down = {row.number.zfill(2) for row in rows if row.colour is Colour.GRAY}
 
     def has(self, number: str, feature: str) -> bool:
         """True where an instance is known to have a feature."""
-        return feature in self._features.get(number, ())
+        return feature in self._sure.get(number, ())
 
     def _may_answer(self, question: str, number: str) -> bool:
         """False where the features of an instance leave no answer; true where they are not known."""

@@ -103,7 +103,7 @@ def _whole(case: Case, question: Question, name: str) -> Question:
     late = [row for row in looks if row.asked_ns >= case.pause.end_ns]
     told = (*early[-1:], *late[-1:])
     lacking = next((row.trouble for row in told if row.trouble), "")
-    dialog = sorted(number for number, names in features(case).items() if "ABAP" in names)
+    dialog = sorted(number for number, names in features(case, surely=True).items() if "ABAP" in names)
     if name == "users" and len(dialog) > 1 and any(interface_of(row.way) in ("rfc", "soap_rfc") for row in told):
         lacking = lacking or f"function modules list the sessions of one server, and {' and '.join(dialog)} are watched"
     if not lacking:

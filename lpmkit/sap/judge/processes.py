@@ -150,7 +150,7 @@ def _not_listed(case: Case, before: Sequence[Process], after: Sequence[Process])
             continue
         missing += [f"instance {number} {when} the suspension" for number in case.instances if number not in shown]
         nodes = {row.instance for row in rows if row.description == JAVA_NODE}
-        java = {number for number, names in features(case).items() if "J2EE" in names}
+        java = {number for number, names in features(case, surely=True).items() if "J2EE" in names}
         java |= {row.instance for row in (*before, *after) if row.description == JAVA_NODE}
         if not any(row.from_ps for row in rows):
             lacking = sorted(java - nodes)
