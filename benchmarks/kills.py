@@ -28,6 +28,7 @@ from typing import Any
 
 from lpmkit.analysis import analyse
 from lpmkit.config import RunSettings
+from lpmkit.recorder.monitor import NO_REPLY_S
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.runs.folder import Run
 from lpmkit.timeline import Clock, wait_until
@@ -38,6 +39,8 @@ VICTIMS = ("recorder", "probes", "ticker", "front end")
 #: Seconds within which a process is killed, from its begin: baseline, copy, suspension and most of the post-migration
 #: window.
 WITHIN_S = 13.0
+#: A run whose command was killed on its way is waited for as long as the command may still begin a migration.
+ATTACHED_S = NO_REPLY_S + 240.0
 #: A watcher that dies so shortly before the recorder ends has looked until the end.
 ENDING_S = 0.6
 
@@ -172,9 +175,9 @@ class Campaign:
         front.wait(180)
         folder = self.plan_folder(before)
         if folder is not None:
-            self.lpmkit("plan", "attach", str(folder)).wait(240)
+            self.lpmkit("plan", "attach", str(folder)).wait(ATTACHED_S)
         for path in self.newest(before):
-            self.lpmkit("attach", str(path)).wait(240)
+            self.lpmkit("attach", str(path)).wait(ATTACHED_S)
         wait_until(
             lambda: not any(Run(path).is_recorded() for path in self.newest(before)), clock=Clock(), timeout_s=60
         )

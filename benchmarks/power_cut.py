@@ -37,7 +37,7 @@ from lpmkit.control.base import Control, MigrationReading
 from lpmkit.errors import LpmError
 from lpmkit.migration.status import order_of, refused_ends, state
 from lpmkit.prediction.history import history
-from lpmkit.recorder import process
+from lpmkit.recorder import monitor, process
 from lpmkit.recorder.monitor import MigrationMonitor
 from lpmkit.rehearsal import Rehearsal
 from lpmkit.runbook import Runbook
@@ -168,6 +168,7 @@ def carried_on(run: Run) -> int:
             patch.setattr(process.Recorder, name, lambda *_: None)
         patch.setattr(process, "logs_of", lambda *_: Logs((), ()))
         patch.setattr(process, "ProbeProcess", NoProbes)
+        patch.setattr(monitor, "NO_REPLY_S", 0.05)
         try:
             process.Recorder(Run(run.path), Secrets(), {"site": Site().as_data(), "probes": []}).record()
         except LpmError:

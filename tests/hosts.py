@@ -236,7 +236,7 @@ def _quickly() -> None:
         {
             process: {"ProbeProcess": NoProbes, "logs_of": lambda *_: Logs((), ()), "STORE_AGAIN_S": 0.2},
             process.Recorder: {"_survey_after": lambda *_: None, "_tell_logs": lambda *_: None},
-            monitor_module: {"RETRY_S": 0.05, "NOT_OURS_S": 1.0},
+            monitor_module: {"RETRY_S": 0.05, "NOT_OURS_S": 1.0, "NO_REPLY_S": 1.0},
             shared_intent: {"TELL_EVERY_S": 0.3, "LAST_NOTE_S": 3.0, "BEGIN_AGAIN_S": 0.1},
             engine: {"LOOK_EVERY_S": 0.5},
             observing: {"LOOK_EVERY_S": 0.2, "Runbook": _Watcher},

@@ -116,6 +116,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Managers:
     nothing(process, "ProbeProcess", NoProbes)
     nothing(monitor_module, "RETRY_S", 0.01)
     nothing(monitor_module, "NOT_OURS_S", 0.05)
+    nothing(monitor_module, "NO_REPLY_S", 0.05)
     return found
 
 

@@ -264,6 +264,12 @@ def bridging(which: str, *bridges: tuple[str | None, bool | None]) -> Altered:
     return alter
 
 
+def served_as(which: str, status: str) -> Altered:
+    """A side whose SEA has this status in ``lsmap -all -net``."""
+    sea = SharedEthernet("ent4", "U7998.61X.1-V1-C3-T1", "ent6", "ent0", status, link_up=True)
+    return vios(which, shared_ethernets=(sea,))
+
+
 def read_one_by_one(which: str, *servers: Vios) -> Altered:
     """A side whose I/O servers were read each by itself."""
     return side(which, servers=servers, asked=tuple(server.name for server in servers))
@@ -339,6 +345,8 @@ FAILS: list[tuple[str, Altered]] = [
     ("whole-luns", hangs_on(replace(RVG, backing="lv_bxaix85"))),
     ("whole-luns", hangs_on(replace(RVG, backing="/var/vio/storagepools/pool/bxaix85"))),
     ("whole-luns", hangs_on(replace(RVG, backing="hdisk0"))),
+    ("whole-luns", hangs_on(replace(RVG, backing="", status="Defined"))),
+    *(("bridged", served_as("target", status)) for status in ("Defined", "Stopped")),
     ("optical", hangs_on(RVG, replace(OPTICAL, backing="/var/vio/VMLibrary/aix53.iso"))),
     ("same-luns", sees("target", LUN1)),
     ("same-luns", sees("target", LUN1, replace(LUN2, pvid="00c71da1ffffffff"))),
@@ -559,6 +567,7 @@ WARNS: list[tuple[str, Altered]] = [
         ),
     ),
     ("bridged", bridging("target", ("PRIMARY", True), ("LIMBO", False))),
+    ("whole-luns", hangs_on(RVG, replace(RVG, name="vtscsi1", backing="hdisk2", status="Defined"))),
     ("storage-pool", pooled((replace(CLUSTER, nodes=(*CLUSTER.nodes, replace(NODE, name="b", state="DOWN"))),))),
     ("virtual-adapters", guest(adapters=(Device("new0", "Available", "An adapter of a later level"),))),
     ("affinity-group", hmc(moving(affinity_group="3"))),

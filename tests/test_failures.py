@@ -181,7 +181,8 @@ class Hurried(Clock):
 
 
 @pytest.fixture
-def watched() -> Iterator[Callable[..., Watched]]:
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watched]]:
+    monkeypatch.setattr(monitor_module, "NO_REPLY_S", 0.5)  # for a command that an HMC loses when it restarts
     up: list[Place] = []
 
     def begin(site: Place, partition: str, source: str, target: str) -> Watched:

@@ -12,6 +12,7 @@ import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,15 +20,17 @@ from lpmkit.background.requests import put
 from lpmkit.background.worker import Worker
 from lpmkit.config import Site
 from lpmkit.control.base import MigrationReading
+from lpmkit.control.managed_system import VALIDATION_TIMEOUT_S
 from lpmkit.errors import ConnectionLost, LpmError, NoAnswer, NotAllowed, RecordError, RemoteError, Unreachable
 from lpmkit.migration.phases import PATIENCE, Observation, Phase
 from lpmkit.recorder import monitor, process
-from lpmkit.runbook import Runbook, answer_to
+from lpmkit.runbook import Runbook, answer_to, examination
 from lpmkit.runs import locks
 from lpmkit.runs.folder import LOCK, Run, write_document
 from lpmkit.runs.locks import partition_lock
 from lpmkit.runs.writer import RunWriter
 from lpmkit.ssh.secrets import Secrets
+from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock, wait_until
 from tests.scripted_moves import (
     COPYING,
@@ -206,6 +209,25 @@ def test_a_migration_that_nobody_watched_to_its_end_keeps_others_from_moving(tmp
         book.refuse_second_move(second)
 
 
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [
+        ("Errors:\nHSCLA319 The adapter 4 cannot be hosted.\n", False),
+        ("Warnings:\nHSCLA295 The profile is replaced.\n", True),
+        ("", True),
+    ],
+)
+def test_a_validation_that_lists_errors_has_not_passed_whatever_its_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, passed: bool
+) -> None:
+    answers = SimpleNamespace(validate=lambda *_, **__: Reply("a", "migrlpar", 0, text, ""), close=lambda: None)
+    monkeypatch.setattr(examination, "control_of", lambda *_, **__: answers)
+    book = Runbook(Site.model_validate({"runs": {"folder": str(tmp_path)}}))
+    book.own_order = lambda run: ORDER  # type: ignore[method-assign]
+    validation = book.validate(move_folder(tmp_path))
+    assert (validation.passed, validation.is_refused) == (passed, not passed)
+
+
 # --- a command whose end is not known -------------------------------------------------------------------------------
 
 LOST = ConnectionLost("the connection was lost", where="a")
@@ -224,9 +246,10 @@ def _asked_before(run: Run, *answers: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("lost", [LOST, NoAnswer("no answer within 600 s", where="a")])
 def test_a_lost_command_that_begins_late_is_followed_and_not_called_refused(
-    tmp_path: Path, managers: Managers, lost: RemoteError
+    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch, lost: RemoteError
 ) -> None:
     """A manager validates for minutes before it lists a migration."""
+    monkeypatch.setattr(monitor, "NO_REPLY_S", VALIDATION_TIMEOUT_S)
     managers.loses = lost
     managers.at_look = {PATIENT_LOOKS: managers.arrive}
     run = move_folder(tmp_path)
@@ -236,8 +259,9 @@ def test_a_lost_command_that_begins_late_is_followed_and_not_called_refused(
 
 
 def test_a_recorder_that_takes_over_waits_for_a_command_whose_end_nobody_recorded(
-    tmp_path: Path, managers: Managers
+    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(monitor, "NO_REPLY_S", VALIDATION_TIMEOUT_S)
     run = move_folder(tmp_path)
     _asked_before(run)
     managers.sent.append("m")
@@ -247,10 +271,7 @@ def test_a_recorder_that_takes_over_waits_for_a_command_whose_end_nobody_recorde
     assert managers.sent == ["m"]
 
 
-def test_a_lost_command_that_begins_nothing_is_failed_in_the_end(
-    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(monitor, "NO_REPLY_S", 0.1)
+def test_a_lost_command_that_begins_nothing_is_failed_in_the_end(tmp_path: Path, managers: Managers) -> None:
     managers.loses = LOST
     run = move_folder(tmp_path)
     record(run)
@@ -258,7 +279,10 @@ def test_a_lost_command_that_begins_nothing_is_failed_in_the_end(
     assert managers.sent == ["m"]
 
 
-def test_a_command_that_never_left_this_host_is_not_waited_for(tmp_path: Path, managers: Managers) -> None:
+def test_a_command_that_never_left_this_host_is_not_waited_for(
+    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor, "NO_REPLY_S", VALIDATION_TIMEOUT_S)
     managers.loses = Unreachable("no connection", where="a")
     run = move_folder(tmp_path)
     record(run)

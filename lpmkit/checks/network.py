@@ -22,7 +22,7 @@ from lpmkit.checks.judging import (
 )
 from lpmkit.checks.profile import current_profile
 from lpmkit.inventory import SharedEthernet, SriovLogicalPort, SriovPort, VirtualEthernetAdapter
-from lpmkit.survey.model import WAITING, Survey, SystemFacts, adapters_of, bridges_for, forwards
+from lpmkit.survey.model import WAITING, Survey, SystemFacts, adapters_of, bridges_for, forwards, is_configured
 
 #: The virtual switch that every system has (A `ZIU`).
 DEFAULT_SWITCH = "ETHERNET0"
@@ -124,19 +124,24 @@ def _on_a_switch_that_is_not_shown(side: SystemFacts, adapters: Sequence[Virtual
 
 def _sea_word(bridge: SharedEthernet) -> str:
     link = {False: " link down", None: " link not shown"}.get(bridge.link_up, "")
-    return f"{bridge.sea}{f' {bridge.state}' if bridge.state else ''}{link}"
+    status = "" if is_configured(bridge) else f" {bridge.status}"
+    return f"{bridge.sea}{status}{f' {bridge.state}' if bridge.state else ''}{link}"
 
 
 def _is_well(bridge: SharedEthernet) -> bool:
-    return forwards(bridge) or (bridge.state in WAITING and bridge.link_up is not False)
+    return forwards(bridge) or _waits(bridge)
 
 
 def _is_seen_to_forward(bridge: SharedEthernet) -> bool:
     return forwards(bridge) and (bridge.link_up is True or bridge.state is not None)
 
 
+def _waits(bridge: SharedEthernet) -> bool:
+    return is_configured(bridge) and bridge.state in WAITING and bridge.link_up is not False
+
+
 def _only_waiting(bridges: tuple[SharedEthernet, ...]) -> bool:
-    return all(bridge.state in WAITING and bridge.link_up is not False for bridge in bridges)
+    return all(map(_waits, bridges))
 
 
 def vnic_ports(survey: Survey) -> RuleResult:

@@ -26,6 +26,7 @@ from lpmkit.survey.model import (
     SystemFacts,
     backing_kind,
     disk_named,
+    is_configured,
     is_physical_drive,
     same_disk,
     same_disks,
@@ -136,7 +137,9 @@ def _disks_on(survey: Survey, side: SystemFacts) -> tuple[PhysicalDisk, ...]:
 
 @_of_every_server
 def whole_luns(survey: Survey) -> RuleResult:
-    """Require a whole disk or a unit of a shared storage pool behind each virtual disk, and no virtual tape."""
+    """Require a whole disk or a unit of a shared storage pool behind each virtual disk, and no virtual tape; warn of
+    one that the VIOS does not serve now.
+    """
     disks = need(vios_of(survey, survey.source, "disks").disks, survey, "disks", survey.source.name)
     whole = {disk.name for disk in disks if disk.volume_group is None}
     targets = [target for target in _targets(survey) if _kind(survey, target) is not Backing.OPTICAL]
@@ -146,16 +149,25 @@ def whole_luns(survey: Survey) -> RuleResult:
         target for target in targets if target.backing not in whole and _kind(survey, target) is not Backing.POOL_UNIT
     ]
     kinds = {target: _kind(survey, target) for target in other}
+    facts: dict[str, Fact] = {
+        "disks": len(targets),
+        "not a whole LUN": joined(
+            f"{target.name} on {target.backing or 'nothing'} ({_kind_word(kind)})" for target, kind in kinds.items()
+        ),
+    }
+    if other:
+        remedy = "; ".join(dict.fromkeys(_remedy(target, kind) for target, kind in kinds.items()))
+        return RuleResult(Verdict.FAIL, survey.partition, facts, remedy)
+    idle = [target for target in targets if not is_configured(target)]
+    if idle:
+        facts["not served now"] = joined(f"{target.name} ({target.status})" for target in idle)
     return passed(
-        not other,
+        not idle,
         survey.partition,
-        {
-            "disks": len(targets),
-            "not a whole LUN": joined(
-                f"{target.name} on {target.backing or 'nothing'} ({_kind_word(kind)})" for target, kind in kinds.items()
-            ),
-        },
-        "; ".join(dict.fromkeys(_remedy(target, kind) for target, kind in kinds.items())),
+        facts,
+        f"The VIOS does not serve {joined(target.name for target in idle)}: lsdev -dev NAME -parent shows the adapter; "
+        "see why its disk is missing, then cfgdev",
+        bad=Verdict.WARN,
     )
 
 

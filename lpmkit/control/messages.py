@@ -36,6 +36,20 @@ def messages(reply: Reply) -> tuple[ManagerMessage, ...]:
     return tuple(gathered)
 
 
+#: The heading over the errors of a validation, beside ``Warnings:`` and ``Details:`` (B, IBM support on HSCLA319).
+ERRORS = "errors:"
+
+
+def names_errors(text: str) -> bool:
+    r"""True for an answer that lists errors, whatever its status: a wrapper may have lost that.
+
+    >>> names_errors("Errors:\nHSCLA319 The adapter 4 cannot be hosted.\n"), names_errors("Warnings:\nHSCLA295 …\n")
+    (True, False)
+    """
+    lines = [line.strip().casefold() for line in text.splitlines() if line.strip()]
+    return ERRORS in lines[:-1]
+
+
 def _message(line: str) -> ManagerMessage:
     head, _, rest = line.partition(" ")
     code = head.strip("[]:")

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from lpmkit.checks import Finding, Verdict, examine
 from lpmkit.checks.limits import KEY as PREDICTED
 from lpmkit.checks.limits import applicable_quantities, limit_findings
+from lpmkit.control.messages import names_errors
 from lpmkit.prediction.history import StoredPrediction, history, inputs_of
 from lpmkit.prediction.moves import Prediction
 from lpmkit.prediction.no_forecast import NoForecast, forecast_or_why
@@ -83,7 +84,8 @@ class Examination(Folders):
                 reply = control.validate(order, disks=disks)
             finally:
                 control.close()
-            found = Validation(order, reply.status == 0, reply.status, reply.text, self.clock.wall_ns(), disks)
+            is_passed = reply.status == 0 and not names_errors(reply.text)
+            found = Validation(order, is_passed, reply.status, reply.text, self.clock.wall_ns(), disks)
             writer.document("validation", {**asdict(found)})
         return found
 

@@ -347,15 +347,22 @@ def same_disks(side: SystemFacts, wanted: PhysicalDisk) -> tuple[PhysicalDisk, .
     return tuple(disk for disk in (side.vios.disks if side.vios else None) or () if disk.unique_id == wanted.unique_id)
 
 
+#: The status of a device that is configured; very old levels of ``lsmap`` print none (`ZIU`, A).
+AVAILABLE = "Available"
 #: States of an SEA that forwards packets; a failover SEA prints one, another SEA none (A, field captures).
 FORWARDING = frozenset({None, "PRIMARY", "PRIMARY_SH", "BACKUP_SH"})
 #: States of an SEA that waits for its partner to fail.
 WAITING = frozenset({"BACKUP", "STANDBY"})
 
 
+def is_configured(device: VirtualTarget | SharedEthernet) -> bool:
+    """False for a device that the VIOS knows and does not serve (``Status`` of ``lsmap``: ``Defined``, ``Stopped``)."""
+    return device.status in (None, AVAILABLE)
+
+
 def forwards(bridge: SharedEthernet) -> bool:
     """True for an SEA that forwards packets now, by its failover state and its physical link."""
-    return bridge.state in FORWARDING and bridge.link_up is not False
+    return is_configured(bridge) and bridge.state in FORWARDING and bridge.link_up is not False
 
 
 def bridges_for(side: SystemFacts, vlan: int, vswitch: str | None = None) -> tuple[SharedEthernet, ...] | None:
