@@ -201,6 +201,9 @@ def test_a_9i_database_has_neither_histograms_nor_statistics_of_its_machine(tmp_
         "failover",
         "histogram",
         "machine",
+        "standby_apply",
+        "standby_gap",
+        "standby_heard",
         "standby_lag",
     }
     old.listener.close()

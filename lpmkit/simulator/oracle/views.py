@@ -452,6 +452,7 @@ _SINCE = {
     "v$pdbs": (12, 1),
     "v$diag_info": (11,),
     "v$diag_alert_ext": (11, 2),
+    "v$archive_dest_status": (10, 1),
     "v$dataguard_stats": (10, 2),
     "v$fast_start_failover_config": (23,),
 }
