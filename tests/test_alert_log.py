@@ -1322,3 +1322,30 @@ def test_an_incident_counts_by_its_problem_key() -> None:
     )
     assert judged(xml.format("ORA 7445 [kglic0()+1100]"), None).verdict == "fail"
     assert judged(xml.format("ORA 700 [kskvmstatact]"), None).verdict == "warn"
+
+
+@pytest.mark.parametrize(
+    ("before_min", "after_s", "verdict"),
+    [
+        ([], 320, "fail"),
+        ([-400, -399, -399, -398, -398, -397, -397, -396], 320, "warn"),
+        ([-400, -399, -399, -398, -398, -397, -397, -396], 900, "pass"),
+        ([-600], 320, "warn"),
+        (list(range(-700, 0, 30)), 320, "pass"),
+    ],
+    ids=["never", "a burst", "a burst, and late", "once", "all the time"],
+)
+def test_a_burst_of_the_night_is_no_rate_for_what_follows_a_suspension(
+    before_min: list[int], after_s: int, verdict: str
+) -> None:
+    """The suspension is from 300 s to 312 s after the begin of the move, and the log goes on for 15 minutes."""
+    pause = timedelta(seconds=300), timedelta(seconds=312)
+    judge = Judge(LogWindow(usual=timedelta(hours=12)), pause=pause)
+    (event,) = read_alert_log('2026-03-01T10:00:30+01:00\nORA-15025: could not open disk "/dev/rhdisk9"\n')
+    (switch,) = read_alert_log("2026-03-01T10:00:30+01:00\nThread 1 advanced to log sequence 9 (LGWR switch)\n")
+    judge.add_placed(RULES.classify(switch), LogPosition.USUAL, -timedelta(hours=12))
+    for minutes in before_min:
+        judge.add_placed(RULES.classify(event), LogPosition.USUAL, timedelta(minutes=minutes))
+    judge.add_placed(RULES.classify(event), LogPosition.INSIDE, timedelta(seconds=after_s))
+    judge.add_placed(RULES.classify(switch), LogPosition.INSIDE, timedelta(seconds=900))
+    assert judge.judgement().verdict == verdict

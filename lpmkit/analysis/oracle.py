@@ -143,7 +143,7 @@ class _Working:
             for event in self._of.record.events
         ):
             return None, (), ()
-        rules, judge = self._rules(), Judge(LogWindow(usual=USUAL))
+        rules, judge = self._rules(), Judge(LogWindow(usual=USUAL), pause=self._pause())
         times = LogTimes(self._of.clock, self._of.rows, self._of.begin_ns)
         marks, measures = [], []
         same = _same_start(before, after)
@@ -166,6 +166,14 @@ class _Working:
                 measures.append(self._measure(entry.witness, at))
         self.notes += times.zone_notes()
         return judge.judgement(), tuple(marks), tuple(measures)
+
+    def _pause(self) -> tuple[timedelta, timedelta] | None:
+        """The suspension, as times after the begin of the move."""
+        if self._of.suspension is None:
+            return None
+        outer, begin_ns = self._of.suspension.outer, self._of.begin_ns
+        edges = [timedelta(microseconds=(edge - begin_ns) / 1000) for edge in (outer.lo_ns, outer.hi_ns)]
+        return edges[0], edges[1]
 
     def _rules(self) -> LogRules:
         rules, trouble = LogRules.kept((self._of.orders["alert"].get("options") or {}).get("rules"))

@@ -36,6 +36,10 @@ _RESOURCE = re.compile(r"\bora\.[\w.$-]*\w")
 CLOCK_SET_BACK = timedelta(hours=1, minutes=5)
 #: A line of a listener's log: its time, then parts with stars between them.
 _LISTENER = re.compile(r"\d{1,2}-\S{3,5}-\d{4} \d\d:\d\d:\d\d \* ")
+#: A burst in the time before, of a night's work on a disk or a listener, is one occasion and no rate; what follows a
+#: suspension within `NEAR` is held against the rate of occasions. Choices: a quarter of an hour, and the three minutes
+#: in which lost sessions are noticed too.
+OCCASION, NEAR = timedelta(minutes=15), timedelta(minutes=3)
 PIECE, FIRST_STEP, MAX_TO_A_STAMP = 1 << 18, 1 << 16, 1 << 20
 
 
@@ -184,13 +188,23 @@ class _Tally:
     first: Moment | None = None
     last: Moment | None = None
     kept: list[Classified] = field(default_factory=list)
+    #: The stretches of `OCCASION` of the time before in which it came, once or many times.
+    occasions: set[int] = field(default_factory=set)
+    is_near: bool = False
 
 
 class Judge:
     """Takes classified events one by one and answers at the end. Its memory is that of the table, not of the log."""
 
-    def __init__(self, window: LogWindow | None = None, first: Moment | None = None) -> None:
+    def __init__(
+        self,
+        window: LogWindow | None = None,
+        first: Moment | None = None,
+        pause: tuple[timedelta, timedelta] | None = None,
+    ) -> None:
         self.window = window or LogWindow()
+        #: Begin and end of the suspension, after the beginning of the window.
+        self._pause = pause
         #: The first stamp of a file; what stands above it is older than that, and of the window where there is none.
         self._first = first
         #: By rule, and by what has a rate of its own below it.
@@ -242,7 +256,7 @@ class Judge:
         else:
             self._before += 1
         if place is not LogPosition.BEFORE:
-            self._count(entry, place)
+            self._count(entry, place, after)
 
     def _with_members_gone(self, entry: Classified, rule: LogRule) -> Classified:
         """An entry that lists the members of a cluster: a failure where one is missing that the last list had.
@@ -269,7 +283,11 @@ class Judge:
         at = entry.witness.at if entry.witness else None
         return (self.window.as_asked(at) if at else None) or entry.event.when
 
-    def _count(self, entry: Classified, place: LogPosition) -> None:
+    def _is_near(self, after: timedelta | None) -> bool:
+        """True for what was written in the suspension or in the minutes after it."""
+        return self._pause is not None and after is not None and self._pause[0] <= after <= self._pause[1] + NEAR
+
+    def _count(self, entry: Classified, place: LogPosition, after: timedelta | None) -> None:
         key, subject = entry.rule.key if entry.rule else entry.meaning.value, ""
         if entry.rule is None and entry.meaning is Class.UNKNOWN and entry.event.whole:
             key = entry.codes[0] if entry.codes else self._shape(entry)
@@ -280,7 +298,10 @@ class Judge:
         tally = self._tallies.setdefault((key, subject), _Tally(entry))
         if place is LogPosition.USUAL:
             tally.usual += 1
+            if after is not None:
+                tally.occasions.add(after // OCCASION)
             return
+        tally.is_near = tally.is_near or self._is_near(after)
         when = self._when(entry)
         tally.count += 1
         tally.first, tally.last = tally.first or when, when or tally.last
@@ -340,6 +361,10 @@ class Judge:
         usual = tally.usual / hours if hours > 0 else None
         since = self._last / timedelta(hours=1)
         chance = chance_of(tally.count, since, tally.usual, hours)
+        grave = meaning if rule is not None else severity_of(key) if key in first.codes else Class.WARN
+        if tally.is_near and self._pause is not None and grave is Class.FAIL:
+            near = (self._pause[1] + NEAR - self._pause[0]) / timedelta(hours=1)
+            chance = min(chance, chance_of(1, near, len(tally.occasions), hours))
         if rule is not None and (rule.above_usual or rule.unless_usual):
             known = usual is not None or rule.unless_usual
             meaning = held_against_usual(meaning, chance) if known else Class.UNKNOWN
