@@ -122,15 +122,17 @@ def play(folder: Path, cache: Path, sitting: Sitting, chance: random.Random) -> 
                 print(f"{folder.name}: no figure: {error}", file=sys.stderr)
                 break
             time.sleep(chance.uniform(*BETWEEN_S))
-            _write_truth(folder, sitting, truths)
-        _write_truth(folder, sitting, truths)
+            _write_truth(folder, sitting, truths, rig.waits.seen)
         time.sleep(TAIL_S)
+        _write_truth(folder, sitting, truths, rig.waits.seen)
         assert watch.poll() is None, (folder / "watch.log").read_text()
 
 
-def _write_truth(folder: Path, sitting: Sitting, moves: Sequence[dict[str, Any]]) -> None:
+def _write_truth(
+    folder: Path, sitting: Sitting, moves: Sequence[dict[str, Any]], waits: Sequence[tuple[int, int, int]]
+) -> None:
     facts = {"load": sitting.load, "machine": asdict(sitting.machine), "hz": sitting.hz, "minutes": sitting.minutes}
-    (folder / "truth.json").write_text(json.dumps({**facts, "moves": list(moves)}, indent=1))
+    (folder / "truth.json").write_text(json.dumps({**facts, "moves": list(moves), "waits": list(waits)}, indent=1))
 
 
 def _until_recording(folder: Path, timeout_s: float = 120.0) -> None:
@@ -150,7 +152,8 @@ def run_of(folder: Path) -> list[Run]:
 
 
 def judge(folder: Path, leave_out: Sequence[str] = ()) -> tuple[list[dict[str, Any]], list[Suspension], dict[str, Any]]:
-    """A row for each migration of a sitting, the suspensions that belong to none, and the sitting's own facts.
+    """A row for each migration of a sitting, the suspensions that belong to none, and the sitting's own facts: among
+    them how many more were found while the emulator waited for a processor of this machine, so that its guest did stop.
 
     The probes in ``leave_out`` are judged as if they had not run.
     """
@@ -166,8 +169,19 @@ def judge(folder: Path, leave_out: Sequence[str] = ()) -> tuple[list[dict[str, A
     rows = [{**common, **_row(truth, host)} for truth in known["moves"]]
     spans = [Interval(truth["stop"][0] - NEAR_NS, truth["resume"][1] + NEAR_NS) for truth in known["moves"]]
     strays = [one for one in host.suspensions if not any(span.overlaps(one.outer) for span in spans)]
+    made_up = [one for one in strays if not _is_wait(one, known.get("waits", ()))]
     watched_s = (known["moves"][-1]["ended_ns"] - known["moves"][0]["asked_ns"]) / S if known["moves"] else 0
-    return rows, strays, {**common, "watched_min": known["minutes"] + (LEAD_IN_S + watched_s + TAIL_S) / 60}
+    watched_min = known["minutes"] + (LEAD_IN_S + watched_s + TAIL_S) / 60
+    return rows, made_up, {**common, "watched_min": watched_min, "waits": len(strays) - len(made_up)}
+
+
+def _is_wait(still: Suspension, waits: Sequence[Sequence[int]]) -> bool:
+    """True where one thread of the emulator waited for a processor for at least half of a suspension."""
+    waited: dict[int, int] = {}
+    for thread, begin_ns, end_ns in waits:
+        if (common := Interval(begin_ns, end_ns).intersect(still.outer)) is not None:
+            waited[thread] = waited.get(thread, 0) + common.length_ns
+    return 2 * max(waited.values(), default=0) >= still.best_ns
 
 
 def _row(truth: dict[str, Any], host: HostAnalysis) -> dict[str, Any]:
@@ -260,6 +274,8 @@ def table(rows: Sequence[dict[str, Any]], strays: int, watched: Sequence[dict[st
         minutes[one["load"]] = minutes.get(one["load"], 0.0) + one["watched_min"]
     lines += ["", f"Suspensions found where nothing was migrated: {strays}, in minutes watched: "]
     lines[-1] += ", ".join(f"{load} {value:.0f}" for load, value in minutes.items()) + "."
+    if starved := sum(one.get("waits", 0) for one in watched):
+        lines += ["", f"While the emulator waited for a processor of this machine: {starved} more."]
     return "\n".join([*lines, ""])
 
 

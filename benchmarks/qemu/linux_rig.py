@@ -41,6 +41,10 @@ CONVERGE_S = 6.0
 RESUME_NS = 1_000_000
 #: How the trace shows the stop, the resume and the pages that the guest waited for after a post-copy.
 TRACES = ("runstate_set", "vm_state_notify", "mark_postcopy_blocktime_begin", "mark_postcopy_blocktime_end")
+#: Seconds between two looks at how long an emulator's threads waited for a processor of this machine, and the least
+#: wait that is noted.
+WAITS_EVERY_S = 0.02
+MIN_WAIT_NS = 15_000_000
 _SO_TIMESTAMPNS = 35
 _RARP = b"\x80\x35"
 
@@ -188,6 +192,43 @@ class Frames:
         self._socket.close()
 
 
+class ProcessorWaits:
+    """Notes when a thread of an emulator was ready to run and got no processor of this machine: its guest stood still
+    then, and nobody had suspended it (``/proc/PID/task/TID/schedstat``).
+    """
+
+    def __init__(self) -> None:
+        self.pids: set[int] = set()
+        self.seen: list[tuple[int, int, int]] = []  #: thread, and the earliest begin and the end of a wait
+        self._waited: dict[int, int] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        looked_ns = time.monotonic_ns()
+        while not self._ended.wait(WAITS_EVERY_S):
+            before_ns, looked_ns = looked_ns, time.monotonic_ns()
+            for pid in tuple(self.pids):
+                self._look_at(pid, before_ns, looked_ns)
+
+    def _look_at(self, pid: int, before_ns: int, now_ns: int) -> None:
+        for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            try:
+                waited_ns = int(task.read_text().split()[1])
+            except (OSError, IndexError):
+                continue  # the thread has ended
+            thread = int(task.parent.name)
+            more_ns = waited_ns - self._waited.get(thread, waited_ns)
+            self._waited[thread] = waited_ns
+            if more_ns >= MIN_WAIT_NS:
+                self.seen.append((thread, before_ns - more_ns, now_ns))
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+
 def missing() -> str | None:
     """The things that this machine lacks for the rig, or ``None``."""
     if os.geteuid() != 0:
@@ -235,7 +276,7 @@ class LinuxRig:
             self.image = linux_guest.build(self.folder, self.kernel, self.folder)
             self._ssh_configuration()
             self._network()
-            self.frames = Frames(self._outside)
+            self.frames, self.waits = Frames(self._outside), ProcessorWaits()
             self.current = self._emulator(incoming=None)
             self._until_ready()
             for order in self.machine.load:
@@ -250,6 +291,7 @@ class LinuxRig:
             self.current.close()
         if hasattr(self, "frames"):
             self.frames.end()
+            self.waits.end()
         subprocess.run(["ip", "link", "delete", self._outside], capture_output=True, check=False)
         subprocess.run(["ip", "netns", "delete", self.space], capture_output=True, check=False)
 
@@ -280,6 +322,7 @@ class LinuxRig:
         _ip("-n", self.space, "tuntap", "add", "dev", tap, "mode", "tap")
         _ip("-n", self.space, "link", "set", tap, "master", "br0", "up")
         emulator = LinuxEmulator(self, f"emulator-{self._number}", tap, incoming)
+        self.waits.pids.add(emulator.pid)
         self._number += 1
         return emulator
 
@@ -313,6 +356,7 @@ class LinuxRig:
         time.sleep(1.0)
         after = anchor()
         truth = self._truth(move, (source, target), (before, after), resumed, final)
+        self.waits.pids.discard(source.pid)
         source.close()
         _ip("-n", self.space, "link", "delete", source.tap)
         return Truth(move=move, asked_ns=asked_ns, ended_ns=ended_ns, stepped_ns=stepped_ns, **truth)

@@ -168,6 +168,11 @@ class Emulator:
             self.close()
             raise
 
+    @property
+    def pid(self) -> int:
+        """The process id of QEMU."""
+        return self._process.pid
+
     def _connect(self) -> None:
         self._monitor = self._connected(self._monitor_path)
         self._next()
