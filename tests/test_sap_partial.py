@@ -477,3 +477,16 @@ def test_a_table_that_is_cut_off_at_the_bound_is_no_answer(count: int) -> None:
     else:
         with pytest.raises(UnexpectedReply, match="2000 rows of VBHDR or more"):
             of.updates()
+
+
+@pytest.mark.parametrize(
+    ("state", "known", "answer"),
+    [("", False, "not evaluated"), ("", True, "passed"), ("0", False, "passed"), ("13", False, "failed")],
+)
+def test_an_update_whose_state_is_not_told_may_have_failed(state: str, known: bool, answer: str) -> None:
+    """VBRC is left out where a row does not fit, or the release does not know it."""
+    row = Update("K1", None, "A", "100", state)
+    looks = [seen("updates", 10, *([row] if known else [])), *(seen("updates", second, row) for second in (40, 100))]
+    assert judged(*looks).question("sap-updates-BX5").state == answer
+    verdict = {"": Verdict.UNKNOWN, "0": Verdict.PASS, "13": Verdict.WARN}[state]
+    assert findings(replace(WELL, updates=(row,)))["sap-updates"].verdict is verdict

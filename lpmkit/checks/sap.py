@@ -192,6 +192,8 @@ def _sap_now(snapshot: SapSnapshot) -> datetime | None:
 def sap_updates(survey: Survey, snapshot: SapSnapshot) -> RuleResult:
     """Warn of update terminations before the move: later they would be attributed to it."""
     failed = [update for update in snapshot.updates or () if update.failed]
+    if not failed and any(update.failed is None for update in snapshot.updates or ()):
+        raise NotKnown(snapshot.system, "the state of the updates is not told")
     return passed(
         not failed,
         snapshot.system,

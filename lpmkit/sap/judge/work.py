@@ -403,6 +403,11 @@ def updates(case: Case) -> Question:
         # a deactivated update lets them pile up, none of them in error (`SAP-UPDATE-ERRORS`)
         text = f"{left} more wait than before the suspension; the limit is {case.slo.queue_now}"
         return Question(key, title, FAILED, text, f"by {replies.last.way}", reply=ReplyWord.NO)
+    known = {row.key for row in replies.before.rows or ()}
+    untold = [row.key for row in replies.last.rows or () if row.failed is None and row.key not in known]
+    if untold:
+        text = f"{plural(len(untold), 'new update')} whose state is not told"
+        return Question(key, title, OPEN, text, f"by {replies.last.way}")
     count, seconds = _standing_updates(case, replies)
     noted = f"; {plural(count, 'update')} waiting for {seconds:.0f} s, where none waited before" if count else ""
     return Question(
