@@ -714,6 +714,7 @@ UNKNOWNS: list[tuple[str, Altered]] = [
     ("mains", whole()),
     ("system-ready", whole()),
     ("partition-running", side("source", partitions=None)),
+    ("partition-running", side("source", partitions=())),
     ("not-migrating", whole(migration=None)),
     ("not-migrating", whole(migration=MigrationReading("Running", None))),
     ("two-systems", side("target", frame=None)),

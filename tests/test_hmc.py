@@ -155,6 +155,20 @@ def test_a_list_without_a_vios_says_of_no_partition_that_it_has_left(listed: str
         an_hmc(Typed({STATE: listed, WHOLE: whole})).migration("p7aix01")
 
 
+@pytest.mark.parametrize("neighbours", [(), ("aixlinux",), ("aixlinux", "os400")])
+def test_the_partitions_of_a_system_are_not_known_from_a_list_without_a_vios(neighbours: tuple[str, ...]) -> None:
+    """An evacuation by such a list would leave partitions behind."""
+    session = Typed()
+    hmc = an_hmc(session)
+    fields = hmc.partition_listing.fields()
+    told = [{"name": f"sapq0{at}", "lpar_id": f"{at}", "state": "Running", "lpar_env": env}
+            for at, env in enumerate(neighbours, 7)]  # fmt: skip
+    rows = "".join(",".join(row.get(field, "null") for field in fields) + "\n" for row in told)
+    session.answers[f"lssyscfg -r lpar -m {SYSTEM} -F {','.join(fields)}"] = rows
+    with pytest.raises(UnexpectedReply, match="no VIOS is among"):
+        hmc.partitions()
+
+
 def test_a_neighbour_without_id_and_state_costs_nothing() -> None:
     session = Typed(
         {

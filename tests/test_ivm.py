@@ -129,8 +129,8 @@ def test_a_partition_that_is_not_listed_has_no_state(answer: Reply | str) -> Non
 @pytest.mark.parametrize(
     ("whole", "why"),
     [
-        ("", "no VIOS either"),
-        ("nim1,5,Running,aixlinux\n", "no VIOS either"),
+        ("", "no VIOS is among"),
+        ("nim1,5,Running,aixlinux\n", "no VIOS is among"),
         ("10-071DA,1,Running,vioserver\nbxaix85,2,Running,aixlinux\n", "one list of partitions has bxaix85"),
     ],
 )

@@ -33,11 +33,13 @@ from lpmkit.ssh.secrets import Secrets
 from lpmkit.ssh.session import Reply
 from lpmkit.timeline import Clock, wait_until
 from tests.scripted_moves import (
+    AT_HOME,
     COPYING,
     GONE,
     ORDER,
     THERE,
     Managers,
+    OneManager,
     install,
     last_why,
     move_folder,
@@ -298,6 +300,36 @@ def test_a_recorder_that_takes_over_a_refused_command_does_not_follow_somebody_e
     record(run)
     assert phases(run) == ["asked", "failed"]
     assert "asked for by somebody else" in last_why(run)
+
+
+def _fails_late(managers: Managers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that ends with an error long after the copy has begun, while the manager still shows the copy."""
+    managers.copies = True
+    said = iter([Reply("a", "migrlpar", 1, "HSCLA27C it failed", "")])
+
+    def outcome(self: OneManager) -> Reply | None:
+        return next(said, None) if managers.looks == PATIENT_LOOKS else None
+
+    monkeypatch.setattr(OneManager, "outcome", outcome)
+    monkeypatch.setattr(monitor, "NOT_OURS_S", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("ends_as", "phase", "why"),
+    [
+        (AT_HOME, "failed", "runs on the source"),
+        (MigrationReading("Running", "Migration Failed"), "needs-recovery", "is to be recovered"),
+    ],
+)
+def test_a_command_that_fails_in_mid_copy_leaves_no_migration_of_somebody_else(
+    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch, ends_as: MigrationReading, phase: str, why: str
+) -> None:
+    _fails_late(managers, monkeypatch)
+    managers.at_look = {2 * PATIENT_LOOKS: lambda: setattr(managers, "source", ends_as)}
+    run = move_folder(tmp_path)
+    record(run)
+    assert phases(run)[-1] == phase
+    assert why in last_why(run)
 
 
 def test_a_run_that_ended_with_its_command_under_way_keeps_others_from_asking(tmp_path: Path) -> None:

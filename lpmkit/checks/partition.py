@@ -56,6 +56,8 @@ def partition_running(survey: Survey) -> RuleResult:
         facts: dict[str, Fact] = {"environment": survey.moving.environment}
         remedy = "A VIOS does not move (migrlpar takes AIX, Linux and IBM i): name another partition."
         return RuleResult(Verdict.FAIL, survey.partition, facts, remedy)
+    if survey.moving is None:
+        io_servers_of(survey, survey.source)  # a list without a VIOS is not whole
     state = survey.moving.state if survey.moving else "not listed"
     facts = {"state": state, "frame": survey.source.name}
     system = f" -m {system_name(survey)}" if survey.source.manager == "hmc" else ""

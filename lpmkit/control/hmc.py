@@ -510,7 +510,7 @@ class Hmc(ManagedSystem):
         """
         moving = self._ask(["lssyscfg", "-r", "lpar"], PARTITION_STATE, partial(read_state_of, partition=partition))
         if moving is None:
-            self._require_whole_list(partition)
+            self._require_absent(partition)
             return MigrationReading(partition_state=None, migration_state=None)
         moves = self._ask(["lslparmigr", "-r", "lpar"], MIGRATION, partial(read_migration_of, partition=partition))
         return _standing(moving, moves)

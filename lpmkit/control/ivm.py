@@ -167,7 +167,7 @@ class Ivm(ManagedSystem):
         """
         states = self._found(["lssyscfg", "-r", "lpar"], partition, PARTITION_STATE, read_partitions)
         if not states:
-            self._require_whole_list(partition)
+            self._require_absent(partition)
             return MigrationReading(partition_state=None, migration_state=None)
         migrations = self._found(["lslparmigr", "-r", "lpar"], partition, MIGRATION, read_migrations)
         reading = migrations[0] if migrations else MigrationReading(None, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from lpmkit.control.listings import (
     Manager,
     attribute_record,
     is_plain,
+    known,
 )
 from lpmkit.control.system_listings import (
     ETHERNET,
@@ -107,8 +108,12 @@ class ManagedSystem:
         )
 
     def partitions(self) -> tuple[Partition, ...]:
-        """Every partition with its resources. A resource listing that the level refuses leaves its fields ``None``."""
+        """Every partition with its resources. A resource listing that the level refuses leaves its fields ``None``.
+
+        Raises `UnexpectedReply` for a list without a VIOS, which is not whole.
+        """
         listed = self._ask(["lssyscfg", "-r", "lpar"], self.partition_listing, self._read_partitions)
+        self._require_whole([partition.environment for partition in listed])
         memory = self._resources(["mem"], PARTITION_MEMORY, read_partition_memory)
         processors = self._resources(["proc"], PARTITION_PROCESSORS, read_partition_processors)
         slots = self._resources(["virtualio", "--rsubtype", "slot"], PARTITION_SLOTS, read_partition_slots)
@@ -171,23 +176,26 @@ class ManagedSystem:
             )
         return lpar_id
 
-    def _require_whole_list(self, partition: str) -> None:
-        """Raise `UnexpectedReply` unless the whole list of the system shows that the partition is not there.
-
-        A list without a VIOS is not whole: empty, of an account that may see some partitions only, or of a manager
-        that restarts or has no connection to the system. Before ``lpar_env`` was known, one row is enough.
-        """
+    def _require_absent(self, partition: str) -> None:
+        """Raise `UnexpectedReply` unless the whole list of the system shows that the partition is not there."""
         listed = self._ask(["lssyscfg", "-r", "lpar"], WHOLE_LIST, WHOLE_LIST.read_any)
+        self._require_whole([known(row.get("lpar_env")) for row in listed])
         if any(row["name"] == partition for row in listed):
             what = f"one list of partitions has {partition} and another has not"
-        elif not any(row.get("lpar_env", "vioserver") == "vioserver" for row in listed):
-            what = f"{partition} is not listed, and no VIOS either: this is not the whole list of the system"
-        else:
+            raise UnexpectedReply(what, where=self._session.where, next_step="Ask again.")
+
+    def _require_whole(self, environments: Collection[str | None]) -> None:
+        """Raise `UnexpectedReply` for a list of partitions that is not the whole list of the system.
+
+        A list without a VIOS is not: empty, of an account that may see some partitions only, or of a manager that
+        restarts or has no connection to the system. Where a level does not print ``lpar_env``, one row is enough.
+        """
+        if "vioserver" in environments or (environments and set(environments) == {None}):
             return
         raise UnexpectedReply(
-            what,
+            "no VIOS is among the listed partitions: this is not the whole list of the system",
             where=self._session.where,
-            asked=shlex.join(["lssyscfg", "-r", "lpar", *self._named, *WHOLE_LIST.question()]),
+            asked=shlex.join(["lssyscfg", "-r", "lpar", *self._named]),
             next_step="Wait until the manager is connected to the system, or name an account that may see all of it.",
         )
 

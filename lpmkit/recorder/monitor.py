@@ -41,6 +41,8 @@ LOST_COMMAND = (
 )
 #: Seconds after which a migration that goes on although its command was refused is known not to be this run's.
 NOT_OURS_S = 10.0
+#: The phases in which a manager lists a migration, as run folders keep them.
+SHOWN = frozenset({Phase.STARTING.value, Phase.COPYING.value})
 #: Seconds without an answer of any manager after which a recorder ends.
 GIVE_UP_S = 12 * 3600.0
 CALLED_OFF = "called off before the move was asked for; nothing was moved"
@@ -73,6 +75,9 @@ class MigrationMonitor:
         self._heard_ns = clock.mono_ns()
         #: The manager's refusal of the command to move, and when it came.
         self._refusal: tuple[str, int] | None = None
+        #: When a migration showed first; whether the refusal came so long after it that the migration is this run's.
+        self._shown_ns: int | None = None
+        self._is_late = False
         #: The command to move has not ended, and its reply will come (`lpmkit.control.base.Control.outcome`).
         self._reply_due = False
         #: When the command to move was lost: it may have arrived, and its end is not known.
@@ -121,12 +126,24 @@ class MigrationMonitor:
 
     def take_over(self, events: Sequence[Event]) -> None:
         """Know of the command to move what an earlier recorder of this run recorded."""
-        answers = [event.data for event in events if event.kind == "answer" and event.data.get("what") == "migrate"]
-        status = answers[-1].get("status") if answers else None
+        answers = [event for event in events if event.kind == "answer" and event.data.get("what") == "migrate"]
+        shown = [event for event in events if event.kind == "phase" and event.data.get("phase") in SHOWN]
+        status = answers[-1].data.get("status") if answers else None
         if status is None:
             self._lose_command()
         elif status != 0:
-            self._refusal = (str(answers[-1].get("text")), self._clock.mono_ns())
+            self._refused(str(answers[-1].data.get("text")))
+            self._is_late = bool(shown) and answers[-1].wall_ns - shown[0].wall_ns >= NOT_OURS_S * 1e9
+
+    def _refused(self, text: str) -> None:
+        """Note the command's refusal.
+
+        A manager refuses a second command at once: one that ends with an error long after a migration showed has
+        failed, or was stopped.
+        """
+        now_ns = self._clock.mono_ns()
+        self._refusal = (text, now_ns)
+        self._is_late = self._shown_ns is not None and now_ns - self._shown_ns >= NOT_OURS_S * 1e9
 
     def _lose_command(self) -> None:
         self._reply_due, self._lost_ns = False, self._clock.mono_ns()
@@ -230,6 +247,8 @@ class MigrationMonitor:
             was = self.state.phase
             now = self.state = next_state(self.state, seen)
         if now.phase is not was:
+            if now.phase.value in SHOWN and self._shown_ns is None:
+                self._shown_ns = self._clock.mono_ns()
             still_down = self.inactive and now.seen is Observation.ARRIVED
             self._record_transition(was, now.phase, INACTIVE_ARRIVED if still_down else str(now.seen or ""), now.seen)
 
@@ -243,7 +262,7 @@ class MigrationMonitor:
         if seen is Observation.AT_HOME and self.state.phase is Phase.ASKED:
             self._enter(Phase.FAILED, f"the manager refused: {text}", seen)
             return True
-        if seen not in (Observation.STARTING, Observation.COPYING):
+        if seen not in (Observation.STARTING, Observation.COPYING) or self._is_late:
             return False
         if self._clock.mono_ns() - since_ns > NOT_OURS_S * 1e9:
             self._enter(
@@ -264,7 +283,7 @@ class MigrationMonitor:
             self._reply_due = False
             self._event("answer", what="migrate", status=reply.status, text=reply.text)
             if reply.status not in (0, None):
-                self._refusal = (reply.text, self._clock.mono_ns())
+                self._refused(reply.text)
 
     @property
     def was_refused(self) -> bool:
@@ -338,7 +357,7 @@ class MigrationMonitor:
         if what == "migrate":
             self._reply_due = reply.status is None
         if what == "migrate" and reply.status not in (0, None):
-            self._refusal = (reply.text, self._clock.mono_ns())
+            self._refused(reply.text)
             reading = self._reading(self.source)
             if reading is not None and observe(reading, None) is Observation.AT_HOME:
                 self._enter(Phase.FAILED, f"the manager refused: {reply.text}", Observation.AT_HOME)
