@@ -37,10 +37,23 @@ def job_lines(case: Case) -> list[JobLine]:
     history = {one.name: one for snapshot in (case.before,) if snapshot for one in snapshot.history or ()}
     work = answers(case.observations, "work_processes", case.pause)
     logs = progress(case.observations, case.pause)
-    return [
-        _job_line(case, course, work, history.get(course.job.name), logs.get(course.key))
-        for course in job_courses(case.observations)
-    ]
+    courses = job_courses(case.observations)
+    running = [one.job for one in courses if one.gone_ns is None and one.status is JobStatus.RUNNING and one.job.name]
+    lines = [_job_line(case, one, work, history.get(one.job.name), logs.get(one.key)) for one in courses]
+    return [_unless_replaced(line, running) for line in lines]
+
+
+def _unless_replaced(line: JobLine, running: Sequence[Job]) -> JobLine:
+    """The line of a job; a stale status where a job that began later is listed in its very process."""
+    mine = line.course.job
+    if line.verdict not in ("pass", "unknown") or mine not in running or mine.pid is None or mine.started is None:
+        return line
+    later = (one for one in running if (one.pid, one.server) == (mine.pid, mine.server) and one.started is not None)
+    other = next((one for one in later if one.started is not None and one.started > mine.started), None)
+    if other is None:
+        return line
+    text = f"says that it runs, and process {mine.pid} does {other.title}: a stale status"
+    return JobLine(line.course, "fail", text, line.delay_s)
 
 
 def _job_line(
@@ -139,38 +152,12 @@ def _running(
     now = next((row for row in look.rows or () if row.pid in pids and row.is_busy and _may_run(row, course.job)), None)
     if now is None:
         return _carried_by_none(case, course, work, far, ran=ran)
-    other = _successor(case, course)
-    if other is not None:
-        text = f"says that it runs, and process {now.pid} does {other.title}: a stale status{far}"
-        return JobLine(course, "fail", text)
     before = next((one for one in (work.before.rows or () if work.before else ()) if one.pid == now.pid), None)
     if not ran:
         return JobLine(course, "", f"running{far}")
     on = wrote or (before is not None and _went_on(before, now))
     text = f"runs on in process {now.pid}" if on else f"process {now.pid} is there and has not been seen to go on"
     return JobLine(course, "pass" if on else "unknown", f"{text}{far}")
-
-
-def _successor(case: Case, course: JobCourse) -> Job | None:
-    """A job that began later in the very process that is to run this one, and is listed as running beside it."""
-    mine = course.job
-    beside = [
-        one.job
-        for one in job_courses(case.observations)
-        if one.key != course.key and one.gone_ns is None and one.status is JobStatus.RUNNING
-    ]
-    return next(
-        (
-            one
-            for one in beside
-            if mine.name
-            and (one.pid, one.server) == (mine.pid, mine.server)
-            and one.started is not None
-            and mine.started is not None
-            and one.started > mine.started
-        ),
-        None,
-    )
 
 
 def _how_far(course: JobCourse, history: JobHistory | None, log: JobProgress | None) -> str:
