@@ -245,9 +245,20 @@ def _parent(_: int) -> str:
 
 
 def load() -> None:
-    """Import what is forked."""
+    """Import what is forked, and read what most of it would read by itself: phrases, codes, templates, the form of a
+    survey.
+    """
     for name in PRELOADED:
         importlib.import_module(name)
+    from lpmkit.control.codes import explain  # noqa: PLC0415 - loaded above
+    from lpmkit.report.templates import page_template  # noqa: PLC0415
+    from lpmkit.survey.model import _kept_form  # noqa: PLC0415
+    from lpmkit.wording.words import words_of  # noqa: PLC0415
+
+    words_of("de").said("yes")
+    explain("HSCLA27C")
+    page_template("report.html.j2")
+    _kept_form()
 
 
 def serve_commands(requests: socket.socket, of_run: int) -> None:

@@ -10,7 +10,7 @@ import base64
 import io
 import re
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -63,17 +63,8 @@ def html(
 
 
 def _filled(document: Document, plots: Path, template: Path | None, logo: Path | None) -> str:
-    loaders: list[jinja2.BaseLoader] = [PackageLoader("lpmkit")]
-    name = TEMPLATE
-    if template is not None:
-        loaders.insert(0, FileSystemLoader(template.parent))
-        name = template.name
-    environment = ImmutableSandboxedEnvironment(
-        loader=jinja2.ChoiceLoader(loaders),
-        autoescape=select_autoescape(default=True),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = _environment(None if template is None else template.parent)
+    name = TEMPLATE if template is None else template.name
     filled = {
         "document": document,
         "logo": _picture(logo) if logo is not None else None,
@@ -98,6 +89,18 @@ def _filled(document: Document, plots: Path, template: Path | None, logo: Path |
             next_step="Scripts are not allowed; pictures and fonts go into the template as data URIs.",
         )
     return text
+
+
+@cache
+def _environment(folder: Path | None) -> ImmutableSandboxedEnvironment:
+    """The sandbox for templates of ours, and of a site in ``folder``; they are compiled once."""
+    loaders = [*([] if folder is None else [FileSystemLoader(folder)]), PackageLoader("lpmkit")]
+    return ImmutableSandboxedEnvironment(
+        loader=jinja2.ChoiceLoader(loaders),
+        autoescape=select_autoescape(default=True),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def _no_template(where: str, why: str) -> UsageError:
