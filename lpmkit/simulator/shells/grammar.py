@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-OPERATORS = ("&&", "||", ";", "|", "\n")
+_OPERATOR = re.compile(r"&&|\|\||[;|\n]")
+#: What means itself outside of quotes, and between double ones.
+_PLAIN, _PLAIN_IN_QUOTES = re.compile(r"[^ \t\r\n;|&'\"\\$]+"), re.compile(r"[^\"\\$]+")
 _REDIRECTION = re.compile(r"^(2>&1|2>/dev/null|1?>/dev/null)$")
 _ASSIGNMENT = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)=(.*)$", re.DOTALL)
 _VARIABLE = re.compile(r"\$(\?|\$|[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
@@ -90,10 +92,10 @@ def _tokens(line: str, variables: Mapping[str, str]) -> list[_Token]:
     tokens: list[_Token] = []
     at = 0
     while at < len(line):
-        operator = next((each for each in OPERATORS if line.startswith(each, at)), None)
+        operator = _OPERATOR.match(line, at)
         if operator:
-            tokens.append(_Token(operator, operator=True))
-            at += len(operator)
+            tokens.append(_Token(operator[0], operator=True))
+            at = operator.end()
         elif line[at] in " \t\r":
             at += 1
         elif line[at] == "#":
@@ -108,8 +110,12 @@ def _word(line: str, at: int, variables: Mapping[str, str]) -> tuple[_Token, int
     parts: list[str] = []
     quoted = False
     while at < len(line):
+        if plain := _PLAIN.match(line, at):
+            parts.append(plain[0])
+            at = plain.end()
+            continue
         char = line[at]
-        if char in " \t\r\n" or any(line.startswith(each, at) for each in OPERATORS):
+        if char in " \t\r\n;|" or line.startswith("&&", at):
             break
         if char in "'\"":
             text, at = _quoted(line, at, variables)
@@ -134,17 +140,19 @@ def _bare(line: str, at: int, variables: Mapping[str, str]) -> tuple[str, int]:
 
 def _quoted(line: str, at: int, variables: Mapping[str, str]) -> tuple[str, int]:
     quote, at, parts = line[at], at + 1, list[str]()
-    while at < len(line):
+    if quote == "'" and (end := line.find(quote, at)) >= 0:
+        return line[at:end], end + 1
+    while quote == '"' and at < len(line):
         char = line[at]
-        if char == quote:
+        if plain := _PLAIN_IN_QUOTES.match(line, at):
+            parts.append(plain[0])
+            at = plain.end()
+        elif char == quote:
             return "".join(parts), at + 1
-        if quote == '"' and char == "\\" and line[at + 1 : at + 2] in ('"', "\\", "$", "`"):
+        elif char == "\\" and line[at + 1 : at + 2] in ('"', "\\", "$", "`"):
             parts.append(line[at + 1])
             at += 2
-        elif quote == '"':
+        else:
             text, at = _bare(line, at, variables)
             parts.append(text)
-        else:
-            parts.append(char)
-            at += 1
     raise SyntaxProblem(f"ksh: 0403-057 Syntax error: `{quote}' is not matched.")
