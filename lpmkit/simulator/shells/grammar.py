@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _OPERATOR = re.compile(r"&&|\|\||[;|\n]")
 #: What means itself outside of quotes, and between double ones.
@@ -55,9 +56,15 @@ def parse(line: str, variables: Mapping[str, str] | None = None) -> tuple[Step, 
     >>> [step.pipeline[0].words for step in parse("LANG=C lssyscfg -r sys; echo 'a;b' && hostname")]
     [('lssyscfg', '-r', 'sys'), ('echo', 'a;b'), ('hostname',)]
     """
+    return _parsed(line, tuple((variables or {}).items()))
+
+
+@lru_cache(maxsize=1024)
+def _parsed(line: str, variables: tuple[tuple[str, str], ...]) -> tuple[Step, ...]:
+    """A survey types the same lines again and again."""
     steps: list[Step] = []
     after, pipeline, words = ";", [], list[_Token]()
-    for token in [*_tokens(line, variables or {}), _Token(";", operator=True)]:
+    for token in [*_tokens(line, dict(variables)), _Token(";", operator=True)]:
         if not token.operator:
             words.append(token)
             continue

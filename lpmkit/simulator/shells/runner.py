@@ -161,7 +161,7 @@ class Shell:
     def _with_status(self, command: Command) -> Command:
         """``$?`` is what the command before ended with, not what it was when the line was read."""
         words = tuple(word.replace(LAST_STATUS, str(self.status)) for word in command.words)
-        return replace(command, words=words)
+        return command if words == command.words else replace(command, words=words)
 
     def _due(self, step: Step) -> bool:
         return {";": True, "&&": self.status == 0, "||": self.status != 0}[step.after]
