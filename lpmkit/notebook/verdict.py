@@ -45,18 +45,17 @@ def judged(book: Runbook, run: Run) -> list[HTML]:
     The chart is a PNG: it fits into a cell and is shown in a saved copy that is not trusted yet.
     """
     from lpmkit.analysis import analyse, summary  # noqa: PLC0415
-    from lpmkit.plots.figures import image, translated  # noqa: PLC0415
+    from lpmkit.plots.figures import image  # noqa: PLC0415
     from lpmkit.plots.wall_chart import wall_chart  # noqa: PLC0415
-    from lpmkit.report.page import write_analysed  # noqa: PLC0415
+    from lpmkit.report.page import charts_of, write_analysed  # noqa: PLC0415
 
     words, why = words_of(book.site.language), still_observed(run, book.clock)
     if why or not run.events():
         return [HTML(f"<p>{escaped(words.said(f'Not finished yet. {why or NOT_BEGUN}'))}</p>")]
     analysis = analyse(run)
-    write_analysed(run, analysis, words=words)
-    chart = wall_chart(analysis)
-    if words is not ENGLISH:
-        translated(chart, words.said)
+    charts = charts_of(analysis, words)
+    write_analysed(run, analysis, words=words, charts=charts)
+    chart = charts.figure("wall") or charts.in_words(wall_chart(analysis))
     board = board_html(board_of(run, summary=summary(analysis), language=words.language))
     return [HTML(board), picture(image(chart), words.said(CHART_TEXT))]
 

@@ -53,15 +53,20 @@ class Charts:
         make_folder(folder)
         written = {}
         for name in self._draw:
-            path, figure = folder / f"{name}.{ending}", self._figure(name)
+            path, figure = folder / f"{name}.{ending}", self.figure(name)
             if figure is None:
                 path.unlink(missing_ok=True)
             else:
                 written[name] = write(path, image(figure, ending))
         return written
 
-    def _figure(self, name: str) -> Figure | None:
+    def figure(self, name: str) -> Figure | None:
+        """A chart by its name; ``None`` where it has nothing to show."""
         if name not in self._drawn:
             figure = self._draw[name]()
-            self._drawn[name] = translated(figure, self._said) if figure and self._said else figure
+            self._drawn[name] = figure and self.in_words(figure)
         return self._drawn[name]
+
+    def in_words(self, figure: Figure) -> Figure:
+        """Another figure with its texts in the language of these charts."""
+        return translated(figure, self._said) if self._said else figure
