@@ -29,8 +29,12 @@ ROOM = 4000
 def start(specs: Sequence[Any], tests: Sequence[str]) -> None:
     """Start the process that collects ``tests``, and let the workers of xdist (``specs``) be forks of it."""
     run = os.environ[RUN] = str(os.getpid())
-    with _listening(_workers_of(run)) as workers, _listening(commands_of(run)) as commands:
-        handed = [workers.fileno(), commands.fileno()]
+    with (
+        _listening(_workers_of(run)) as workers,
+        _listening(commands_of(run)) as commands,
+        _listening(machines_of(run)) as machines,
+    ):
+        handed = [workers.fileno(), commands.fileno(), machines.fileno()]
         subprocess.Popen(
             [sys.executable, "-m", "tests.collected", *map(str, handed), run, *tests, " " * ROOM],
             pass_fds=handed,
@@ -51,6 +55,11 @@ def _workers_of(run: str) -> str:
 def commands_of(run: str) -> str:
     """The address of the process that forks the commands of lpmkit."""
     return f"\0lpmkit-tests-{run}"
+
+
+def machines_of(run: str) -> str:
+    """The address of the process that forks simulated machines."""
+    return f"\0lpmkit-machines-{run}"
 
 
 def _listening(address: str) -> socket.socket:
@@ -90,18 +99,23 @@ def main(**_: object) -> None:
     exec(line, vars(here))
 
 
-def serve_workers(workers: socket.socket, commands: socket.socket, run: int, tests: Sequence[str]) -> None:
-    """Collect the tests and fork workers, beside a process that forks the commands of lpmkit."""
+def serve_workers(
+    workers: socket.socket, commands: socket.socket, machines: socket.socket, run: int, tests: Sequence[str]
+) -> None:
+    """Collect the tests and fork workers, beside two processes that fork commands of lpmkit and simulated machines."""
     import pytest  # noqa: PLC0415 - whoever joins needs none of these
 
     from tests import forked  # noqa: PLC0415
 
-    forked.load()
-    if os.fork() == 0:
-        workers.close()
-        forked.serve_commands(commands, run)
-        os._exit(0)
-    commands.close()
+    forked.belong_to(str(run))
+    for load, requests in ((forked.load_machines, machines), (forked.load, commands)):
+        load()
+        if os.fork() == 0:
+            for other in {workers, commands, machines} - {requests}:
+                other.close()
+            forked.serve_commands(requests, run)
+            os._exit(0)
+        requests.close()
     pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", *tests])
     forked.serve(workers, run)
 
@@ -109,5 +123,5 @@ def serve_workers(workers: socket.socket, commands: socket.socket, run: int, tes
 if __name__ == "__main__":
     if sys.argv[-2] == "-c":  # as xdist starts Python
         sys.exit(join(sys.argv[1], sys.argv[-1]))
-    _, first, second, of_run, *collected, _ = sys.argv
-    serve_workers(socket.socket(fileno=int(first)), socket.socket(fileno=int(second)), int(of_run), collected)
+    first, second, third = (socket.socket(fileno=int(word)) for word in sys.argv[1:4])
+    serve_workers(first, second, third, int(sys.argv[4]), sys.argv[5:-1])

@@ -35,7 +35,7 @@ from typing import IO, Any, NoReturn
 from unittest import mock
 
 from lpmkit.cli import MODULES
-from tests.collected import LONGEST, ROOM, RUN, commands_of
+from tests.collected import LONGEST, ROOM, RUN, commands_of, machines_of
 from tests.durable_disk import wait_for_no_disk
 
 #: Imported before the first process is forked; all others are imported by these.
@@ -88,6 +88,9 @@ STARTED = (
     "lpmkit.sinks.courier",
     "tests.hosts",
 )
+#: Of these, the simulated machines: there are more of them than of all others, they need few modules, and a fork of a
+#: small process costs a third of that of a large one.
+MACHINES = ("lpmkit.simulator", "lpmkit.simulator.partition")
 #: More than a process is handed besides its streams.
 MOST_HANDED = 8
 
@@ -126,7 +129,7 @@ class Forked:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as wire:
                 wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST)
-                wire.connect(_place or _parent(os.getpid()))
+                wire.connect((args[2] in MACHINES and _machines) or _place or _parent(os.getpid()))
                 socket.send_fds(wire, [json.dumps(request).encode()], [*theirs, reply.fileno(), *pass_fds])
         finally:
             reply.close()
@@ -216,8 +219,14 @@ def forking(module: Any) -> Any:
     return mock.patch.object(module, "subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": popen}))
 
 
-#: In a forked process: where the next one is forked.
-_place = ""
+#: Where the next process is forked, and where the next machine is, where that is known.
+_place = _machines = ""
+
+
+def belong_to(run: str) -> None:
+    """Let this process and its forks have processes forked for a run of tests."""
+    global _place, _machines
+    _place, _machines = commands_of(run), machines_of(run)
 
 
 @cache
@@ -244,6 +253,12 @@ def _parent(_: int) -> str:
     return address
 
 
+def load_machines() -> None:
+    """Import what simulated machines are."""
+    importlib.import_module("lpmkit.simulator.__main__")
+    importlib.import_module("lpmkit.simulator.partition")
+
+
 def load() -> None:
     """Import what is forked, and read what most of it would read by itself: phrases, codes, templates, the form of a
     survey.
@@ -263,11 +278,12 @@ def load() -> None:
 
 def serve_commands(requests: socket.socket, of_run: int) -> None:
     """Fork commands of lpmkit, and let them fork what they start; see `serve`."""
-    global _place  # noqa: PLW0603 - what a forked process knows of where it comes from
-    _place = requests.getsockname().decode()
+    global _place  # noqa: PLW0603 - as above
+    _place = _place or requests.getsockname().decode()
     wait_for_no_disk()
     for name in STARTERS:
-        forking(importlib.import_module(name)).start()
+        if name in sys.modules:
+            forking(sys.modules[name]).start()
     serve(requests, of_run)
 
 
