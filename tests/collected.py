@@ -116,7 +116,8 @@ def serve_workers(
             forked.serve_commands(requests, run)
             os._exit(0)
         requests.close()
-    pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", *tests])
+    # no capturing: what a module takes for standard error when it is imported is still that in a fork
+    pytest.main(["--collect-only", "-qq", "-s", "-p", "no:cacheprovider", *tests])
     forked.serve(workers, run)
 
 
