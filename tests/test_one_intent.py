@@ -273,6 +273,21 @@ def test_a_recorder_that_takes_over_waits_for_a_command_whose_end_nobody_recorde
     assert managers.sent == ["m"]
 
 
+def test_a_command_that_was_lost_long_ago_is_not_waited_for_again(
+    tmp_path: Path, managers: Managers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor, "NO_REPLY_S", VALIDATION_TIMEOUT_S)
+    run = move_folder(tmp_path)
+    _asked_before(run)
+    hours = 3600 * 10**9
+    later = Clock()
+    monkeypatch.setattr(Clock, "wall_ns", lambda self, real=Clock.wall_ns: real(self) + 9 * hours)
+    assert later.wall_ns() - run.events()[-1].wall_ns > 8 * hours
+    managers.sent.append("m")
+    record(run)
+    assert phases(run) == ["asked", "failed"]
+
+
 def test_a_lost_command_that_begins_nothing_is_failed_in_the_end(tmp_path: Path, managers: Managers) -> None:
     managers.loses = LOST
     run = move_folder(tmp_path)

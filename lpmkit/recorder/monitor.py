@@ -128,9 +128,10 @@ class MigrationMonitor:
         """Know of the command to move what an earlier recorder of this run recorded."""
         answers = [event for event in events if event.kind == "answer" and event.data.get("what") == "migrate"]
         shown = [event for event in events if event.kind == "phase" and event.data.get("phase") in SHOWN]
+        sent = [event for event in events if event.kind == "intent" and event.data.get("what") == "migrate"]
         status = answers[-1].data.get("status") if answers else None
         if status is None:
-            self._lose_command()
+            self._lose_command(self._clock.wall_ns() - sent[-1].wall_ns if sent else 0)
         elif status != 0:
             self._refused(str(answers[-1].data.get("text")))
             self._is_late = bool(shown) and answers[-1].wall_ns - shown[0].wall_ns >= NOT_OURS_S * 1e9
@@ -145,8 +146,11 @@ class MigrationMonitor:
         self._refusal = (text, now_ns)
         self._is_late = self._shown_ns is not None and now_ns - self._shown_ns >= NOT_OURS_S * 1e9
 
-    def _lose_command(self) -> None:
-        self._reply_due, self._lost_ns = False, self._clock.mono_ns()
+    def _lose_command(self, ago_ns: int = 0) -> None:
+        """The end of the command is not known from now on, or since it was sent; a clock that was set back counts for
+        nothing.
+        """
+        self._reply_due, self._lost_ns = False, self._clock.mono_ns() - max(0, ago_ns)
 
     def _may_still_begin(self) -> bool:
         """True while the command to move may begin a migration that no manager lists yet."""
