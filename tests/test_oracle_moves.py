@@ -180,8 +180,8 @@ def test_commits_stall_with_the_partition_and_the_alert_log_can_be_read_by_sql(t
         watched.until(tried_after(watched, "commit", 3))
     analysis = watched.analysed()
     assert verdicts(analysis) == {**GOOD, "alert": "failed"}
-    felt = {one.probe.split("-")[1]: one for one in analysis.hosts[0].sessions}
-    assert felt["commit"].bounds.hi_ns > 2.9e9
+    felt = [one.bounds.hi_ns for one in analysis.hosts[0].sessions if one.probe.startswith("ora-commit")]
+    assert max(felt) > 2.9e9, "a busy machine lets a commit wait a second time"
 
 
 def test_more_checkpoints_than_usual_are_a_warning_and_a_hidden_view_is_a_gap(tmp_path: Path) -> None:
