@@ -422,6 +422,35 @@ def test_a_file_system_without_locks_is_an_error_with_a_next_step(
     assert "local disk" in str(caught.value)
 
 
+def test_who_looks_for_the_owner_of_a_lock_keeps_nobody_from_taking_it(tmp_path: Path) -> None:
+    lock = partition_lock(tmp_path / "run-1", "bvio82", "bxaix85")
+    lock.path.touch()
+    with lock.path.open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        taking = threading.Thread(target=lock.acquire, daemon=True)
+        taking.start()
+        taking.join(timeout=0.2)
+        assert taking.is_alive(), "it was taken beside another, or refused"
+        fcntl.flock(looking, fcntl.LOCK_UN)
+        taking.join(timeout=30)
+    assert locks.holder(lock.path)
+    with pytest.raises(locks.HeldByAnother, match="run-1"):
+        partition_lock(tmp_path / "run-2", "bvio82", "bxaix85").acquire()
+    lock.release()
+
+
+def test_a_lock_without_an_owner_that_is_held_on_is_an_error_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "LOOK_S", 0.1)
+    lock = partition_lock(tmp_path / "run-1", "bvio82", "bxaix85")
+    lock.path.touch()
+    with lock.path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        with pytest.raises(locks.HeldByAnother):
+            lock.acquire()
+
+
 def test_the_mark_of_a_process_that_died_holds_nobody_off(tmp_path: Path) -> None:
     run = move_folder(tmp_path)
     code = (

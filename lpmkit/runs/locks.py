@@ -25,6 +25,8 @@ from lpmkit.runs.files import FULL, cannot_write, make_folder, open_plain
 
 #: Seconds between two renewals of a mark, and age from which an owner on another host counts as dead.
 BEAT_S, GONE_S = 5.0, 60.0
+#: Seconds for which a lock that nobody owns is tried again: who looks for its owner takes it for a moment.
+LOOK_S = 1.0
 #: Errors of ``flock`` on a file system without locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _MAX_MARK_BYTES = 4096
@@ -88,12 +90,12 @@ class FileLock:
         self._descriptor = descriptor
 
     def _take(self, descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise self._held(_mark(descriptor), "") from None
-        except OSError as error:
-            raise _cannot_lock(self.path, error) from error
+        look_until = time.monotonic() + LOOK_S
+        while not _is_locked(self.path, descriptor):
+            owner = _mark(descriptor)
+            if (owner is not None and _is_alive(owner, descriptor)) or time.monotonic() > look_until:
+                raise self._held(owner, "")
+            time.sleep(0.01)  # no owner: `holder` looks just now, or the one that took it has not written its mark yet
         before = _mark(descriptor)
         if before is not None and _is_alive(before, descriptor):
             raise self._held(before, "; the file system's lock does not keep others out")
@@ -151,6 +153,17 @@ class FileLock:
             except OSError:
                 mark = None  # the mark of an ended process is no owner
         os.close(descriptor)
+
+
+def _is_locked(path: Path, descriptor: int) -> bool:
+    """Try to take the kernel's lock; false where another has it. Raises `RecordError` where there are no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise _cannot_lock(path, error) from error
+    return True
 
 
 def holder(path: Path) -> Owner | None:
