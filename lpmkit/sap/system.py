@@ -152,7 +152,7 @@ class System:
             self._went_well(name, question)
             answered = self._clock.mono_ns()
             told = way.server_time() if answered - asked <= _LONGEST_REPLY_NS else None
-            self._learn_clock(question, rows, told, wall)
+            self._learn(question, rows, told, wall)
             return SapObservation(
                 system=self.sid,
                 question=question,
@@ -262,7 +262,7 @@ class System:
         local = timedelta(seconds=offset)
         return QueryWindow(utc_now(since_wall_ns) + local, utc_now(now_wall_ns) + local)
 
-    def _learn_clock(self, question: str, rows: Sequence[Any], told: datetime | None, wall_ns: int) -> None:
+    def _learn(self, question: str, rows: Sequence[Any], told: datetime | None, wall_ns: int) -> None:
         if question == "instances":
             mine = [row for row in rows if row.number in self.settings.instances]
             self._dialog = {row.number for row in mine if "ABAP" in row.features or (row.name and not row.features)}

@@ -10,12 +10,14 @@ from __future__ import annotations
 from lpmkit.sap.job_history import occupancy
 from lpmkit.sap.judge.applicability import as_it_applies, watched_lanes
 from lpmkit.sap.judge.jobs import job_lines, jobs
+from lpmkit.sap.judge.lock_server import enqueue
 from lpmkit.sap.judge.logs import dumps, log, log_tallies
 from lpmkit.sap.judge.machine import conversation, host, licence
 from lpmkit.sap.judge.processes import processes
+from lpmkit.sap.judge.queues import queues
 from lpmkit.sap.judge.servers import servers
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, JobLine, NiLane, SapOutcome
-from lpmkit.sap.judge.work import enqueue, ni, queues, updates, users, work_processes
+from lpmkit.sap.judge.work import ni, updates, users, work_processes
 
 __all__ = ["FAILED", "OPEN", "PASSED", "Case", "JobLine", "NiLane", "SapOutcome", "judge"]
 

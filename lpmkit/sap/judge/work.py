@@ -1,11 +1,10 @@
-"""The fate of the connections, work processes, users, updates, locks and queues."""
+"""The fate of the connections, work processes, users and updates."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise, takewhile
+from itertools import pairwise
 
 from lpmkit.rules.question import Question, ReplyWord
 from lpmkit.rules.table import Class
@@ -19,31 +18,14 @@ from lpmkit.sap.judge.everyday import (
     web_sessions_gone,
     workers_renewed,
 )
+from lpmkit.sap.judge.spells import lasting, spells
 from lpmkit.sap.judge.values import FAILED, OPEN, PASSED, Case, not_evaluated, read_by_others, some
-from lpmkit.sap.model import (
-    SOON_ANSWERED,
-    Activity,
-    Colour,
-    DispatcherQueue,
-    Enqueue,
-    User,
-    WorkProcess,
-    interface_of,
-)
+from lpmkit.sap.model import SOON_ANSWERED, Activity, User, WorkProcess, interface_of
 from lpmkit.sap.observation import SapObservation
 from lpmkit.wording.counts import plural
 
-#: A lock server that began anew and holds less than this part of the locks of before has lost them; programs give back
-#: and take a few at any time.
-LOCKS_LOST = 2
-#: Dialog work processes that are all busy in so many looks over so long a time are jammed; a dialog step takes seconds.
-JAM_LOOKS, JAM_NS = 5, 60_000_000_000
-#: So long at the end is a jam also where one was free before: a choice.
-SURELY_JAMMED_S = 300
-#: So long in every look is an update that nobody does, and a lock server that nobody asks: choices.
-STANDING_S, UNASKED_S = 300, 120
-#: So many requests are to be expected of a lock server before their absence is told: a choice.
-EXPECTED_REQUESTS = 20
+#: So long at the end is a jam also where one was free before, and so long an update that nobody does: choices.
+SURELY_JAMMED_S, STANDING_S = 300, 300
 #: The types whose requests are short, as they are called. A posting or a print list may take its minutes, so those are
 #: told and only dialog fails (`STECHIES-SM13`); a job may take all night.
 JAM_TYPES = {"DIA": "dialog", "UPD": "update", "UP2": "V2 update", "SPO": "spool", "ENQ": "enqueue"}
@@ -51,9 +33,6 @@ JAM_TYPES = {"DIA": "dialog", "UPD": "update", "UP2": "V2 update", "SPO": "spool
 IN_A_GROUP = 3
 #: So many sessions over HTTP, and most of them, have to be gone to be told. A choice.
 MANY = 5
-#: Type of a queue, and the place of its instance among those that answered.
-_QueuePlace = tuple[str, int]
-_Queues = dict[_QueuePlace, DispatcherQueue]
 #: Server and number of a work process.
 _Place = tuple[str, int]
 #: Seconds until a session that the pause broke is missing from the list: the dispatcher has to come upon it. A choice.
@@ -207,36 +186,35 @@ def _jams(case: Case, replies: Answers, looks: Sequence[SapObservation]) -> list
 
 def _jams_of(server: str, kind: str, replies: Answers, looks: Sequence[SapObservation]) -> Iterator[_Jam]:
     """The spells of so many looks, and so long, in which a server had no free work process of a type."""
-    listed = [
-        one for one in looks if any((_place(replies, row)[0], row.type) == (server, kind) for row in one.rows or ())
+    place = server, kind
+    jammed = [
+        (look.asked_ns, {place} - _free(replies, look))
+        for look in looks
+        if any((_place(replies, row)[0], row.type) == place for row in look.rows or ())
     ]
-    for is_free, group in groupby(listed, key=lambda look: (server, kind) in _free(replies, look)):
-        spell = list(group)
-        length = spell[-1].asked_ns - spell[0].asked_ns
-        if not is_free and len(spell) >= JAM_LOOKS and length >= JAM_NS:
-            yield _Jam(kind, length / 1e9, spell[-1] is looks[-1], len(spell) == len(looks))
+    for spell in spells(jammed, place):
+        if spell.is_jam:
+            lasts, ever = spell.until_ns == looks[-1].asked_ns, spell.looks == len(looks)
+            yield _Jam(kind, spell.length_ns / 1e9, lasts, ever)
 
 
 def _unanswered(replies: Answers, looks: Sequence[SapObservation]) -> Iterator[str]:
     """The work processes that have waited for the lock server or the number ranges until the last look, for long: its
     answer was lost, and nothing but an administrator ends that.
     """
+    waits = [
+        (look.asked_ns, {_work_of(replies, row) for row in look.rows or () if _waits_for_an_answer(row)})
+        for look in looks
+    ]
     for row in looks[-1].rows or () if looks else ():
-        if not _waits_for_an_answer(row):
-            continue
-        same = (_place(replies, row), row.pid, row.program, row.user)
-        spell = list(
-            takewhile(
-                lambda look, same=same: any(  # type: ignore[misc]
-                    _waits_for_an_answer(one) and (_place(replies, one), one.pid, one.program, one.user) == same
-                    for one in look.rows or ()
-                ),
-                reversed(looks),
-            )
-        )
-        length = spell[0].asked_ns - spell[-1].asked_ns
-        if len(spell) >= JAM_LOOKS and length >= JAM_NS:
-            yield f"{row.type} {row.number} has waited for an answer ({row.reason}) for {length / 1e9:.0f} s"
+        spell = lasting(waits, _work_of(replies, row))
+        if spell is not None and spell.is_jam:
+            yield f"{row.type} {row.number} has waited for an answer ({row.reason}) for {spell.length_ns / 1e9:.0f} s"
+
+
+def _work_of(replies: Answers, row: WorkProcess) -> tuple[_Place, int | None, str, str]:
+    """A work process and what it does, for whom."""
+    return _place(replies, row), row.pid, row.program, row.user
 
 
 def _waits_for_an_answer(row: WorkProcess) -> bool:
@@ -428,190 +406,6 @@ def _standing_updates(case: Case, replies: Answers) -> tuple[int, float]:
     if any(not row.failed for row in (replies.before.rows if replies.before is not None else None) or ()):
         return 0, 0.0
     looks = [(one.asked_ns, {row.key for row in one.rows or () if not row.failed}) for one in replies.since(case.pause)]
-    stood = []
-    for key in looks[-1][1] if looks else ():
-        spell = [at for at, keys in takewhile(lambda look, key=key: key in look[1], reversed(looks))]  # type: ignore[misc]
-        stood.append((looks[-1][0] - spell[-1]) / 1e9)
-    long = [seconds for seconds in stood if seconds >= STANDING_S]
+    standing = [spell for key in (looks[-1][1] if looks else ()) if (spell := lasting(looks, key)) is not None]
+    long = [seconds for spell in standing if (seconds := spell.length_ns / 1e9) >= STANDING_S]
     return len(long), max(long, default=0.0)
-
-
-def enqueue(case: Case) -> Question:
-    key, title = f"sap-enqueue-{case.sid}", f"{case.sid}: enqueue server and replication OK?"
-    replies = answers(case.observations, "enqueue", case.pause)
-    if replies.before is None or replies.last is None or not replies.before.rows or not replies.last.rows:
-        return not_evaluated(case, key, title, "enqueue", replies)
-    early, late, by = replies.before.rows, replies.last.rows, f"by {replies.last.way}"
-    if len(early) != len(late):
-        text = f"{plural(len(early), 'lock server')} answered before the suspension, {len(late)} after it"
-        return Question(key, title, OPEN, text, by)
-    pairs = list(zip(early, late, strict=True))
-    steps = [pair for was, now in pairwise(_lock_servers(case, replies)) for pair in zip(was, now, strict=True)]
-    errors = sum(_new_errors(*pair) for pair in steps)
-    wrong = [text for pair in pairs for text in _worse_lock_server(*pair)]
-    wrong += [plural(errors, "new error")] if errors else []
-    wrong += [text for pair in steps for text in _lost_locks(*pair)]
-    if wrong:
-        return Question(key, title, FAILED, some(wrong), by, reply=ReplyWord.NO)
-    # a dialog instance beside the lock server may answer too, and has no figures
-    now = max(late, key=lambda row: row.requests or 0)
-    locks = "" if now.locks is None else f"{plural(now.locks, 'lock')} held, "
-    replica = (
-        "no replication" if now.replication in (None, Colour.GRAY) else f"replication {now.replication.value.lower()}"
-    )
-    text = f"{locks}{replica}{_locks_kept(case)}"
-    noted = _meanwhile(steps) or _nobody_asks(case, replies)
-    return Question(key, title, PASSED, f"{text}{noted}", by, warns=bool(noted), reply=None if noted else ReplyWord.YES)
-
-
-def _meanwhile(steps: Sequence[tuple[Enqueue, Enqueue]]) -> str:
-    """The first thing to be noted about a lock server that is well at the end; empty where there is none."""
-    if any(_began_anew(*pair) for pair in steps):
-        return "; its counters started again meanwhile"
-    if any(was.replication is Colour.GREEN and now.replication is not Colour.GREEN for was, now in steps):
-        return "; without a replica meanwhile"
-    if any((now.cleanups or 0) > was.cleanups for was, now in steps if was.cleanups is not None):
-        return "; all locks of an application server were given back meanwhile: it began or ended"
-    return ""
-
-
-def _nobody_asks(case: Case, replies: Answers) -> str:
-    """The time for which a lock server was asked for no lock, where it was asked often before the suspension: its
-    clients may not reach it. Empty where somebody asks, or nothing is to be expected.
-    """
-    way = interface_of(replies.last.way) if replies.last is not None else ""
-    mine = [one for one in replies.all if interface_of(one.way) == way]
-    early, since = (
-        [(one.asked_ns, max((row.requests or 0 for row in one.rows or ()), default=0)) for one in looks]
-        for looks in ([one for one in mine if one.answered_ns <= case.pause.begin_ns], replies.since(case.pause))
-    )
-    if len(early) < 2 or not since:
-        return ""
-    rate = (early[-1][1] - early[0][1]) / (early[-1][0] - early[0][0])
-    still = list(takewhile(lambda look: look[1] == since[-1][1], reversed(since)))
-    unasked_ns = still[0][0] - still[-1][0]
-    if unasked_ns < UNASKED_S * 1e9 or rate * unasked_ns < EXPECTED_REQUESTS:
-        return ""
-    return f"; nobody has asked it for a lock for {unasked_ns / 1e9:.0f} s"
-
-
-def _lock_servers(case: Case, replies: Answers) -> list[Sequence[Enqueue]]:
-    """The figures of the last look before the suspension and of every look since in which the same servers answered."""
-    looks = [one.rows for one in (replies.before, *replies.since(case.pause)) if one is not None and one.rows]
-    return [rows for rows in looks if len(rows) == len(looks[0])]
-
-
-def _lost_locks(was: Enqueue, now: Enqueue) -> Iterator[str]:
-    """A server that starts again has the locks of its replica, or none (`SAP-LOCKS-FAILOVER`)."""
-    if _began_anew(was, now) and was.locks and now.locks is not None and now.locks * LOCKS_LOST < was.locks:
-        yield f"it began anew, with {plural(now.locks, 'lock')} of {was.locks}"
-
-
-def _new_errors(was: Enqueue, now: Enqueue) -> int:
-    """The errors between two looks. Counters that started again count from zero."""
-    errors = 0 if _began_anew(was, now) else was.errors
-    return 0 if errors is None or now.errors is None else max(0, now.errors - errors)
-
-
-def _worse_lock_server(was: Enqueue, now: Enqueue) -> Iterator[str]:
-    """The replica and the rating of a lock server where they are worse than before."""
-    if was.replication is Colour.GREEN and now.replication is not Colour.GREEN:
-        yield f"replication was green and is {now.replication.value.lower() if now.replication else 'unknown'}"
-    if now.state is Colour.RED and was.state is not Colour.RED:
-        yield "it is rated red"
-
-
-def _began_anew(was: Enqueue, now: Enqueue) -> bool:
-    """True if the counters were reset, or the server was started again, between two looks."""
-    counters = ((was.requests, now.requests), (was.errors, now.errors), (was.rejects, now.rejects))
-    return any(early is not None and late is not None and late < early for early, late in counters)
-
-
-def _locks_kept(case: Case) -> str:
-    """The number of locks from before that are held still; some are given back meanwhile, as they should be."""
-    if case.before is None or case.after is None or case.before.locks is None or case.after.locks is None:
-        return ""
-    now = {lock.key for lock in case.after.locks}
-    kept = sum(lock.key in now for lock in case.before.locks)
-    return f"; {kept} of the {plural(len(case.before.locks), 'lock')} from before the move still held"
-
-
-def queues(case: Case) -> Question:
-    key, title = f"sap-queues-{case.sid}", f"{case.sid}: dispatcher queues drained?"
-    replies = answers(case.observations, "queues", case.pause)
-    if replies.before is None or replies.last is None:
-        return not_evaluated(case, key, title, "queues", replies)
-    was, now = _queues(replies.before), _queues(replies.last)
-    by = f"by {replies.last.way}"
-    looks = [(one.asked_ns, _too_long(case, was, _queues(one))) for one in replies.since(case.pause)]
-    long, before = looks[-1][1], looks[-2][1] if len(looks) > 1 else looks[-1][1]
-    if long & before:
-        full = [f"{now[place].type} {now[place].now} waiting" for place in now if place in long & before]
-        text = f"{some(full)}; the limit is {case.slo.queue_now}"
-        return Question(key, title, FAILED, text, by, reply=ReplyWord.NO)
-    if unlisted := list(dict.fromkeys(row.type for place, row in was.items() if place not in now)):
-        return Question(key, title, OPEN, f"not listed after the suspension: {some(unlisted)}", by)
-    noted = [f"{now[place].type} {now[place].now} waiting in the last look alone" for place in now if place in long]
-    noted += list(_nothing_taken(replies.since(case.pause), was))
-    noted += [
-        f"{row.type} was full" for place, row in now.items() if place in was and row.high >= row.most > was[place].high
-    ]
-    noted += [
-        f"{place[0]} over the limit for {(until - since) / 1e9:.0f} s"
-        for place in sorted(set().union(*(each for _, each in looks)))
-        for since, until in _spells(looks, place)
-        if until - since >= JAM_NS
-    ]
-    high = [f"{row.type} {row.high}" for place, row in now.items() if place in was and row.high > was[place].high]
-    marks = f"new high marks: {some(high)}" if high else ""
-    text = "; ".join(filter(None, (some(noted), marks)))
-    return Question(key, title, PASSED, text, by, warns=bool(noted), reply=None if noted else ReplyWord.YES)
-
-
-def _nothing_taken(looks: Sequence[SapObservation], was: _Queues) -> Iterator[str]:
-    """The queues in which requests have waited since the last look in which one was taken out, long ago: short ones, of
-    which nobody takes any, stand as still as long ones.
-    """
-    tables = [(one.asked_ns, _queues(one)) for one in looks]
-    for place, row in tables[-1][1].items():
-        before = was.get(place)
-        if not row.now or not row.reads or before is None or (before.now and before.reads == row.reads):
-            continue
-        still = list(
-            takewhile(
-                lambda look, place=place, row=row: (  # type: ignore[misc]
-                    place in look[1] and look[1][place].now > 0 and look[1][place].reads == row.reads
-                ),
-                reversed(tables),
-            )
-        )
-        length = still[0][0] - still[-1][0]
-        if length >= JAM_NS:
-            yield f"{row.type} {row.now} waiting, and none was taken out for {length / 1e9:.0f} s"
-
-
-def _too_long(case: Case, was: _Queues, now: _Queues) -> set[_QueuePlace]:
-    """The queues that are longer than allowed, and than before the suspension."""
-    return {
-        place
-        for place, row in now.items()
-        if row.now > case.slo.queue_now and row.now > (was[place].now if place in was else 0)
-    }
-
-
-def _spells(looks: Sequence[tuple[int, set[_QueuePlace]]], place: _QueuePlace) -> Iterator[tuple[int, int]]:
-    """The spells in which a queue was too long: the first and the last look of each."""
-    for is_long, spell in groupby(looks, key=lambda look: place in look[1]):
-        if is_long:
-            moments = [at for at, _ in spell]
-            yield moments[0], moments[-1]
-
-
-def _queues(look: SapObservation) -> _Queues:
-    """The queues of a look by type, and which of the instances that answered, in their order, each is of."""
-    found: _Queues = {}
-    count: Counter[str] = Counter()
-    for row in look.rows or ():
-        found[row.type, count[row.type]] = row
-        count[row.type] += 1
-    return found
