@@ -241,8 +241,13 @@ def _had_room(reference: Outage, traces: Sequence[Trace], clocks: Sequence[Clock
     """The time from the first to the last stretch of a silence, between signs of life, that has room for what the
     monotonic clock missed; ``None`` where it missed nothing, or no stretch has.
     """
-    least_ns = max((one.missed.lo_ns for one in clocks if one.clock == "monotonic"), default=0)
+    least_ns = _missed_ns(clocks)
     return gaps_with_room(reference.outer, traces, least_ns) if least_ns >= CLOCK_MISSED_NS else None
+
+
+def _missed_ns(clocks: Sequence[ClockReading]) -> int:
+    """The least time that the monotonic clock missed; 0 where it is not known."""
+    return max((one.missed.lo_ns for one in clocks if one.clock == "monotonic"), default=0)
 
 
 def _where_it_had_room(
@@ -256,7 +261,7 @@ def _where_it_had_room(
     room = _had_room(reference, traces, clocks)
     if room is None or any(one.kind == "icmp" and (one.answered != MISSING).any() for one in traces):
         return begin, end
-    least_ns = max(one.missed.lo_ns for one in clocks if one.clock == "monotonic")
+    least_ns = _missed_ns(clocks)
     begin = Interval(min(begin.lo_ns, room.lo_ns), max(begin.hi_ns, room.hi_ns - least_ns))
     return begin, Interval(min(end.lo_ns, room.lo_ns + least_ns), max(end.hi_ns, room.hi_ns))
 

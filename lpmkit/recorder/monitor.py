@@ -222,7 +222,7 @@ class MigrationMonitor:
         status = self._answered("stop", request, lambda: self._desk.stop(self.order.partition))
         if status == 0:
             self._lost_ns = None  # the manager knew of the migration, and has ended it
-        if status != 0:
+        else:
             self._stop_sent = False  # refused, or not known to have arrived: whoever asks again is not kept from it
         if status not in (0, None):
             with self._turn:
