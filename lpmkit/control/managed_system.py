@@ -193,7 +193,7 @@ class ManagedSystem:
         if "vioserver" in environments or (environments and set(environments) == {None}):
             return
         raise UnexpectedReply(
-            "no VIOS is among the listed partitions: this is not the whole list of the system",
+            "no VIOS is among the partitions: this is not the whole list of the system, or nothing can move there",
             where=self._session.where,
             asked=shlex.join(["lssyscfg", "-r", "lpar", *self._named]),
             next_step="Wait until the manager is connected to the system, or name an account that may see all of it.",
